@@ -1,0 +1,44 @@
+# Set-up, demo and tests on a fresh machine: needs only make and a Python from 3.10 on.
+PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3.11 python3.10 python3,$(shell $(p) -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && command -v $(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test unit lint setup setup-test golden clean
+
+demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
+	$(BIN)/profkit capture resnet50 --torch 1.13 --torch 2.0
+	@echo
+	$(BIN)/profkit diff logs/1.13 logs/2.0
+
+test: setup-test lint ## everything: lint, types, layers, unit tests, live tests
+	$(BIN)/python -m pytest
+
+unit: setup-test ## the tests that make no environments
+	$(BIN)/python -m pytest -m "not live"
+
+lint: setup-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+golden: setup-test ## renew tests/golden after a wanted change of the output; look at the diff
+	PROFKIT_RENEW_GOLDEN=1 $(BIN)/python -m pytest tests/unit
+
+setup: $(VENV)/.installed
+
+setup-test: $(VENV)/.installed-test
+
+$(VENV)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python from 3.10 on found; install one, or say make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[tensorboard]' --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist build

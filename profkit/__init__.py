@@ -1,0 +1,40 @@
+"""profkit: capture warm-run PyTorch profiles, read them, and say which operators got faster.
+
+In a script: :func:`capture` profiles a model in the running process, :func:`load` reads a trace, :func:`diff`
+compares two runs. Nothing here needs torch but :func:`capture`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from profkit.capture import capture
+
+if TYPE_CHECKING:
+    import os
+
+    from profkit.compare.records import Comparison
+    from profkit.trace.table import Trace
+
+__all__ = ["capture", "diff", "load"]
+
+
+def load(path: str | os.PathLike[str]) -> Trace:
+    """Read the trace at ``path`` (``.json`` or ``.json.gz``); raises InputError where it cannot be read."""
+    from pathlib import Path
+
+    from profkit.trace import read
+
+    return read(Path(path))
+
+
+def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> Comparison:
+    """Compare two runs, folders of runs or traces, as ``profkit diff`` does; times in ns per forward.
+
+    Raises InputError where a side cannot be read, UsageError where they have no workload in common.
+    """
+    from pathlib import Path
+
+    from profkit.compare import compare_runs
+
+    return compare_runs(Path(baseline), Path(candidate))

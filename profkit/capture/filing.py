@@ -1,0 +1,144 @@
+"""Files what workers leave: a run appears whole or not at all, and what was captured before is never lost.
+
+Rounds are collected in a dotted folder beside the run's place, with a manifest that says failed until all is
+done. Landing renames that folder into place, or, where a run is already there, moves the new traces in and then
+replaces its manifest: readers believe only the traces that a manifest names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from profkit.errors import CaptureError, InputError, UsageError
+from profkit.runs import MANIFEST_NAME, OUTPUTS_NAME, Manifest, read_manifest, write_manifest
+from profkit.runs.folder import LOG_NAME
+
+_KILLED = "the capture was killed"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError on the way into words."""
+    try:
+        yield
+    except OSError as error:
+        hint = "Free some space; what was captured before is still there." if error.errno == 28 else ""
+        hint = hint or "Choose another --logdir, or make this one writable."
+        raise CaptureError(f"cannot be written ({error.strerror})", where=error.filename or path, hint=hint) from None
+
+
+class Filing:
+    """The place of one run: ``folder`` when done, ``staging`` until then."""
+
+    def __init__(self, logdir: Path, label: str, workload: str) -> None:
+        self.folder = logdir / label / workload
+        self.staging = self.folder.parent / f".{workload}.capturing-{os.getpid()}"
+
+    def existing(self) -> Manifest | None:
+        """Return the manifest of the run that is already there; raises UsageError for a folder of something else."""
+        if not self.folder.exists():
+            return None
+        try:
+            return read_manifest(self.folder)
+        except InputError as error:
+            raise UsageError(
+                f"is there already, and no run that can be added to: {error.what}",
+                where=self.folder,
+                hint="Use --overwrite, another --logdir or another --label.",
+            ) from None
+
+    def open(self) -> None:
+        """Make the staging folder, and land what a killed capture left of this run."""
+        with writing(self.folder):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.parent.glob(f".{self.folder.name}.capturing-*"):
+                self._recover(left)
+            self.staging.mkdir()
+
+    def _recover(self, left: Path) -> None:
+        if _is_alive(int(left.name.rpartition("-")[2])):
+            raise CaptureError("another capture is writing this run", where=self.folder, hint="Wait for it to end.")
+        if (left / MANIFEST_NAME).is_file() and not self.folder.exists():
+            left.rename(self.folder)
+        else:
+            shutil.rmtree(left)
+
+    def save(self, manifest: Manifest) -> None:
+        """Record the state so far in the staging folder, as the failure it would be if all ended now."""
+        with writing(self.staging):
+            write_manifest(self.staging, msgspec.structs.replace(manifest, status="failed", reason=_KILLED))
+
+    def land(self, manifest: Manifest, *, overwrite: bool) -> None:
+        """Put the run in its place, with ``manifest``; an existing run is added to, or replaced."""
+        with writing(self.folder):
+            if self.folder.exists() and not overwrite:
+                self._add(manifest)
+            else:
+                write_manifest(self.staging, manifest)
+                self._replace()
+
+    def _add(self, manifest: Manifest) -> None:
+        for path in sorted(self.staging.iterdir()):
+            if path.name.endswith(".pt.trace.json.gz") or path.name in (OUTPUTS_NAME, LOG_NAME):
+                path.replace(self.folder / path.name)
+        write_manifest(self.folder, manifest)
+        shutil.rmtree(self.staging)
+
+    def _replace(self) -> None:
+        aside = self.folder.with_name(f".{self.folder.name}.replaced-{os.getpid()}")
+        if self.folder.exists():
+            self.folder.rename(aside)
+        self.staging.rename(self.folder)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove the staging folder, where nothing came of it."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def what_differs(existing: Manifest, new: Manifest) -> list[str]:
+    """Return in words what keeps rounds of ``new`` from being added to ``existing``; empty where nothing does."""
+    pairs: list[tuple[str, object, object]] = []
+    for field in ("name", "source", "batch", "weights", "inputs", "weights_sha256"):
+        pairs.append((f"workload.{field}", getattr(existing.workload, field), getattr(new.workload, field)))
+    stacks_given_up = bool(existing.fallbacks or new.fallbacks)
+    for field in ("mode", "fpmath", "lru_cache_capacity", "threads", "with_stack", "warmup", "steps"):
+        if field == "with_stack" and stacks_given_up:
+            continue
+        pairs.append((f"settings.{field}", getattr(existing.settings, field), getattr(new.settings, field)))
+    for field in ("cpu", "cores", "memory_bytes"):
+        pairs.append((f"host.{field}", getattr(existing.host, field), getattr(new.host, field)))
+    if existing.torch is not None and new.torch is not None:
+        for field in ("version", "wheel", "threads"):
+            pairs.append((f"torch.{field}", getattr(existing.torch, field), getattr(new.torch, field)))
+    if existing.python is not None and new.python is not None:
+        pairs.append(("python.version", existing.python.version, new.python.version))
+    unknown: tuple[object, ...] = (None, [])  # not known before the first worker has looked
+    return [
+        f"{name} was {_short(a)}, is {_short(b)}"
+        for name, a, b in pairs
+        if a != b and a not in unknown and b not in unknown
+    ]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:12] + "…"

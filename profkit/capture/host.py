@@ -1,0 +1,66 @@
+"""What machine this is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+from profkit.runs.manifest import Host
+
+# what the kernels of oneDNN and PyTorch choose by
+ISA = (
+    "sse4_2 avx avx2 avx_vnni fma avx512f avx512bw avx512vl avx512_vnni avx512_bf16 avx512_fp16 "
+    "amx_tile amx_int8 amx_bf16 amx_fp16 asimd asimddp asimdhp sve sve2 sme bf16 svebf16 i8mm"
+).split()
+_DMI = Path("/sys/devices/virtual/dmi/id")
+
+
+def describe_host() -> Host:
+    """Describe this machine; what cannot be found out is left empty."""
+    cpuinfo = _read(Path("/proc/cpuinfo"))
+    flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
+    sockets = set(re.findall(r"^physical id\s*: (\d+)", cpuinfo, re.M))
+    return Host(
+        name=platform.node(),
+        cpu=_field(cpuinfo, "model name") or platform.processor() or platform.machine(),
+        isa=[name for name in ISA if name in flags],
+        cores=os.cpu_count(),
+        sockets=len(sockets) or None,
+        memory_bytes=_memory(),
+        os=_operating_system(),
+        kernel=platform.release(),
+        governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).strip() or None,
+        instance_type=_instance_type(),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _field(cpuinfo: str, name: str) -> str | None:
+    match = re.search(rf"^{re.escape(name)}\s*: (.+)$", cpuinfo, re.M)
+    return match[1].strip() if match else None
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _operating_system() -> str:
+    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', _read(Path("/etc/os-release")), re.M)
+    return match[1] if match else f"{platform.system()} {platform.release()}"
+
+
+def _instance_type() -> str | None:
+    """Return the cloud's name for this kind of machine, where the firmware tells it (EC2 does)."""
+    vendor, product = (_read(_DMI / name).strip() for name in ("sys_vendor", "product_name"))
+    return product if vendor == "Amazon EC2" and product else None

@@ -1,0 +1,125 @@
+"""The installer: uv, whose wheel ships the binary. Nothing else here knows how packages are installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Say = Callable[[str], None]
+"""Is told what happens, one short line at a time."""
+
+_TAIL = 40  # lines of uv's own words kept for an error
+_PROGRESS = ("Downloading ", "Downloaded ", "Building ", "Prepared ", "Installed ")
+# An index or a download that cannot be reached has a way around it here, so it is given up soon.
+_IMPATIENT = {"UV_HTTP_RETRIES": "1"}
+
+
+class InstallerError(Exception):
+    """uv ended with an error; ``log`` holds the last lines it wrote."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(log)
+        self.log = log
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether an index could not be reached, as opposed to having answered no."""
+        signs = ("error sending request", "Failed to fetch", "dns error", "client error (Connect)", "timed out")
+        return any(sign in self.log for sign in signs)
+
+    @property
+    def unsatisfiable(self) -> bool:
+        """Whether no such version exists, or none for this Python and platform."""
+        return "No solution found" in self.log or "no version of" in self.log or "no wheels" in self.log
+
+    @property
+    def disk_full(self) -> bool:
+        return "No space left on device" in self.log or "os error 28" in self.log
+
+    @property
+    def cause(self) -> str:
+        """The line that says most, for one paragraph."""
+        lines = [line.strip() for line in self.log.splitlines() if line.strip()]
+        telling = [line for line in lines if line.startswith(("error:", "cause:", "×", "╰─▶", "Because"))]
+        return " ".join((telling or lines)[:2])[:400] or "uv said nothing"
+
+
+class Uv:
+    """Runs uv; ``say`` hears its progress."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._downloads_pythons = True
+
+    def find_python(self, version: str) -> Path | None:
+        """Return an interpreter that uv knows, or None."""
+        try:
+            found = self._run(["python", "find", "--no-project", version]).strip()
+        except InstallerError:
+            return None
+        return Path(found) if found else None
+
+    def download_python(self, version: str) -> Path | None:
+        """Have uv download an interpreter; None where it cannot, and from then on."""
+        if not self._downloads_pythons:
+            return None
+        self._say(f"Downloading Python {version}")
+        try:
+            self._run(["python", "install", version], _IMPATIENT)
+        except InstallerError:
+            self._downloads_pythons = False
+            return None
+        return self.find_python(version)
+
+    def create(self, folder: Path, python: Path) -> None:
+        """Make an empty environment in ``folder``."""
+        self._run(["venv", "--quiet", "--no-project", "--clear", "--python", str(python), str(folder)])
+
+    def install(self, python: Path, requirements: Sequence[str], *, cpu_only: bool) -> None:
+        """Install into the environment of ``python``; ``cpu_only`` asks PyTorch's own index for CPU builds."""
+        backend = ["--torch-backend", "cpu"] if cpu_only else []
+        self._run(["pip", "install", "--python", str(python), *backend, *requirements], _IMPATIENT if cpu_only else {})
+
+    def newest(self, requirement: str, python_version: str) -> str:
+        """Return the newest version that satisfies ``requirement`` (``torch==2.15.*``)."""
+        arguments = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate"]
+        printed = self._run([*arguments, "--python-version", python_version, "-"], stdin=requirement)
+        return printed.strip().rpartition("==")[2]
+
+    def _run(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None, *, stdin: str = "") -> str:
+        """Run uv, relaying its progress as it comes; return what it printed."""
+        from uv import find_uv_bin
+
+        tail: deque[str] = deque(maxlen=_TAIL)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+            process = subprocess.Popen(
+                [find_uv_bin(), "--color", "never", *arguments],
+                env={**os.environ, **(variables or {})},
+                stdin=subprocess.PIPE,
+                stdout=printed,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            with process:
+                assert process.stdin is not None
+                assert process.stderr is not None
+                try:
+                    process.stdin.write(stdin)
+                    process.stdin.close()
+                    for line in map(str.strip, process.stderr):
+                        tail.append(line)
+                        if line.startswith(_PROGRESS):
+                            self._say(line)
+                except BaseException:
+                    process.kill()
+                    raise
+            if process.returncode:
+                raise InstallerError("\n".join(tail))
+            printed.seek(0)
+            return printed.read()

@@ -1,0 +1,35 @@
+"""``profkit info``: what a run or trace is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from profkit.cli.options import Output, output_options
+from profkit.cli.runs import one_run
+from profkit.report.json import render_json
+from profkit.report.markdown import render_markdown
+from profkit.report.run_documents import information_document
+from profkit.report.text import render_text
+from profkit.runs.information import describe_run
+
+EPILOG = """\b
+Examples:
+  profkit info logs/2.0/resnet50
+  profkit info trace.pt.trace.json.gz --format json
+"""
+
+
+@click.command("info", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@output_options("text", "markdown", "json")
+def command(run: Path, output: Output, quiet: bool) -> None:
+    """Say what RUN is: versions, settings, forwards, anomalies, repairs."""
+    information = describe_run(one_run(run))
+    if output.format == "json":
+        output.write(render_json(information))
+    elif output.format == "markdown":
+        output.write(render_markdown(information_document(information)))
+    else:
+        output.write(render_text(information_document(information), width=output.width, colour=output.colour))

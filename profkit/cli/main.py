@@ -1,0 +1,110 @@
+"""``profkit``: the group of commands, loaded one by one, and the way in which errors end."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from profkit.errors import ProfkitError
+
+# Each command lives in profkit/cli/NAME.py; only the one that runs is imported, so that --help is fast.
+COMMANDS = {
+    "capture": "Capture warm-run profiles: one run per workload, PyTorch and fpmath mode.",
+    "diff": "Say what changed between two runs, operator by operator.",
+    "ops": "Show the operators of one run or trace.",
+    "info": "Say what a run or trace is.",
+    "view": "Open runs in TensorBoard.",
+    "workloads": "List the models that can be captured by name.",
+    "envs": "List or remove the environments made for captures.",
+    "schema": "Print the JSON Schema of a document.",
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"profkit.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            ctx.fail(f"no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+EPILOG = """\b
+Examples:
+  profkit capture resnet50 --torch 1.13 --torch 2.0
+  profkit diff logs/1.13 logs/2.0
+  profkit ops logs/2.0/resnet50 --top 10
+  profkit view logs
+
+\b
+Tab completion (bash; likewise zsh, fish):
+  eval "$(_PROFKIT_COMPLETE=bash_source profkit)"
+
+Exit status: 0 done; 1 a gate failed; 2 wrong command line; 3 unreadable input; 4 an environment or a capture
+failed; 130 interrupted.
+"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="profkit", message="profkit %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def group(debug: bool) -> None:
+    """Capture warm-run PyTorch profiles per version and fpmath mode, and say which operators got faster."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error ends as one paragraph and its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # --debug is honoured anywhere: people add it to the end of a command that failed
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        status = group.main(args=words, prog_name="profkit", standalone_mode=False)
+    except ProfkitError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        status = error.exit_status
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted")
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has had enough; keep the interpreter from complaining while it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(text: str) -> None:
+    from profkit.report.escape import plain
+
+    click.echo(f"profkit: {plain(text)}", err=True)

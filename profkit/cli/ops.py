@@ -1,0 +1,58 @@
+"""``profkit ops``: the operators of one run or trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from profkit.cli.options import DEFAULT_TOP, Output, output_options, table_options
+from profkit.cli.runs import one_run
+from profkit.report.csv import render_operators_csv
+from profkit.report.json import render_json
+from profkit.report.markdown import render_markdown
+from profkit.report.run_documents import operators_document
+from profkit.report.selection import ROW_ORDERS, Selection
+from profkit.report.text import render_text
+from profkit.runs.operators_view import view_operators
+from profkit.trace.operators import By
+
+EPILOG = """\b
+Examples:
+  profkit ops logs/2.0/resnet50
+  profkit ops logs/2.0/resnet50 --per-forward --by shape --filter conv
+  profkit ops trace.pt.trace.json.gz --format csv --output operators.csv
+"""
+
+
+@click.command("ops", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
+@table_options(ROW_ORDERS)
+@output_options("text", "markdown", "csv", "json")
+def command(
+    run: Path,
+    per_forward: bool,
+    by: By,
+    sort: str,
+    top: int | None,
+    pattern: str | None,
+    output: Output,
+    quiet: bool,
+) -> None:
+    """Show the operators of RUN, a run's folder or one trace file.
+
+    Self host time is an operator's own time without the operators it calls; total host time is the time with at
+    least one call of it on the stack.
+    """
+    view = view_operators(one_run(run), by=by, per_forward=per_forward)
+    if output.format == "json":
+        output.write(render_json(view))
+    elif output.format == "csv":
+        output.write(render_operators_csv(view, Selection(pattern, sort, top or 0)))
+    else:
+        document = operators_document(view, Selection(pattern, sort, DEFAULT_TOP if top is None else top))
+        if output.format == "markdown":
+            output.write(render_markdown(document))
+        else:
+            output.write(render_text(document, width=output.width, colour=output.colour))

@@ -1,0 +1,110 @@
+"""The options that commands share, and the one place where a finished text is written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from profkit.errors import UsageError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "text"}
+DEFAULT_TOP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a report goes and in which format."""
+
+    format: str
+    path: Path | None
+    colour: bool
+
+    @property
+    def width(self) -> int | None:
+        """The terminal's width; None where the text goes to a file or a pipe."""
+        return shutil.get_terminal_size().columns if self.path is None and sys.stdout.isatty() else None
+
+    def write(self, text: str) -> None:
+        """Write ``text`` to standard output, or whole or not at all to the file."""
+        if self.path is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        part = self.path.with_name(f".{self.path.name}.part-{os.getpid()}")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(self.path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UsageError(
+                f"cannot write ({error.strerror})", where=self.path, hint="Choose another --output."
+            ) from None
+
+
+def output_options(*formats: str) -> Callable[[_F], _F]:
+    """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output`` and ``quiet``."""
+
+    def decorate(command: _F) -> _F:
+        import functools
+
+        @click.option("--format", "format_", type=click.Choice(formats), help="Default: text, or by --output's name.")
+        @click.option(
+            "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
+        )
+        @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+        @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
+        @functools.wraps(command)
+        def wrapped(*args: Any, format_: str | None, path: Path | None, no_color: bool, **options: Any) -> Any:
+            chosen = format_ or (SUFFIXES.get(path.suffix) if path else None) or "text"
+            if chosen not in formats:
+                raise UsageError(f"cannot be written as {chosen}", where=path, hint=f"Formats: {', '.join(formats)}.")
+            return command(
+                *args, output=Output(chosen, path, path is None and use_colour(no_color, sys.stdout)), **options
+            )
+
+        return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
+
+    return decorate
+
+
+def use_colour(no_color: bool, stream: IO[str]) -> bool:
+    """Whether to colour what goes to ``stream``: on a terminal, unless told not to."""
+    return not no_color and not os.environ.get("NO_COLOR") and stream.isatty()
+
+
+def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
+    """Add ``--by``, ``--sort``, ``--top`` and ``--filter``."""
+
+    def decorate(command: _F) -> _F:
+        for option in (
+            click.option(
+                "--filter", "pattern", metavar="PATTERN", help="Only operators with this in their name; * and ? work."
+            ),
+            click.option(
+                "--top",
+                type=click.IntRange(min=0),
+                help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv]",
+            ),
+            click.option(
+                "--sort", type=click.Choice(orders), default=orders[0], show_default=True, help="Order of the rows."
+            ),
+            click.option(
+                "--by",
+                type=click.Choice(["name", "shape"]),
+                default="name",
+                show_default=True,
+                help="Rows: one per operator, or per operator and input shapes.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,89 @@
+"""How a capture is shown while it runs: on standard error, as a live line on a terminal, else a line per event."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from profkit.capture.process import Report
+from profkit.report.escape import plain
+
+
+class CaptureProgress:
+    """A capture's listener; ``quiet`` shows only what went wrong."""
+
+    def __init__(self, *, quiet: bool, colour: bool) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, no_color=not colour, highlight=False, soft_wrap=True)
+        self._live = not quiet and self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[left]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._live,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._who = ""
+        self._workers = self._done = 0
+        self._began = time.monotonic()
+
+    def __enter__(self) -> CaptureProgress:
+        self._bar.start()
+        self._task = self._bar.add_task("preparing", total=None, left="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Show what the user must know, even when all else is quiet."""
+        self._console.print(Text(plain(text)))
+
+    def step(self, text: str) -> None:
+        """Show what long work is doing."""
+        if self._live:
+            self._update(description=plain(text))
+        elif not self._quiet:
+            self._console.print(Text(plain(text)))
+
+    def planned(self, workers: int) -> None:
+        self._workers, self._began = workers, time.monotonic()
+        self._update(total=workers)
+
+    def started(self, who: str, round_number: int, rounds: int) -> None:
+        self._who = f"{who}, round {round_number} of {rounds}"
+        if not self._live and not self._quiet:
+            self._console.print(Text(plain(f"[{self._done + 1}/{self._workers}] {self._who}{self._left()}")))
+        self._update(description=plain(self._who))
+
+    def report(self, report: Report) -> None:
+        if report["event"] == "stage":
+            self._update(description=plain(f"{self._who}: {report['stage']}"))
+        elif report["event"] == "forward":
+            self._update(description=plain(f"{self._who}: {report['stage']} {report['index']}/{report['count']}"))
+
+    def finished(self) -> None:
+        self._done += 1
+        self._update(completed=self._done, left=self._left().strip(", "))
+
+    def _left(self) -> str:
+        """Say how long the rest takes, at the pace so far."""
+        if not self._done:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._done * (self._workers - self._done)
+        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+
+    def _update(self, **fields: object) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, **fields)  # type: ignore[arg-type]  # rich takes any field
+        sys.stderr.flush()

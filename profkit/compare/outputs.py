@@ -1,0 +1,48 @@
+"""Is the answer still right? Compares the outputs that two runs of a model kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from profkit.compare.records import OutputsChange
+from profkit.errors import InputError
+from profkit.runs import Run
+
+NOT_COMPARABLE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False)
+
+
+def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
+    """Return how far the outputs moved; None where a side kept none, not comparable where weights or shapes differ."""
+    if baseline.outputs is None or candidate.outputs is None:
+        return None
+    if _weights(baseline) != _weights(candidate):
+        return NOT_COMPARABLE
+    before, after = _load(baseline.outputs), _load(candidate.outputs)
+    if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()} or not before:
+        return NOT_COMPARABLE
+    names = sorted(before)
+    x, y = (np.concatenate([side[n].ravel().astype(np.float64) for n in names]) for side in (before, after))
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return NOT_COMPARABLE
+    norms = float(np.linalg.norm(x) * np.linalg.norm(y))
+    cosine = float(x @ y) / norms if norms else None
+    return OutputsChange(
+        cosine_similarity=None if cosine is None else min(1.0, cosine),
+        max_abs_error=float(np.abs(x - y).max(initial=0.0)),
+        comparable=True,
+    )
+
+
+def _weights(run: Run) -> str | None:
+    return run.manifest.workload.weights_sha256 if run.manifest is not None else None
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise InputError(f"holds no readable outputs: {error}", where=path, hint="Capture it again.") from None

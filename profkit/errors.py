@@ -1,0 +1,43 @@
+"""What can go wrong, in words for the user: what happened, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class ProfkitError(Exception):
+    """Base of all errors that end a command; shown as one paragraph, without a traceback.
+
+    ``what`` happened, ``where`` (a path, a place in a file) and ``hint``, what to do next. ``exit_status`` is the
+    process's exit status, as the documented interface has it.
+    """
+
+    exit_status = 3
+
+    def __init__(self, what: str, *, where: object = None, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = self.what if self.where is None else f"{self.where}: {self.what}"
+        if not text.endswith((".", "?", "!", ":")):
+            text += "."
+        return f"{text} {self.hint}".rstrip()
+
+
+class UsageError(ProfkitError):
+    """The command line asks for something that is not there."""
+
+    exit_status = 2
+
+
+class InputError(ProfkitError):
+    """A trace, log or manifest cannot be read."""
+
+    exit_status = 3
+
+
+class CaptureError(ProfkitError):
+    """An environment could not be made or a capture failed; what succeeded is kept."""
+
+    exit_status = 4

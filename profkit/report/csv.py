@@ -1,0 +1,78 @@
+"""The operator tables as CSV: raw nanoseconds, one row per operator, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from profkit.compare.records import Comparison
+from profkit.report.escape import cell
+from profkit.report.selection import Selection, select_changes, select_rows
+from profkit.runs.operators_view import OperatorsView
+
+_DIFF_HEADER = (
+    "workload",
+    "operator",
+    "input_dims",
+    "baseline_calls",
+    "candidate_calls",
+    "baseline_self_host_ns",
+    "candidate_self_host_ns",
+    "baseline_total_host_ns",
+    "candidate_total_host_ns",
+    "speedup",
+    "low",
+    "high",
+    "p_value",
+    "delta_ns",
+    "verdict",
+    "paired_with",
+)
+_OPERATORS_HEADER = (
+    "operator",
+    "input_dims",
+    "calls",
+    "self_host_ns",
+    "total_host_ns",
+    "self_device_ns",
+    "total_device_ns",
+)
+
+
+def render_diff_csv(comparison: Comparison, selection: Selection) -> str:
+    """One row per workload and operator; times in ns per forward, empty where a side has none."""
+    rows: list[Sequence[object]] = []
+    for workload in comparison.workloads:
+        chosen = select_changes(workload.operators, selection)
+        for o in chosen[: selection.top or None]:
+            sides = (o.baseline, o.candidate)
+            figures = [
+                getattr(side, field) if side else None
+                for field in ("calls", "self_host_ns", "total_host_ns")
+                for side in sides
+            ]
+            tail = [o.speedup, o.low, o.high, o.p_value, o.delta_ns, o.verdict, o.paired_with]
+            rows.append([workload.name, o.name, o.input_dims, *figures, *tail])
+    return _write(_DIFF_HEADER, rows)
+
+
+def render_operators_csv(view: OperatorsView, selection: Selection) -> str:
+    """One row per operator; times in ns."""
+    chosen = select_rows(view.operators, selection)
+    return _write(
+        _OPERATORS_HEADER,
+        (
+            (o.name, o.input_dims, o.calls, o.self_host_ns, o.total_host_ns, o.self_device_ns, o.total_device_ns)
+            for o in chosen[: selection.top or None]
+        ),
+    )
+
+
+def _write(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
+    return stream.getvalue()

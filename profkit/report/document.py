@@ -1,0 +1,55 @@
+"""A report as blocks of words and tables, which the text, Markdown and CSV renderers draw alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Tone = Literal["plain", "good", "bad", "dim", "strong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A table's cell: its text and what its colour should say; never said by colour alone."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's title; ``right`` for figures; the one ``flexible`` column gives way when room is short."""
+
+    title: str
+    right: bool = True
+    flexible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is shown, from top to bottom."""
+
+    title: str
+    blocks: Sequence[Table | Paragraph] = field(default_factory=tuple)
+
+
+def cut(rows: Sequence[Sequence[Cell]], top: int, what: str) -> tuple[Sequence[Sequence[Cell]], str]:
+    """Return the first ``top`` rows (0: all) and a note on the rest."""
+    if not top or len(rows) <= top:
+        return rows, ""
+    return rows[:top], f"{len(rows) - top} more {what}: --top 0 shows them all"

@@ -1,0 +1,24 @@
+"""Text from traces and logs, made safe to show: it is untrusted."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
+
+
+def plain(text: str) -> str:
+    """Show control characters, which could move the cursor or reorder the line, as escapes."""
+    return _NOT_PRINTABLE.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def markdown(text: str) -> str:
+    """Escape what Markdown and the HTML inside it would take for markup."""
+    return _MARKDOWN.sub(r"\\\1", plain(text)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
+
+
+def cell(text: str) -> str:
+    """Keep a spreadsheet from taking a name for a formula."""
+    text = plain(text)
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text

@@ -1,0 +1,30 @@
+"""Documents as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+from profkit.report.document import Document, Paragraph, Table
+from profkit.report.escape import markdown
+
+
+def render_markdown(document: Document) -> str:
+    """Render ``document``; text from traces is escaped."""
+    parts = [f"## {markdown(document.title)}"]
+    for block in document.blocks:
+        if isinstance(block, Paragraph):
+            parts.append(markdown(block.text))
+        else:
+            parts.append(_table(block))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(table: Table) -> str:
+    lines = [f"**{markdown(table.title)}**"]
+    if table.rows:
+        header = [markdown(column.title) for column in table.columns]
+        rule = ["---:" if column.right else ":---" for column in table.columns]
+        lines.append("")
+        for row in (header, rule, *([markdown(cell.text) for cell in cells] for cells in table.rows)):
+            lines.append("| " + " | ".join(row) + " |")
+    if table.note:
+        lines += ["", f"_{markdown(table.note)}_"]
+    return "\n".join(lines)

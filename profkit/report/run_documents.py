@@ -1,0 +1,100 @@
+"""The operator view and the description of one run as documents."""
+
+from __future__ import annotations
+
+from profkit import units
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut
+from profkit.report.selection import Selection, select_rows
+from profkit.runs.information import RunInformation
+from profkit.runs.manifest import Manifest
+from profkit.runs.operators_view import OperatorsView
+
+
+def operators_document(view: OperatorsView, selection: Selection) -> Document:
+    """Lay out the operators of one run; shares are of the self host time of all operators."""
+    whole = sum(row.self_host_ns for row in view.operators)
+    columns = [
+        Column("operator", right=False, flexible=True),
+        Column("calls"),
+        Column("self host"),
+        Column("share"),
+        Column("total host"),
+    ]
+    rows = [
+        [
+            Cell(row.name if row.input_dims is None else f"{row.name} {row.input_dims}"),
+            Cell(units.count(row.calls)),
+            Cell(units.duration(row.self_host_ns)),
+            Cell(units.share(row.self_host_ns / whole if whole else None)),
+            Cell(units.duration(row.total_host_ns)),
+        ]
+        for row in select_rows(view.operators, selection)
+    ]
+    shown, note = cut(rows, selection.top, "operators")
+    forwards = view.forwards
+    scope = "per forward (medians)" if view.per_forward else "whole file"
+    blocks: list[Table | Paragraph] = [Table(f"Operators, {scope}", columns, shown, note)]
+    if forwards.count:
+        middle = sorted(forwards.wall_ns)[forwards.count // 2]
+        text = f"{forwards.count} forward(s) by rule {forwards.rule}, median wall time {units.duration(middle)}."
+        blocks.insert(0, Paragraph(text))
+    odd = [f"{n} {name}" for name, n in view.anomalies.items() if n]
+    odd += [f"{repair.count} × {repair.defect} mended" for repair in view.repairs]
+    if odd:
+        blocks.append(Paragraph("Anomalies: " + ", ".join(odd), "bad"))
+    version = f", PyTorch {view.torch}" if view.torch else ""
+    return Document(f"{view.source}{version}", blocks)
+
+
+def information_document(information: RunInformation) -> Document:
+    """Lay out what a run is."""
+    pair = [Column("", right=False), Column("", right=False, flexible=True)]
+    blocks: list[Table | Paragraph] = []
+    if information.manifest is not None:
+        rows = [[Cell(k), Cell(v)] for k, v in _facts(information.manifest)]
+        blocks.append(Table(f"{information.manifest.label} {information.workload}", pair, rows))
+    for trace in information.traces:
+        middle = sorted(trace.forward_ns)[len(trace.forward_ns) // 2] if trace.forward_ns else None
+        anomalies = ", ".join(f"{n} {name}" for name, n in trace.anomalies.items() if n)
+        repairs = ", ".join(f"{n} × {name}" for name, n in trace.repairs.items())
+        others = ", ".join(f"{n} {phase}" for phase, n in trace.other_events.items())
+        facts = [
+            ("PyTorch", trace.torch or "not written in the file"),
+            ("clock resolution", units.duration(trace.resolution_ns)),
+            ("forwards", f"{len(trace.forward_ns)} by rule {trace.rule}, median {units.duration(middle)}"),
+            ("spans", f"{trace.spans} on {trace.tracks} tracks, {trace.operators} of them operators"),
+            ("categories", ", ".join(f"{n} {name or '(none)'}" for name, n in trace.categories.items())),
+            ("other records by phase", others or "none"),
+            ("anomalies", anomalies or "none"),
+            ("repairs", repairs or "none"),
+        ]
+        blocks.append(Table(trace.file, pair, [[Cell(k), Cell(v)] for k, v in facts]))
+    return Document(information.path, blocks)
+
+
+def _facts(manifest: Manifest) -> list[tuple[str, str]]:
+    torch, settings, host = manifest.torch, manifest.settings, manifest.host
+    inputs = ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
+    latencies = sorted(ns for r in manifest.rounds for ns in r.latency_ns)
+    profiled = sorted(ns for r in manifest.rounds for ns in r.profiled_ns)
+    facts = [
+        ("status", manifest.status if manifest.reason is None else f"{manifest.status}: {manifest.reason}"),
+        ("workload", f"{manifest.workload.name} ({manifest.workload.source}), {inputs}"),
+        ("weights", f"{manifest.workload.weights}, sha256 {(manifest.workload.weights_sha256 or '-')[:12]}"),
+        ("settings", f"{settings.mode}, fpmath {settings.fpmath}, warm-up {settings.warmup}, steps {settings.steps}"),
+        ("rounds", str(len(manifest.rounds))),
+        ("host", ", ".join(filter(None, [host.cpu, f"{host.cores} cores", host.instance_type, host.os]))),
+    ]
+    if torch is not None:
+        version = torch.version + (f"+{torch.wheel}" if torch.wheel else "")
+        facts.insert(2, ("PyTorch", f"{version}, oneDNN {torch.onednn or 'none'}, {torch.threads} threads"))
+        facts.insert(3, ("CPU capability", torch.cpu_capability or units.NOTHING))
+    if manifest.python is not None:
+        facts.append(("Python", manifest.python.version))
+    if latencies and profiled:
+        off, on = latencies[len(latencies) // 2], profiled[len(profiled) // 2]
+        facts.append(("latency p50", f"{units.duration(off)} with the profiler off"))
+        facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
+    facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
+    facts += [("warning", text) for text in manifest.warnings]
+    return facts

@@ -1,0 +1,69 @@
+"""Documents as text for a terminal, by rich: coloured or not, at any width, and whole in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from profkit.report.document import Column, Document, Paragraph, Table, Tone
+from profkit.report.escape import plain
+
+_STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "dim": "dim", "strong": "bold"}
+PIPE_WIDTH = 1_000  # wide enough that nothing is cut; lines carry no padding
+
+
+def render_text(document: Document, *, width: int | None = None, colour: bool = False) -> str:
+    """Render ``document``; ``width`` None is a pipe, in which nothing is shortened."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width or PIPE_WIDTH,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    console.print(Text(plain(document.title), style="bold"))
+    for block in document.blocks:
+        console.print()
+        if isinstance(block, Paragraph):
+            console.print(Text(plain(block.text), style=_STYLES[block.tone]), soft_wrap=width is None)
+        else:
+            _print_table(console, block)
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _print_table(console: Console, table: Table) -> None:
+    console.print(Text(plain(table.title), style="bold"))
+    if table.rows:
+        rich_table = RichTable(
+            box=box.SIMPLE_HEAD,
+            show_header=any(c.title for c in table.columns),
+            pad_edge=False,
+            padding=(0, 1),
+            show_edge=False,
+        )
+        for column in table.columns:
+            _add_column(rich_table, column)
+        for row in table.rows:
+            rich_table.add_row(*(Text(plain(cell.text), style=_STYLES[cell.tone]) for cell in row))
+        console.print(rich_table)
+    if table.note:
+        console.print(Text(plain(table.note), style="dim"))
+
+
+def _add_column(table: RichTable, column: Column) -> None:
+    table.add_column(
+        Text(plain(column.title)),
+        justify="right" if column.right else "left",
+        no_wrap=not column.flexible,
+        overflow="fold" if column.flexible else "ellipsis",
+        min_width=12 if column.flexible else None,
+    )

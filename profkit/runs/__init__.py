@@ -1,0 +1,14 @@
+"""A run: a folder of traces and ``profkit.json``, which says what was measured, where, with what."""
+
+from profkit.runs.folder import MANIFEST_NAME, OUTPUTS_NAME, Run, find_runs, read_manifest, write_manifest
+from profkit.runs.manifest import Manifest
+
+__all__ = [
+    "MANIFEST_NAME",
+    "OUTPUTS_NAME",
+    "Manifest",
+    "Run",
+    "find_runs",
+    "read_manifest",
+    "write_manifest",
+]

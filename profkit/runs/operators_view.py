@@ -1,0 +1,107 @@
+"""The operator view of one run or trace (schema ``operators/1``); times in integer nanoseconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from profkit.runs.folder import Run
+from profkit.runs.measurement import measure
+from profkit.trace import Trace, find_forwards, read, sum_operators
+from profkit.trace.operators import By, Key
+from profkit.trace.table import Integers
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the view's records."""
+
+
+class ForwardsView(Record, frozen=True, kw_only=True):
+    count: int
+    rule: str
+    wall_ns: list[int]
+
+
+class OperatorRow(Record, frozen=True, kw_only=True):
+    """One operator; per forward the figures are medians over forwards, else sums over everything."""
+
+    name: str
+    input_dims: str | None = None
+    calls: float
+    self_host_ns: float
+    total_host_ns: float
+    self_device_ns: int = 0
+    total_device_ns: int = 0
+
+
+class Repair(Record, frozen=True, kw_only=True):
+    defect: str
+    count: int
+
+
+class OperatorsView(Record, frozen=True, kw_only=True):
+    schema: Literal["operators/1"] = "operators/1"
+    source: str
+    torch: str | None
+    per_forward: bool
+    forwards: ForwardsView
+    resolution_ns: int
+    operators: list[OperatorRow]
+    anomalies: dict[str, int]
+    repairs: list[Repair]
+
+
+def view_operators(run: Run, *, by: By = "name", per_forward: bool = False) -> OperatorsView:
+    """Return the operators of ``run``, by self host time: of all its traces together, or per forward.
+
+    Raises InputError where a trace cannot be read.
+    """
+    traces = [read(path) for path in run.traces]
+    forwards = [find_forwards(trace) for trace in traces]
+    repairs: Counter[str] = Counter()
+    for trace in traces:
+        repairs.update(trace.repairs)
+    rows, anomalies = _medians(run, by) if per_forward else _sums(traces, by)
+    return OperatorsView(
+        source=str(run.path),
+        torch=next((t.torch_version for t in traces if t.torch_version), None),
+        per_forward=per_forward,
+        forwards=ForwardsView(
+            count=sum(map(len, forwards)),
+            rule=" / ".join(dict.fromkeys(f.rule for f in forwards)),
+            wall_ns=[int(ns) for f in forwards for ns in f.wall_ns],
+        ),
+        resolution_ns=max((t.resolution_ns for t in traces), default=0),
+        operators=sorted(rows, key=lambda row: (-row.self_host_ns, row.name)),
+        anomalies=anomalies,
+        repairs=[Repair(defect=defect, count=n) for defect, n in sorted(repairs.items())],
+    )
+
+
+def _sums(traces: Sequence[Trace], by: By) -> tuple[list[OperatorRow], dict[str, int]]:
+    figures: dict[Key, Integers] = {}
+    anomalies: Counter[str] = Counter()
+    for trace in traces:
+        sums = sum_operators(trace, by=by)
+        anomalies.update(sums.anomalies)
+        for key, *row in zip(sums.keys, sums.calls[0], sums.self_ns[0], sums.total_ns[0], strict=True):
+            figures[key] = figures.get(key, np.zeros(3, dtype=np.int64)) + np.array(row)
+    rows = [_row(key, *(int(value) for value in row)) for key, row in figures.items()]
+    return rows, dict(anomalies)
+
+
+def _medians(run: Run, by: By) -> tuple[list[OperatorRow], dict[str, int]]:
+    measured = measure(run, by)
+    rows = [
+        _row(key, *(float(np.median(values)) for values in (s.calls, s.self_ns, s.total_ns)))
+        for key, s in measured.operators.items()
+    ]
+    return rows, dict(measured.anomalies)
+
+
+def _row(key: Key, calls: float, self_ns: float, total_ns: float) -> OperatorRow:
+    return OperatorRow(name=key[0], input_dims=key[1], calls=calls, self_host_ns=self_ns, total_host_ns=total_ns)

@@ -1,0 +1,100 @@
+"""The immutable event columns of one trace, names interned, and the :class:`Trace` around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profkit.trace import dialect
+
+Integers = NDArray[np.int64]
+Ids = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The spans of a trace as columns of equal length, in file order.
+
+    ``start_ns`` and ``duration_ns`` are integer nanoseconds, the start since the trace's epoch. ``name``,
+    ``category``, ``track`` and ``shape`` are positions in the tables of the :class:`Trace`; ``shape`` and
+    ``index`` (the profiler's own event index) are -1 where the event has none.
+    """
+
+    start_ns: Integers
+    duration_ns: Integers
+    name: Ids
+    category: Ids
+    track: Ids
+    shape: Ids
+    index: Integers
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    @property
+    def end_ns(self) -> Integers:
+        return self.start_ns + self.duration_ns
+
+    def take(self, selection: Mask | Integers) -> Events:
+        """Return the selected rows, by mask or by position."""
+        return Events(
+            start_ns=self.start_ns[selection],
+            duration_ns=self.duration_ns[selection],
+            name=self.name[selection],
+            category=self.category[selection],
+            track=self.track[selection],
+            shape=self.shape[selection],
+            index=self.index[selection],
+        )
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One trace file: its spans and what the file says of itself.
+
+    ``names``, ``categories``, ``tracks`` (pid, tid) and ``shapes`` (JSON text of ``Input Dims``) are what the
+    columns of ``events`` point into. ``other_events`` counts the records that are no spans, by phase.
+    ``metadata`` is what profkit's worker wrote into the file, empty for other people's.
+    """
+
+    source: str
+    events: Events
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
+    tracks: tuple[tuple[int | str, int | str], ...]
+    shapes: tuple[str, ...]
+    resolution_ns: int
+    base_ns: int = 0
+    other_events: Mapping[str, int] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    repairs: Mapping[str, int] = field(default_factory=dict)
+
+    def has_category(self, wanted: frozenset[str]) -> Mask:
+        """Return the mask of events whose category, lower-cased, is one of ``wanted``."""
+        hits = np.array([name.lower() in wanted for name in self.categories], dtype=bool)
+        return hits[self.events.category] if len(hits) else np.zeros(0, dtype=bool)
+
+    def has_name(self, predicate: Mask) -> Mask:
+        """Return the mask of events for whose name ``predicate`` (one flag per name) holds."""
+        return predicate[self.events.name] if len(predicate) else np.zeros(0, dtype=bool)
+
+    def name_mask(self, *, equal: str | None = None, prefix: str | None = None) -> Mask:
+        """Return one flag per name: equal to a text, or starting with one."""
+        return np.array([n == equal or (prefix is not None and n.startswith(prefix)) for n in self.names], dtype=bool)
+
+    @cached_property
+    def operators(self) -> Events:
+        """The events that are operators: category cpu_op (Operator before 1.12), steps left out."""
+        is_step = self.has_name(self.name_mask(prefix=dialect.STEP_PREFIX))
+        return self.events.take(self.has_category(dialect.OPERATOR) & ~is_step)
+
+    @property
+    def torch_version(self) -> str | None:
+        """The PyTorch version that profkit wrote into the file; None in other people's traces."""
+        version = self.metadata.get("torch")
+        return version if isinstance(version, str) else None

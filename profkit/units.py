@@ -1,0 +1,56 @@
+"""Numbers to text, and only at the edge: inside, times are integer nanoseconds."""
+
+from __future__ import annotations
+
+NOTHING = "-"
+_TIME_STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
+_SIZE_STEPS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
+
+
+def _three_digits(value: float) -> str:
+    """Format with three significant digits, without an exponent: 5.73, 57.3, 573."""
+    size = abs(value)
+    return f"{value:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
+
+
+def duration(ns: float | None) -> str:
+    """Format nanoseconds in the unit that fits: ``5730`` → ``5.73 µs``; None → ``-``."""
+    if ns is None:
+        return NOTHING
+    for factor, unit in _TIME_STEPS:
+        # 999.6 µs rounds to four digits: it is 1.00 ms
+        if abs(ns) >= factor * 0.9995 and factor > 1:
+            return f"{_three_digits(ns / factor)} {unit}"
+    return f"{ns:.0f} ns"
+
+
+def signed_duration(ns: float | None) -> str:
+    """Format a change in nanoseconds with its sign: ``-5730`` → ``-5.73 µs``."""
+    return duration(ns) if ns is None or ns <= 0 else "+" + duration(ns)
+
+
+def ratio(value: float | None) -> str:
+    """Format a speedup: ``1.3159`` → ``1.32x``; None → ``-``."""
+    if value is None:
+        return NOTHING
+    return f"{value:.3f}x" if value < 0.0995 else f"{_three_digits(value)}x"
+
+
+def count(value: float | None) -> str:
+    """Format a count; a median over forwards may fall between two integers."""
+    if value is None:
+        return NOTHING
+    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+
+
+def share(value: float | None) -> str:
+    """Format a share of a whole: ``0.0573`` → ``5.7%``."""
+    return NOTHING if value is None else f"{100 * value:.1f}%"
+
+
+def size(byte_count: int) -> str:
+    """Format a number of bytes: ``1536`` → ``1.50 KiB``."""
+    for factor, unit in _SIZE_STEPS:
+        if byte_count >= factor:
+            return f"{_three_digits(byte_count / factor)} {unit}" if factor > 1 else f"{byte_count} B"
+    return "0 B"

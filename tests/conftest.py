@@ -1,0 +1,59 @@
+"""What tests share: where things are, small traces, and golden files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+FIXTURES = SHARED / "fixtures"
+GOLDEN = ROOT / "tests" / "golden"
+RENEW = "PROFKIT_RENEW_GOLDEN"
+
+needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="other projects' traces are not beside the checkout")
+
+Row = tuple[Any, ...]
+
+
+def event(name: str, ts: float, dur: float, index: int | None = None, **more: Any) -> dict[str, Any]:
+    """One span as PyTorch 2.0 writes it; ``more`` replaces or adds fields."""
+    args = {} if index is None else {"Ev Idx": index}
+    record = {"ph": "X", "cat": "cpu_op", "name": name, "pid": 1, "tid": 1, "ts": ts, "dur": dur, "args": args}
+    return {**record, **more}
+
+
+def trace_json(events: Iterable[dict[str, Any]], **header: Any) -> bytes:
+    return json.dumps({**header, "traceEvents": list(events)}).encode()
+
+
+@pytest.fixture
+def write_trace(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes events to a trace file and returns its path."""
+
+    def write(events: Sequence[dict[str, Any]], name: str = "trace.json", **header: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(trace_json(events, **header))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Return a function that compares a text with a file of tests/golden; ``make golden`` renews the files."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if os.environ.get(RENEW):
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"no {path.name}: run make golden and look at what it wrote"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare

@@ -1,0 +1,48 @@
+"""Numbers become text once, at the edge."""
+
+from __future__ import annotations
+
+import pytest
+
+from profkit import units
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0 ns"),
+        (7, "7 ns"),
+        (5_730, "5.73 µs"),
+        (57_300, "57.3 µs"),
+        (999_400, "999 µs"),
+        (999_600, "1.00 ms"),
+        (47_061_000, "47.1 ms"),
+        (18_704_979_000, "18.7 s"),
+        (-5_730, "-5.73 µs"),
+        (None, "-"),
+    ],
+)
+def test_duration(ns: float | None, text: str) -> None:
+    assert units.duration(ns) == text
+
+
+@pytest.mark.parametrize(("ns", "text"), [(1_500, "+1.50 µs"), (-1_500, "-1.50 µs"), (0, "0 ns"), (None, "-")])
+def test_signed_duration(ns: float | None, text: str) -> None:
+    assert units.signed_duration(ns) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.3159, "1.32x"), (0.059, "0.059x"), (13.16, "13.2x"), (131.6, "132x"), (None, "-")]
+)
+def test_ratio(value: float | None, text: str) -> None:
+    assert units.ratio(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(53.0, "53"), (52.5, "52.5"), (None, "-")])
+def test_count(value: float | None, text: str) -> None:
+    assert units.count(value) == text
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 B"), (1536, "1.50 KiB"), (5 << 30, "5.00 GiB")])
+def test_size(n: int, text: str) -> None:
+    assert units.size(n) == text
