@@ -117,7 +117,7 @@ def _is_alive(pid: int) -> bool:
 def what_differs(existing: Manifest, new: Manifest) -> list[str]:
     """Return in words what keeps rounds of ``new`` from being added to ``existing``; empty where nothing does."""
     pairs: list[tuple[str, object, object]] = []
-    for field in ("name", "source", "batch", "weights", "inputs", "weights_sha256"):
+    for field in ("name", "source", "batch", "weights"):
         pairs.append((f"workload.{field}", getattr(existing.workload, field), getattr(new.workload, field)))
     stacks_given_up = bool(existing.fallbacks or new.fallbacks)
     for field in ("mode", "fpmath", "lru_cache_capacity", "threads", "with_stack", "warmup", "steps"):
@@ -126,17 +126,16 @@ def what_differs(existing: Manifest, new: Manifest) -> list[str]:
         pairs.append((f"settings.{field}", getattr(existing.settings, field), getattr(new.settings, field)))
     for field in ("cpu", "cores", "memory_bytes"):
         pairs.append((f"host.{field}", getattr(existing.host, field), getattr(new.host, field)))
+    # what follows is not known before the first worker has looked
+    if existing.workload.inputs and new.workload.inputs:
+        for field in ("inputs", "weights_sha256"):
+            pairs.append((f"workload.{field}", getattr(existing.workload, field), getattr(new.workload, field)))
     if existing.torch is not None and new.torch is not None:
         for field in ("version", "wheel", "threads"):
             pairs.append((f"torch.{field}", getattr(existing.torch, field), getattr(new.torch, field)))
     if existing.python is not None and new.python is not None:
         pairs.append(("python.version", existing.python.version, new.python.version))
-    unknown: tuple[object, ...] = (None, [])  # not known before the first worker has looked
-    return [
-        f"{name} was {_short(a)}, is {_short(b)}"
-        for name, a, b in pairs
-        if a != b and a not in unknown and b not in unknown
-    ]
+    return [f"{name} was {_short(a)}, is {_short(b)}" for name, a, b in pairs if a != b]
 
 
 def _short(value: object) -> str:

@@ -288,7 +288,7 @@ def is_level(durations: list[int]) -> bool:
 
 def warm_up(forward: Forward, count: int, report: Reporter) -> tuple[list[int], bool]:
     """Run at least ``count`` forwards and on until they are level; return ``(durations_ns, level)``."""
-    durations = []
+    durations: list[int] = []
     while len(durations) < count or (not is_level(durations) and len(durations) < WARMUP_LIMIT * count):
         durations.append(forward()[0])
         report("forward", stage="warm-up", index=len(durations), count=max(count, len(durations)))

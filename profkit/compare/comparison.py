@@ -25,7 +25,7 @@ from profkit.compare.records import (
 from profkit.compare.statistics import ROUNDS_NEEDED, speedup, verdict
 from profkit.errors import UsageError
 from profkit.runs import Run, find_runs
-from profkit.runs.measurement import OBSERVER_LIMIT, Measurement, OperatorSeries, measure
+from profkit.runs.measurement import OBSERVER_LIMIT, OBSERVER_SKEW, Measurement, OperatorSeries, measure
 from profkit.trace.operators import By, Key
 from profkit.trace.table import Integers
 
@@ -38,16 +38,21 @@ def compare_runs(baseline: str | Path, candidate: str | Path, by: By = "name") -
     pairs = _pair(find_runs(baseline), find_runs(candidate), str(baseline), str(candidate))
     measured = [(measure(a, by), measure(b, by)) for a, b in pairs]
     workloads = [_compare_workload(a, b) for a, b in measured]
-    speedups = [w.forward.speedup for w in workloads if w.forward.speedup is not None]
+    speedups = [s for s in map(_speedup, workloads) if s is not None]
     geomean = math.exp(math.fsum(map(math.log, speedups)) / len(speedups)) if speedups else None
     return Comparison(
-        baseline=_side([a for a, _ in measured], str(baseline)),
-        candidate=_side([b for _, b in measured], str(candidate)),
+        baseline=_side([a for a, _ in measured], baseline, candidate),
+        candidate=_side([b for _, b in measured], candidate, baseline),
         geomean_speedup=Estimate(value=geomean),
         workloads=workloads,
         differences=find_differences((a.workload, a.manifest, b.manifest) for a, b in pairs),
         warnings=_warnings(measured),
     )
+
+
+def _speedup(workload: WorkloadChange) -> float | None:
+    """Return what inference gained: by latency where it was measured, for the profiler slows things down."""
+    return workload.latency.speedup if workload.latency is not None else workload.forward.speedup
 
 
 def _pair(baseline: list[Run], candidate: list[Run], left: str, right: str) -> list[tuple[Run, Run]]:
@@ -71,12 +76,13 @@ def _pair(baseline: list[Run], candidate: list[Run], left: str, right: str) -> l
     return pairs
 
 
-def _side(measured: Sequence[Measurement], path: str) -> Side:
+def _side(measured: Sequence[Measurement], path: str | Path, other: str | Path) -> Side:
     manifests = [m.run.manifest for m in measured if m.run.manifest is not None]
     labels = {m.label for m in manifests}
+    short = Path(path).name if Path(path).name != Path(other).name else str(path)
     return Side(
-        label=labels.pop() if len(labels) == 1 else path,
-        path=path,
+        label=labels.pop() if len(labels) == 1 else short,
+        path=str(path),
         torch=_common([m.torch for m in measured]),
         fpmath=_common([m.settings.fpmath for m in manifests]),
         mode=_common([m.settings.mode for m in manifests]),
@@ -99,8 +105,8 @@ def _compare_workload(baseline: Measurement, candidate: Measurement) -> Workload
     ]
     return WorkloadChange(
         name=baseline.run.workload,
-        baseline=_side([baseline], str(baseline.run.path)),
-        candidate=_side([candidate], str(candidate.run.path)),
+        baseline=_side([baseline], baseline.run.path, candidate.run.path),
+        candidate=_side([candidate], candidate.run.path, baseline.run.path),
         forward=ForwardChange(
             rule=" / ".join(rules),
             baseline_ns=before,
@@ -179,6 +185,12 @@ def _warnings(measured: Sequence[tuple[Measurement, Measurement]]) -> list[str]:
             )
         for side in pair:
             found += _warnings_of(side)
+        effects = [e for e in (side.observer_effect for side in pair) if e is not None]
+        if len(effects) == 2 and max(effects) > OBSERVER_SKEW * min(effects):
+            found.append(
+                f"{pair[0].run.workload}: the profiler slows the two sides differently ({effects[0]:.2f}x, "
+                f"{effects[1]:.2f}x), so the changes of operator times hold its effect too; the latency does not."
+            )
     return found
 
 

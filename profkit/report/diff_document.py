@@ -10,7 +10,11 @@ from profkit.report.document import Cell, Column, Document, Paragraph, Table, To
 from profkit.report.selection import Selection, select_changes
 
 _TONES: dict[Verdict, Tone] = {"faster": "good", "slower": "bad", "same": "dim", "unresolved": "dim"}
-_WORDS: dict[Verdict, str] = {"same": "~ same", "unresolved": "~ unresolved"}
+_WORDS: dict[Verdict, str] = {"same": "~ same", "unresolved": "~ clock"}
+_LEGEND = {
+    "same": "~ same: the rounds of both sides overlap.",
+    "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
+}
 
 
 def diff_document(comparison: Comparison, selection: Selection) -> Document:
@@ -57,19 +61,13 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
     columns = [Column(t, right=bool(t), flexible=not t) for t in ("", left, right, "speedup")]
     columns.append(Column("", right=False))
     forward = change.forward
-    rows = [
-        _timing(
-            f"forward, profiled ({forward.rule})",
-            forward.baseline_ns,
-            forward.candidate_ns,
-            forward.speedup,
-            forward.verdict,
-        )
-    ]
+    rows = []
     if (latency := change.latency) is not None:
         a, b = latency.baseline, latency.candidate
         rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency.speedup, latency.verdict))
         rows.append(_timing("latency p90, profiler off", a.p90_ns, b.p90_ns, a.p90_ns / b.p90_ns, None))
+    name = f"forward, profiled ({forward.rule})"
+    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward.speedup, forward.verdict))
     yield Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
     yield _operators(change, left, right, selection)
 
@@ -108,10 +106,13 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
         Column("change"),
         Column("", right=False),
     ]
-    rows, note = cut([_operator(o) for o in select_changes(change.operators, selection)], selection.top, "operators")
+    chosen = select_changes(change.operators, selection)
+    rows, note = cut([_operator(o) for o in chosen], selection.top, "operators")
+    shown = {o.verdict for o in chosen[: len(rows)]}
+    legend = [text for verdict, text in _LEGEND.items() if verdict in shown]
     sides = f"{_forwards(change.baseline)}, {_forwards(change.candidate)}"
     title = f"{change.name}: self host time per forward (medians; {sides})"
-    return Table(title, columns, rows, note)
+    return Table(title, columns, rows, "\n".join([*([note] if note else []), *legend]))
 
 
 def _forwards(side: Side) -> str:

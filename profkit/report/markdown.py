@@ -25,6 +25,6 @@ def _table(table: Table) -> str:
         lines.append("")
         for row in (header, rule, *([markdown(cell.text) for cell in cells] for cells in table.rows)):
             lines.append("| " + " | ".join(row) + " |")
-    if table.note:
-        lines += ["", f"_{markdown(table.note)}_"]
+    for line in table.note.splitlines():
+        lines += ["", f"_{markdown(line)}_"]
     return "\n".join(lines)

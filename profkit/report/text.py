@@ -13,6 +13,7 @@ from profkit.report.document import Column, Document, Paragraph, Table, Tone
 from profkit.report.escape import plain
 
 _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "dim": "dim", "strong": "bold"}
+ROOMY_WIDTH = 100  # from here on columns stand further apart
 PIPE_WIDTH = 1_000  # wide enough that nothing is cut; lines carry no padding
 
 
@@ -47,7 +48,7 @@ def _print_table(console: Console, table: Table) -> None:
             box=box.SIMPLE_HEAD,
             show_header=any(c.title for c in table.columns),
             pad_edge=False,
-            padding=(0, 1),
+            padding=(0, 0 if console.width < ROOMY_WIDTH else 1, 0, 0),
             show_edge=False,
         )
         for column in table.columns:
@@ -55,8 +56,8 @@ def _print_table(console: Console, table: Table) -> None:
         for row in table.rows:
             rich_table.add_row(*(Text(plain(cell.text), style=_STYLES[cell.tone]) for cell in row))
         console.print(rich_table)
-    if table.note:
-        console.print(Text(plain(table.note), style="dim"))
+    for line in table.note.splitlines():
+        console.print(Text(plain(line), style="dim"))
 
 
 def _add_column(table: RichTable, column: Column) -> None:

@@ -14,6 +14,7 @@ from profkit.trace.operators import By, Key
 from profkit.trace.table import Integers
 
 OBSERVER_LIMIT = 1.3  # profiled ÷ latency above which the operator times are inflated
+OBSERVER_SKEW = 1.15  # one side's observer effect over the other's above which operator times compare badly
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,264 @@
+"""Capturing for real: environments, workers, crashes, interruptions, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from profkit.capture.environments import Environment
+from profkit.report.json import schema
+from profkit.trace import find_forwards, read
+from tests.live.conftest import TINY, Profkit, profkit_command
+
+Made = dict[str, Environment]
+QUICK = ("--warmup", 2, "--steps", 3)
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((folder / "profkit.json").read_text())
+    jsonschema.validate(loaded, schema("run"))
+    return loaded
+
+
+def traces(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.pt.trace.json.gz"))
+
+
+def test_the_main_job(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    words = ("capture", f"{TINY}:make", "--torch", "1.13", "--torch", "2.0", "--torch", "2.15", *QUICK)
+    done = profkit(*words, "--rounds", 2)
+    assert "profkit diff logs/1.13 logs/2.0" in done.stdout
+    for label, version in (("1.13", "1.13.1"), ("2.0", "2.0.1"), ("2.15", "2.15.0")):
+        folder = tmp_path / "logs" / label / "tiny"
+        found = manifest(folder)
+        assert found["status"] == "complete"
+        assert found["torch"]["version"] == version
+        assert [r["trace"] for r in found["rounds"]] != []
+        assert sorted(r["trace"] for r in found["rounds"]) == traces(folder)
+        assert all(len(r["latency_ns"]) == len(r["profiled_ns"]) == 3 for r in found["rounds"])
+        trace = read(folder / found["rounds"][0]["trace"])
+        forwards = find_forwards(trace)
+        assert (forwards.rule, len(forwards)) == ("annotation", 3)
+        assert trace.torch_version is not None
+        assert trace.torch_version.startswith(version)
+        assert str(tmp_path) not in (folder / "profkit.json").read_text()
+        # the annotation and the worker's own clock agree on what one forward is
+        for inside, around in zip(forwards.wall_ns, found["rounds"][0]["profiled_ns"], strict=True):
+            assert abs(int(inside) - around) < 2_000_000
+    orders = [[r["order"] for r in manifest(tmp_path / "logs" / v / "tiny")["rounds"]] for v in ("1.13", "2.0", "2.15")]
+    assert all(len(set(order)) == 2 for order in orders)  # nobody runs at the same place twice
+
+    diff = json.loads(profkit("diff", "logs/1.13", "logs/2.0", "--format", "json").stdout)
+    jsonschema.validate(diff, schema("diff"))
+    (workload,) = diff["workloads"]
+    assert workload["outputs"]["comparable"]
+    assert workload["outputs"]["cosine_similarity"] > 0.999999
+    assert {d["field"] for d in diff["differences"] if d["expected"]} >= {"torch.version", "torch.onednn"}
+    names = {o["name"] for o in workload["operators"]}
+    assert {"aten::conv2d", "aten::linear", "aten::relu", "aten::mean"} <= names
+
+    # the same again adds rounds; another configuration is refused and nothing is lost
+    profkit(*words, "--rounds", 1)
+    assert len(manifest(tmp_path / "logs/1.13/tiny")["rounds"]) == 3
+    before = traces(tmp_path / "logs/1.13/tiny")
+    refused = profkit("capture", f"{TINY}:make", "--torch", "1.13", "--steps", 4, status=2)
+    assert "settings.steps was 3, is 4" in refused.stderr
+    assert traces(tmp_path / "logs/1.13/tiny") == before
+    profkit("capture", f"{TINY}:make", "--torch", "1.13", "--warmup", 2, "--steps", 4, "--rounds", 1, "--overwrite")
+    assert len(manifest(tmp_path / "logs/1.13/tiny")["rounds"]) == 1
+
+
+def test_the_configuration_is_real(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    workload = tmp_path / "looks.py"
+    workload.write_text(
+        "import os, torch\n"
+        "def make():\n"
+        "    names = ['DNNL_DEFAULT_FPMATH_MODE', 'ONEDNN_DEFAULT_FPMATH_MODE']\n"
+        "    names += ['LRU_CACHE_CAPACITY', 'OMP_NUM_THREADS']\n"
+        "    text = ' '.join(os.environ[n] for n in names) + ' %d' % torch.get_num_threads()\n"
+        "    return (lambda x: torch.tensor(list(text.encode()))), torch.ones(1)\n"
+    )
+    profkit(
+        *("capture", "looks.py:make", "--torch", "2.0", "--fpmath", "bf16", "--threads", 1),
+        *("--lru-cache-capacity", 7, "--rounds", 1, *QUICK),
+    )
+    import numpy as np
+
+    with np.load(tmp_path / "logs/2.0-bf16/looks/outputs.npz") as outputs:
+        assert bytes(outputs["output"].astype(np.uint8)).decode() == "BF16 BF16 7 1 1"
+
+
+def test_a_worker_that_dies_is_run_again_without_stacks(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    """Frozen TorchScript with stacks segfaults in 2.0.1 (pytorch#83585); the other configuration goes on."""
+    done = profkit(
+        *("capture", "resnet18", "--torch", "2.0", "--mode", "frozen", "--mode", "script", "--with-stack"),
+        *("--rounds", 2, *QUICK),
+    )
+    assert "died of SIGSEGV in the profile pass" in done.stderr
+    frozen = manifest(tmp_path / "logs/2.0-frozen/resnet18")
+    assert frozen["status"] == "complete"
+    assert len(frozen["rounds"]) == 2
+    (fallback,) = frozen["fallbacks"]  # the second round knew better
+    assert fallback["instead"] == "run again without stacks"
+    assert frozen["settings"]["with_stack"] is False
+    script = manifest(tmp_path / "logs/2.0-script/resnet18")
+    assert script["fallbacks"] == []
+    assert script["settings"]["with_stack"] is True
+    shown = profkit("diff", "logs/2.0-script", "logs/2.0-frozen").stdout
+    assert "died of SIGSEGV" in shown
+    assert "settings.with_stack" in shown
+
+
+def test_one_that_keeps_dying_fails_and_the_rest_goes_on(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    words = ("capture", f"{TINY}:dying", f"{TINY}:broken", f"{TINY}:make", "--torch", "2.0", "--rounds", 1, *QUICK)
+    done = profkit(*words, status=4)
+    assert "2 of 3 configurations failed" in done.stderr
+    assert "SIGSEGV" in done.stderr
+    assert "tiny.py:broken failed at" in done.stderr
+    assert "ValueError: no such weights" in done.stderr
+    assert manifest(tmp_path / "logs/2.0/tiny-dying")["status"] == "failed"
+    assert "Segmentation fault" in (tmp_path / "logs/2.0/tiny-dying/worker.log").read_text()
+    assert manifest(tmp_path / "logs/2.0/tiny")["status"] == "complete"
+
+
+def test_a_hung_worker_is_ended(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    done = profkit(*("capture", f"{TINY}:hanging", "--torch", "2.0", "--rounds", 1, "--timeout", 12, *QUICK), status=4)
+    assert "hung for 12 s" in done.stderr
+    assert manifest(tmp_path / "logs/2.0/tiny-hanging")["status"] == "failed"
+
+
+def wait_for(condition: Any, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_and_resumed(profkit: Profkit, tmp_path: Path, environments: Made, number: signal.Signals) -> None:
+    words = ("capture", f"{TINY}:slow", "--torch", "2.0", "--rounds", 3, *QUICK)
+    capture = subprocess.Popen(profkit_command(*words), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    staging = tmp_path / "logs/2.0" / f".tiny-slow.capturing-{capture.pid}"
+    wait_for(lambda: (staging / "profkit.json").is_file())  # the first round is done
+    os.kill(capture.pid, number)
+    _, errors = capture.communicate(timeout=30)
+    folder = tmp_path / "logs/2.0/tiny-slow"
+    if number == signal.SIGINT:
+        assert capture.returncode == 130
+        assert "interrupted" in errors
+        assert not staging.exists()
+        left = manifest(folder)
+        assert (left["status"], left["reason"]) == ("failed", "interrupted")
+        assert len(left["rounds"]) >= 1
+    else:
+        assert not folder.exists()  # nothing that is half done is believed
+    profkit(*words)
+    found = manifest(folder)
+    assert found["status"] == "complete"
+    assert len(found["rounds"]) == 3
+    assert sorted(r["trace"] for r in found["rounds"]) == traces(folder)
+    assert not list(folder.parent.glob(".*"))
+
+
+def test_a_version_that_does_not_exist(profkit: Profkit, tmp_path: Path) -> None:
+    done = profkit("capture", "resnet50", "--torch", "9.9", status=4)
+    assert "PyTorch 9.9 cannot be had" in done.stderr
+    assert "2.15" in done.stderr
+    assert not (tmp_path / "logs").exists()
+
+
+def test_no_network(profkit: Profkit, tmp_path: Path) -> None:
+    done = profkit(
+        *("capture", "resnet50", "--torch", "2.15"),
+        status=4,
+        UV_OFFLINE="1",
+        UV_CACHE_DIR=str(tmp_path / "uv"),
+        PROFKIT_CACHE_DIR=str(tmp_path / "cache"),
+    )
+    assert len(done.stderr.strip().splitlines()[-1]) < 600
+    assert not list((tmp_path / "cache" / "envs").glob("torch-*/"))
+
+
+def test_a_folder_that_cannot_be_written(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    (tmp_path / "file").write_text("")
+    done = profkit("capture", f"{TINY}:make", "--torch", "2.0", "--logdir", "file/logs", status=4)
+    assert "cannot be written" in done.stderr
+
+
+def test_a_full_disk(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", full], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        done = profkit("capture", "resnet18", "--torch", "2.0", "--logdir", full, "--rounds", 1, status=4)
+        assert "No space left on device" in done.stderr
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+def test_compile_without_a_compiler_says_so(profkit: Profkit, environments: Made) -> None:
+    words = ("capture", f"{TINY}:make", "--torch", "2.0", "--mode", "compile", "--rounds", 1, *QUICK)
+    done = profkit(*words, status=4, CXX="no-such-compiler")
+    assert "--mode compile needs a C++ compiler" in done.stderr
+    done = profkit("capture", f"{TINY}:make", "--torch", "1.13", "--mode", "compile", "--rounds", 1, status=4)
+    assert "has no torch.compile" in done.stderr
+
+
+def test_compile(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    profkit(*("capture", f"{TINY}:make", "--torch", "2.15", "--mode", "compile", "--rounds", 1, *QUICK))
+    assert manifest(tmp_path / "logs/2.15-compile/tiny")["status"] == "complete"
+
+
+def test_an_interpreter_of_ones_own(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    python = environments["2.0"].python
+    profkit(*("capture", f"{TINY}:make", "--python", python, "--rounds", 1, "--label", "mine", *QUICK))
+    assert manifest(tmp_path / "logs/mine/tiny")["torch"]["version"] == "2.0.1"
+    done = profkit("capture", f"{TINY}:make", "--python", tmp_path / "nothing", status=2)
+    assert "is no Python that runs" in done.stderr
+
+
+def test_in_the_users_own_process(tmp_path: Path, environments: Made) -> None:
+    """profkit.capture in a script, under an interpreter that has torch; its profkit is this checkout."""
+    import msgspec
+
+    import profkit as package
+
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, profkit\n"
+        f"sys.path.insert(0, {str(TINY.parent)!r})\n"
+        "import tiny\n"
+        "print(profkit.capture(*tiny.make(), label='mine', steps=3, warmup=2))\n"
+    )
+    python = environments["2.0"].python
+    target = tmp_path / "site"
+    version = f"msgspec=={msgspec.__version__}"
+    installer = [*("uv", "pip", "install", "-q", "--python", str(python), "--target", str(target))]
+    wanted = [version, "numpy<2", "filelock", "platformdirs"]
+    subprocess.run([*installer, *wanted], check=True, env={**os.environ, "PATH": bin_path()})
+    paths = f"{Path(package.__file__).parent.parent}{os.pathsep}{target}"
+    for rounds in (1, 2):
+        done = subprocess.run(
+            [python, script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().endswith("logs/mine/tiny")
+        assert len(manifest(tmp_path / "logs/mine/tiny")["rounds"]) == rounds
+
+
+def bin_path() -> str:
+    import sys
+
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

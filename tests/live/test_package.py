@@ -1,0 +1,99 @@
+"""The wheel in empty environments of the oldest and the newest Python at hand, and the worker under Python 3.7."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from profkit.capture import worker
+from profkit.capture.environments import Environment
+from profkit.capture.interpreters import find_interpreter
+from profkit.capture.uv import Uv
+from tests.conftest import ROOT
+from tests.live.conftest import TINY
+
+NEWEST_FIRST = ["3.14", "3.13", "3.12", "3.11", "3.10"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], check=True, capture_output=True
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def local_interpreter(versions: list[str]) -> Path | None:
+    uv = Uv(lambda text: None)
+    uv.download_python = lambda version: None  # type: ignore[method-assign]  # those at hand
+    return find_interpreter(uv, versions)
+
+
+@pytest.mark.parametrize("versions", [["3.10"], NEWEST_FIRST], ids=["oldest", "newest"])
+def test_the_wheel(versions: list[str], wheel: Path, tmp_path: Path, environments: dict[str, Environment]) -> None:
+    interpreter = local_interpreter(versions)
+    if interpreter is None:
+        pytest.skip(f"no Python {' or '.join(versions)} at hand")
+    home = tmp_path / "venv"
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    variables.pop("PYTHONPATH", None)
+
+    def run(*words: object) -> str:
+        done = subprocess.run(
+            [str(word) for word in words], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("uv", "venv", "--python", interpreter, home)
+    run("uv", "pip", "install", "--python", home / "bin/python", wheel)
+    profkit = home / "bin/profkit"
+    assert "aten::mkldnn_convolution" in run(profkit, "diff", ROOT / "traces/1.13", ROOT / "traces/2.0")
+    python = environments["2.0"].python
+    run(profkit, "capture", f"{TINY}:make", "--python", python, "--rounds", 1, "--steps", 2, "--warmup", 2)
+    assert "aten::conv2d" in run(profkit, "ops", "logs/2.0.1/tiny")
+    assert json.loads(run(profkit, "schema", "run"))["title"] == "run/1"
+
+
+def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
+    """Compiles and runs up to the import of torch, which that environment lacks."""
+    interpreter = local_interpreter(["3.7"])
+    if interpreter is None:
+        pytest.skip("no Python 3.7 at hand")
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    home = tmp_path / "venv"
+    subprocess.run([interpreter, "-m", "venv", home], check=True, capture_output=True)
+    install = ["uv", "pip", "install", "--python", home / "bin/python", "torch==1.13.1", "numpy"]
+    subprocess.run(install, check=True, env=variables, capture_output=True)
+    order = {
+        "workload": {"source": "file", "path": str(TINY), "function": "make", "weights": "own"},
+        "settings": {
+            "mode": "eager",
+            "threads": 1,
+            "warmup": 1,
+            "steps": 2,
+            "with_stack": False,
+            "record_shapes": True,
+        },
+        "metadata": {},
+        "folder": str(tmp_path),
+    }
+    (tmp_path / "orders.json").write_text(json.dumps(order))
+    reader, writer = os.pipe()
+    command = [home / "bin/python", worker.__file__, tmp_path / "orders.json", str(writer)]
+    done = subprocess.run(command, pass_fds=[writer], capture_output=True, text=True, check=False)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        reports = [json.loads(line) for line in stream]
+    assert done.returncode == 0, done.stderr
+    python = next(r for r in reports if r["event"] == "python")
+    assert python["version"].startswith("3.7.")
+    assert "torch==1.13.1" in python["packages"]
+    (tmp_path / reports[-1]["trace"]).stat()

@@ -1,0 +1,62 @@
+"""Every command of the README, run as it stands there; every table and picture of it, compared with today's."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from profkit.capture.environments import Environment
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"```bash\n(.*?)```", re.S)
+TABLE = re.compile(r"<!-- table: profkit (.*?) -->\n(.*?)<!-- end of table -->", re.S)
+
+
+def commands() -> list[str]:
+    return [line for block in BLOCK.findall(README) for line in block.splitlines() if line.startswith("profkit ")]
+
+
+def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]) -> None:
+    for name in ("traces", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    assert len(commands()) > 10
+    for line in commands():
+        words = shlex.split(line)
+        with subprocess.Popen(
+            words, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            if words[1] == "view":
+                assert process.stdout is not None
+                assert "http://" in process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=600)
+        assert process.returncode == 0, f"{line}\n{out}\n{err}"
+
+
+def test_tables_are_of_today() -> None:
+    found = TABLE.findall(README)
+    assert found
+    for words, table in found:
+        command = [sys.executable, "-m", "profkit.cli", *shlex.split(words)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert table.strip() in done.stdout
+
+
+def test_pictures_are_of_today() -> None:
+    specification = importlib.util.spec_from_file_location("make", ROOT / "examples/pictures/make.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    drawn = module.pictures()
+    for name in re.findall(r"\]\((examples/pictures/[^)]+)\)", README):
+        assert (ROOT / name).read_text(encoding="utf-8") == drawn[Path(name).name]
+    assert {p.name for p in (ROOT / "examples/pictures").glob("*.svg")} == set(drawn)

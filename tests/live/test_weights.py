@@ -1,0 +1,50 @@
+"""Random weights: the same in every version, and activations that neither vanish nor explode."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from profkit.capture import worker
+from profkit.capture.environments import Environment
+from tests.live.conftest import TORCHES
+
+SCRIPT = """
+import importlib.util, json, sys
+specification = importlib.util.spec_from_file_location("worker", sys.argv[1])
+worker = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(worker)
+import torch
+order = {"source": "torchvision", "name": sys.argv[2], "batch": 1, "weights": "random", "seed": 0, "image_size": 224}
+model, inputs = worker.build(order)
+worker.randomize(model, inputs, 0)
+levels = []
+def look(module, arguments, output):
+    if hasattr(output, "pow"):
+        levels.append(output.float().pow(2).mean().sqrt().item())
+for module in model.modules():
+    module.register_forward_hook(look)
+with torch.no_grad():
+    model(*inputs)
+print(json.dumps({"levels": levels, "sha256": worker.weights_sha256(model)}))
+"""
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16", "efficientnet_b0", "vit_b_32", "googlenet"])
+def test_weights(name: str, tmp_path: Path, environments: dict[str, Environment]) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    hashes = set()
+    for version in TORCHES:
+        command = [environments[version].python, tmp_path / "script.py", worker.__file__, name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        hashes.add(found["sha256"])
+        levels = [level for level in found["levels"] if level > 0]
+        assert len(levels) > 10
+        assert min(levels) > 0.005
+        assert max(levels) < 50
+        assert 0.1 < levels[-1] < 20
+    assert len(hashes) == 1

@@ -1,0 +1,148 @@
+"""The command line: exit statuses, words, and what goes where."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from profkit.cli.main import COMMANDS, group, main
+from tests.conftest import ROOT
+
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "complaint"),
+    [
+        (["diff", "traces/1.13", "traces/2.0"], 0, ""),
+        (["diff", "traces/1.13"], 2, "Missing argument 'CANDIDATE'"),
+        (["dif"], 2, "Did you mean diff?"),
+        (["diff", "traces/1.13", "nowhere"], 3, "nowhere: no such file or folder"),
+        (["diff", "traces/1.13", "tests/unit"], 3, "no trace in this folder"),
+        (["ops", "traces"], 2, "holds 8 runs"),
+        (["ops", "traces/2.0", "--filter", "zzz"], 2, "no operator matches"),
+        (["ops", "LICENSE"], 3, "is not valid JSON"),
+        (["info", "traces/2.0", "--output", "/nowhere/x.txt"], 2, "cannot write"),
+        (["info", "traces/2.0", "--output", "x.csv"], 2, "cannot be written as csv"),
+        (["capture", "resnet5O", "--torch", "2.0"], 2, "Did you mean resnet50"),
+        (["capture", "resnet50", "--torch", "newest"], 2, "is no PyTorch version"),
+        (["capture"], 2, "Missing argument 'WORKLOAD...'"),
+        (["envs", "remove", "nothing"], 2, "no environment 'nothing'"),
+        (["envs", "remove", "../envs"], 2, "no environment"),
+        (["schema", "diff"], 0, ""),
+        (["workloads", "vit"], 0, ""),
+    ],
+)
+def test_exit_status_and_one_short_paragraph(words: list[str], status: int, complaint: str, capsys: Capsys) -> None:
+    assert run(*words) == status
+    out, err = capsys.readouterr()
+    assert complaint in err
+    assert "Traceback" not in err
+    assert len(err) < 600
+    assert bool(out) == (status == 0)
+
+
+def test_output_is_written_whole_and_by_its_name(tmp_path: Path, capsys: Capsys) -> None:
+    for suffix, start in ((".json", "{"), (".md", "## "), (".csv", "workload,"), (".txt", "1.13 → 2.0")):
+        path = tmp_path / f"diff{suffix}"
+        assert run("diff", "traces/1.13", "traces/2.0", "-o", path) == 0
+        assert path.read_text().startswith(start)
+    assert capsys.readouterr().out == ""
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".csv", ".json", ".md", ".txt"]
+
+
+def test_debug_shows_the_traceback() -> None:
+    command = [sys.executable, "-m", "profkit.cli", "diff", "nowhere", "nowhere", "--debug"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} -m profkit.cli ops traces/2.0 --top 0 --by shape | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    context = click.Context(group)
+    found: list[tuple[str, click.Command]] = []
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        found.append((name, command))
+        if isinstance(command, click.Group):
+            found += [(f"{name} {sub}", c) for sub, c in command.commands.items()]
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands())
+def test_every_command_helps_with_an_example(name: str, command: click.Command, capsys: Capsys) -> None:
+    assert run(*name.split(), "--help") == 0
+    shown = capsys.readouterr().out
+    assert command.help
+    if " " not in name:
+        assert f"profkit {name}" in shown.partition("Example")[2]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts} says nothing"
+
+
+def test_tab_completion() -> None:
+    def complete(*words: str) -> str:
+        variables = {"_PROFKIT_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words)}
+        variables |= {"COMP_CWORD": str(len(words) - 1)}
+        script = Path(sys.executable).with_name("profkit")
+        return subprocess.run(
+            [script], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert "plain,diff" in complete("profkit", "d")
+    assert "plain,resnet50" in complete("profkit", "capture", "resnet5")
+    assert "plain,2.0" in complete("profkit", "capture", "resnet50", "--torch", "2.0")
+    assert "plain,--per-forward" in complete("profkit", "ops", "--per")
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    code = "import sys; from profkit.cli.main import group; print([m for m in sys.modules if m in sys.argv])"
+    heavy = ["numpy", "pandas", "rich", "msgspec", "torch"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_reading_needs_no_pandas_and_no_torch() -> None:
+    code = (
+        "import sys; from profkit.cli.main import main\n"
+        "try: main(['diff', 'traces/1.13', 'traces/2.0', '--format', 'json'])\n"
+        "except SystemExit: print([m for m in ('pandas', 'torch', 'scipy') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["schema"] == "diff/1"
+    assert done.stderr.strip() == "[]"
+
+
+def test_the_interface_for_programs() -> None:
+    import profkit
+
+    (path,) = sorted(Path("traces/2.0").rglob("*.gz"))[:1]
+    assert len(profkit.load(path).operators) > 1000
+    assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
+    assert callable(profkit.capture)

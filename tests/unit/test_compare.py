@@ -1,0 +1,214 @@
+"""Comparisons: what is paired, what is shown, what is warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from profkit.compare import compare_runs
+from profkit.compare.statistics import speedup, verdict
+from profkit.errors import InputError, UsageError
+from profkit.runs import Manifest, write_manifest
+from profkit.runs.manifest import Host, Round, Settings, Tool, Torch, Workload
+from tests.conftest import event, trace_json
+
+
+def forward(start: int, *operators: tuple[str, int], scale: float = 1.0) -> list[dict[str, Any]]:
+    """One annotated forward whose operators, of so many µs each, run one after another."""
+    records, at = [], start + 1
+    for name, us in operators:
+        duration = round(us * scale)
+        records.append(event(name, at, duration, at))
+        at += duration + 1
+    return [event("profkit.forward", start, at - start, start, cat="user_annotation"), *records]
+
+
+def manifest(version: str, rounds: int, latency_us: float, **host: Any) -> Manifest:
+    latency = [round(latency_us * 1000 * f) for f in (1.0, 1.01, 0.99)]
+    return Manifest(
+        status="complete",
+        label=version,
+        workload=Workload(name="net", source="file", weights_sha256="abc"),
+        torch=Torch(version=f"{version}.1", threads=2),
+        settings=Settings(
+            mode="eager",
+            fpmath="fp32",
+            lru_cache_capacity=1024,
+            threads=None,
+            with_stack=False,
+            record_shapes=True,
+            warmup=2,
+            steps=3,
+            rounds=rounds,
+        ),
+        host=Host(cpu="Neoverse-V1", cores=16, **host),
+        rounds=[
+            Round(
+                index=i,
+                order=0,
+                started="2026-11-22T16:00:00+00:00",
+                trace=f"{i}.pt.trace.json",
+                warmup_ns=[],
+                latency_ns=latency,
+                profiled_ns=latency,
+            )
+            for i in range(rounds)
+        ],
+        tool=Tool(version="0"),
+    )
+
+
+def write_run(folder: Path, described: Manifest, *operators: tuple[str, int], noise: float = 0.02) -> None:
+    """A run of three forwards a round; the rounds differ by ``noise``."""
+    folder.mkdir(parents=True)
+    for i in range(len(described.rounds)):
+        scale = 1.0 + noise * (i - 1)
+        records = [r for k in range(3) for r in forward(10_000 * k, *operators, scale=scale)]
+        (folder / f"{i}.pt.trace.json").write_bytes(trace_json(records))
+    write_manifest(folder, described)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    write_run(
+        tmp_path / "1.13/net",
+        manifest("1.13", 3, 1600),
+        *[("aten::conv2d", 1000), ("aten::relu", 500), ("aten::tiny", 3), ("aten::gone", 50)],
+    )
+    write_run(
+        tmp_path / "2.0/net",
+        manifest("2.0", 3, 1000),
+        *[("aten::conv2d", 400), ("aten::relu", 505), ("aten::tiny", 2), ("aten::new", 30)],
+    )
+    return tmp_path / "1.13", tmp_path / "2.0"
+
+
+def test_what_changed(pair: tuple[Path, Path]) -> None:
+    found = compare_runs(*pair)
+    (workload,) = found.workloads
+    assert [(o.name, o.verdict, o.speedup, o.delta_ns) for o in workload.operators] == [
+        ("aten::conv2d", "faster", 2.5, -600_000.0),
+        ("aten::gone", "removed", None, -50_000.0),
+        ("aten::new", "added", None, 30_000.0),
+        ("aten::relu", "same", 500 / 505, 5_000.0),
+        ("aten::tiny", "unresolved", 1.5, -1_000.0),
+    ]
+    assert workload.forward.verdict == "faster"
+    assert workload.forward.baseline_ns == 1_558_000.0
+    assert workload.latency is not None
+    assert workload.latency.speedup == 1.6
+    assert found.geomean_speedup.value == pytest.approx(1.6)
+    assert [(d.field, d.baseline, d.candidate, d.expected) for d in found.differences] == [
+        ("torch.version", "1.13.1", "2.0.1", True)
+    ]
+    assert found.warnings == []
+
+
+def test_of_itself_nothing_changed(pair: tuple[Path, Path]) -> None:
+    found = compare_runs(pair[0], pair[0])
+    assert {o.verdict for o in found.workloads[0].operators} == {"same"}
+    assert found.workloads[0].forward.speedup == 1.0
+    assert found.differences == []
+
+
+def test_swapping_the_sides_inverts_every_speedup(pair: tuple[Path, Path]) -> None:
+    there, back = compare_runs(*pair), compare_runs(*reversed(pair))
+    inverse = {o.name: o for o in back.workloads[0].operators}
+    for operator in there.workloads[0].operators:
+        other = inverse[operator.name]
+        assert operator.delta_ns == -other.delta_ns
+        if operator.speedup is not None:
+            assert operator.speedup == pytest.approx(1 / (other.speedup or 0))
+
+
+def test_unexpected_differences_stand_apart(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    other = manifest("2.0", 3, 1000, kernel="6.1")
+    other = msgspec.structs.replace(other, workload=msgspec.structs.replace(other.workload, weights_sha256="xyz"))
+    write_run(tmp_path / "3.0/net", other, ("aten::conv2d", 400))
+    found = compare_runs(pair[0], tmp_path / "3.0")
+    assert [(d.field, d.expected) for d in found.differences] == [
+        ("torch.version", True),
+        ("workload.weights_sha256", False),
+        ("host.kernel", False),
+    ]
+
+
+def test_an_operator_that_a_round_lacks_counts_zero_there(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    write_run(tmp_path / "2.1/net", manifest("2.1", 2, 1000), ("aten::conv2d", 400))
+    (tmp_path / "2.1/net/1.pt.trace.json").write_bytes(trace_json(forward(0, ("aten::other", 10))))
+    found = compare_runs(pair[0], tmp_path / "2.1")
+    convolution = next(o for o in found.workloads[0].operators if o.name == "aten::conv2d")
+    assert convolution.candidate is not None
+    assert convolution.candidate.calls == 1.0  # the median over three forwards with one call and one with none
+
+
+def test_two_lone_traces_of_other_people(write_trace: Callable[..., Path]) -> None:
+    before = write_trace([event("aten::conv2d", 0, 100, 0)], "before.json")
+    after = write_trace([event("aten::conv2d", 0, 50, 0)], "after.json")
+    found = compare_runs(before, after)
+    assert found.workloads[0].forward.rule == "envelope"
+    assert found.workloads[0].operators[0].speedup == 2.0
+    assert found.workloads[0].latency is None
+    assert found.geomean_speedup.value == 2.0
+    assert "a single forward" in found.warnings[0]
+
+
+def test_nothing_in_common(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    other = manifest("2.0", 1, 1000)
+    other = msgspec.structs.replace(other, workload=msgspec.structs.replace(other.workload, name="bert"))
+    write_run(tmp_path / "else/bert", other, ("aten::linear", 5))
+    with pytest.raises(UsageError, match=r"no workload in common: .* has net; .* has bert"):
+        compare_runs(pair[0], tmp_path / "else")
+
+
+def test_several_runs_of_one_workload(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="several runs of net"):
+        compare_runs(tmp_path, pair[0])
+
+
+def test_a_failed_run_without_a_trace(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    failed = msgspec.structs.replace(manifest("2.1", 0, 1), status="failed", reason="died of SIGSEGV")
+    write_run(tmp_path / "2.1/net", failed)
+    with pytest.raises(InputError, match="holds no trace: died of SIGSEGV"):
+        compare_runs(pair[0], tmp_path / "2.1")
+
+
+def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    path = pair[1] / "net/profkit.json"
+    path.write_text(path.read_text().replace("0.pt.trace.json", "../0.pt.trace.json"))
+    with pytest.raises(InputError, match="outside its folder"):
+        compare_runs(*pair)
+
+
+def test_the_observer_effect_is_warned_of(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    write_run(tmp_path / "2.2/net", manifest("2.2", 3, 300), ("aten::conv2d", 400))
+    warnings = compare_runs(pair[0], tmp_path / "2.2").warnings
+    assert "the profiler made the forward 1.34 times slower" in warnings[0]
+    assert "slows the two sides differently" in warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "resolvable", "expected"),
+    [
+        ([[100], [102]], [[50], [51]], 0, "faster"),
+        ([[100], [102]], [[150], [151]], 0, "slower"),
+        ([[100], [102]], [[101], [90]], 0, "same"),
+        ([[100], [102]], [[100], [102]], 0, "same"),
+        ([[100], [102]], [[90], [91]], 11, "unresolved"),
+        ([[100, 102, 98]], [[50, 51, 52]], 0, "faster"),  # a single round: by the clock alone
+    ],
+)
+def test_verdict(baseline: list[list[int]], candidate: list[list[int]], resolvable: int, expected: str) -> None:
+    sides = ([np.array(r) for r in side] for side in (baseline, candidate))
+    assert verdict(*sides, resolvable) == expected
+
+
+def test_speedup_of_nothing_is_none() -> None:
+    assert speedup(0, 5) is None
+    assert speedup(5, 0) is None
+    assert speedup(5, 2) == 2.5

@@ -1,0 +1,99 @@
+"""The matrix, its labels and the order of its rounds."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from profkit.capture.plan import Configuration, Options, matrix, order_of_round
+from profkit.capture.releases import check_request, pythons, release_of, releases
+from profkit.capture.workloads import known_workloads, resolve
+from profkit.errors import UsageError
+
+RESNET = resolve("resnet50")
+TWO = [("1.13", None, "1.13"), ("2.0", None, "2.0")]
+
+
+def test_labels() -> None:
+    found = matrix([RESNET], TWO, ["fp32", "bf16"], ["eager", "frozen"])
+    assert [c.label for c in found] == [
+        *["1.13", "1.13-frozen", "1.13-bf16", "1.13-bf16-frozen"],
+        *["2.0", "2.0-frozen", "2.0-bf16", "2.0-bf16-frozen"],
+    ]
+
+
+def test_two_configurations_in_one_place_are_refused() -> None:
+    with pytest.raises(UsageError, match="would be filed as mine resnet50"):
+        matrix([RESNET], TWO, ["fp32"], ["eager"], label="mine")
+    with pytest.raises(UsageError, match=r"would be filed as 1\.13 resnet50"):
+        matrix([RESNET], [TWO[0], TWO[0]], ["fp32"], ["eager"])
+
+
+@pytest.mark.parametrize("label", ["../up", "a/b", "", ".hidden", "-x"])
+def test_a_label_is_a_folder_name(label: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a label"):
+        matrix([RESNET], TWO[:1], ["fp32"], ["eager"], label=label)
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_over_the_rounds_each_runs_at_each_place_once(count: int) -> None:
+    square = [order_of_round(i, count) for i in range(count)]
+    for place in range(count):
+        assert sorted(row[place] for row in square) == list(range(count))
+    assert all(sorted(row) == list(range(count)) for row in square)
+    if count % 2 == 0:
+        followers = [pair for row in square for pair in pairwise(row)]
+        assert len(set(followers)) == len(followers)  # and each follows each other one once
+
+
+def test_environment_variables() -> None:
+    configuration = Configuration(RESNET, "2.0", None, "bf16", "eager", "2.0-bf16")
+    assert configuration.environment_variables(Options(threads=4, lru_cache_capacity=0)) == {
+        "DNNL_DEFAULT_FPMATH_MODE": "BF16",
+        "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+        "LRU_CACHE_CAPACITY": "0",
+        "OMP_NUM_THREADS": "4",
+        "MKL_NUM_THREADS": "4",
+    }
+
+
+def test_workloads() -> None:
+    assert len(known_workloads()) == 80
+    assert resolve("inception_v3").image_size == 299
+    with pytest.raises(UsageError, match="Did you mean resnet50"):
+        resolve("resnet5O")
+    with pytest.raises(UsageError, match="Did you mean vit_b_16"):
+        resolve("vit-b-16")
+
+
+def test_a_files_workload(tmp_path: Path) -> None:
+    path = tmp_path / "my net.py"
+    path.write_text("")
+    assert resolve(f"{path}:make").name == "my-net"
+    assert resolve(f"{path}:other").name == "my-net-other"
+    for word, words in [
+        (f"{tmp_path}/none.py:make", "no such file"),
+        (f"{path}", "names no function"),
+        (f"{path}:", "is no function's name"),
+        (f"{path}:a b", "is no function's name"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            resolve(word)
+    with pytest.raises(UsageError, match="brings its own input"):
+        resolve(f"{path}:make", batch=8)
+
+
+def test_releases() -> None:
+    assert [list(releases())[i] for i in (0, -1)] == ["1.13", "2.15"]
+    assert release_of("1.13.1").requirements("1.13.1") == ["torch==1.13.1", "torchvision==0.14.*", "numpy<2"]
+    assert release_of("9.9").requirements("9.9.0") == ["torch==9.9.0", "torchvision", "numpy"]
+    assert pythons(release_of("1.13")) == ["3.10", "3.9", "3.8", "3.7"]
+    assert pythons(release_of("2.15"))[0] == "3.11"
+
+
+@pytest.mark.parametrize("word", ["2", "latest", "2.0;evil", "../2.0", "2.0.1.2.3"])
+def test_what_is_no_version(word: str) -> None:
+    with pytest.raises(UsageError, match="is no PyTorch version"):
+        check_request(word)
