@@ -40,6 +40,12 @@ class Filing:
         self.folder = logdir / label / workload
         self.staging = self.folder.parent / f".{workload}.capturing-{os.getpid()}"
 
+    def recover(self) -> None:
+        """Land what a killed capture left of this run; raises CaptureError where one is still at it."""
+        for left in self.folder.parent.glob(f".{self.folder.name}.capturing-*"):
+            with writing(left):
+                self._recover(left)
+
     def existing(self) -> Manifest | None:
         """Return the manifest of the run that is already there; raises UsageError for a folder of something else."""
         if not self.folder.exists():
@@ -54,12 +60,9 @@ class Filing:
             ) from None
 
     def open(self) -> None:
-        """Make the staging folder, and land what a killed capture left of this run."""
+        """Make the staging folder."""
         with writing(self.folder):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.parent.glob(f".{self.folder.name}.capturing-*"):
-                self._recover(left)
-            self.staging.mkdir()
+            self.staging.mkdir(parents=True)
 
     def _recover(self, left: Path) -> None:
         if _is_alive(int(left.name.rpartition("-")[2])):
@@ -89,6 +92,10 @@ class Filing:
                 path.replace(self.folder / path.name)
         write_manifest(self.folder, manifest)
         shutil.rmtree(self.staging)
+        named = {round_.trace for round_ in manifest.rounds}
+        for path in self.folder.glob("*.pt.trace.json*"):
+            if path.name not in named:  # a killed capture's worker may have lived on for a moment
+                path.unlink()
 
     def _replace(self) -> None:
         aside = self.folder.with_name(f".{self.folder.name}.replaced-{os.getpid()}")

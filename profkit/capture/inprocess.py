@@ -52,6 +52,7 @@ def capture_in_process(
         host=describe_host(),
         tool=Tool(version=tool_version()),
     )
+    filing.recover()
     if (existing := filing.existing()) is not None:
         differing = what_differs(existing, manifest)
         if differing:

@@ -100,6 +100,7 @@ def run_session(
 
 def _prepare(configuration: Configuration, options: Options, logdir: Path, host: Host, overwrite: bool) -> _Task:
     filing = Filing(logdir, configuration.label, configuration.workload.name)
+    filing.recover()
     existing = None if overwrite else filing.existing()
     manifest = _new_manifest(configuration, options, host)
     if existing is None:

@@ -60,9 +60,13 @@ class Reporter:
         self._stream = None if descriptor is None else os.fdopen(descriptor, "w", encoding="utf-8")
 
     def __call__(self, event: str, **fields: Any) -> None:
-        if self._stream is not None:
+        if self._stream is None:
+            return
+        try:
             self._stream.write(json.dumps(dict(fields, event=event)) + "\n")
             self._stream.flush()
+        except BrokenPipeError:
+            os._exit(1)  # the session is gone: nobody wants this round, and nobody else would end this process
 
 
 # --- the model and its input ------------------------------------------------------------------------
@@ -490,11 +494,12 @@ def main(arguments: list[str]) -> int:
         message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
         report("error", kind="internal", message=message[:2000], hint="")
         return 1
-    finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    STATUS = main(sys.argv[1:])
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(STATUS)  # all is written, and unloading torch takes a second

@@ -62,18 +62,11 @@ def main() -> None:
             logs = Path(scratch, f"logs-{index}")
             capture = [sys.executable, "-m", "profkit.cli", "capture", options.model, "--python", options.python]
             capture += ["--rounds", "1", "--steps", str(options.steps), "--logdir", str(logs)]
-
-            def by_profkit(command: list[str] = capture) -> float:
-                return timed(command)
-
-            def by_hand(logs: Path = logs) -> float:
-                # as many forwards as profkit took until the times were level
-                (manifest,) = logs.rglob("profkit.json") if logs.exists() else (None,)
-                done = json.loads(manifest.read_text())["rounds"][0]["warmup_ns"] if manifest else [0] * 10
-                folder = str(Path(scratch, f"hand-{index}"))  # noqa: B023  # called at once
-                return timed([options.python, str(script), options.model, folder, str(len(done)), str(options.steps)])
-
-            pairs.append((by_profkit(), by_hand()))
+            ours = timed(capture)
+            (manifest,) = logs.rglob("profkit.json")
+            warmup = len(json.loads(manifest.read_text())["rounds"][0]["warmup_ns"])  # the same number by hand
+            by_hand = [options.python, str(script), options.model, str(Path(scratch, f"hand-{index}"))]
+            pairs.append((ours, timed([*by_hand, str(warmup), str(options.steps)])))
     pairs = pairs[1:]  # the first warms the disk's cache
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)

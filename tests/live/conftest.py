@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def profkit_command(*words: object) -> list[str]:
     return [sys.executable, "-m", "profkit.cli", *map(str, words)]
+
+
+def start(command: Sequence[str], folder: Path, **streams: int) -> subprocess.Popen[str]:
+    """Start a command that Ctrl-C can end, also where this process was told to ignore it."""
+    return subprocess.Popen(
+        command, cwd=folder, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **streams
+    )
 
 
 @pytest.fixture

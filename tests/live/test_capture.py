@@ -16,7 +16,7 @@ import pytest
 from profkit.capture.environments import Environment
 from profkit.report.json import schema
 from profkit.trace import find_forwards, read
-from tests.live.conftest import TINY, Profkit, profkit_command
+from tests.live.conftest import TINY, Profkit, profkit_command, start
 
 Made = dict[str, Environment]
 QUICK = ("--warmup", 2, "--steps", 3)
@@ -145,7 +145,7 @@ def wait_for(condition: Any, seconds: float = 90) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_and_resumed(profkit: Profkit, tmp_path: Path, environments: Made, number: signal.Signals) -> None:
     words = ("capture", f"{TINY}:slow", "--torch", "2.0", "--rounds", 3, *QUICK)
-    capture = subprocess.Popen(profkit_command(*words), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    capture = start(profkit_command(*words), tmp_path, stderr=subprocess.PIPE)
     staging = tmp_path / "logs/2.0" / f".tiny-slow.capturing-{capture.pid}"
     wait_for(lambda: (staging / "profkit.json").is_file())  # the first round is done
     os.kill(capture.pid, number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shlex
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from profkit.capture.environments import Environment
 from tests.conftest import ROOT
+from tests.live.conftest import start
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```bash\n(.*?)```", re.S)
@@ -26,18 +26,15 @@ def commands() -> list[str]:
 def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]) -> None:
     for name in ("traces", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
-    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     assert len(commands()) > 10
     for line in commands():
-        words = shlex.split(line)
-        with subprocess.Popen(
-            words, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            if words[1] == "view":
-                assert process.stdout is not None
-                assert "http://" in process.stdout.readline()
-                process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=600)
+        words = [sys.executable, "-m", "profkit.cli", *shlex.split(line)[1:]]
+        process = start(words, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if words[3] == "view":
+            assert process.stdout is not None
+            assert "http://" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 0, f"{line}\n{out}\n{err}"
 
 

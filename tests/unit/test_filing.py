@@ -41,7 +41,7 @@ def test_what_a_killed_capture_left_is_recovered(tmp_path: Path) -> None:
     killed.folder.parent.mkdir(parents=True)
     dead.mkdir()
     killed.save(manifest("2.0", 2, 1))
-    filing.open()
+    filing.recover()
     assert not dead.exists()
     assert read_manifest(filing.folder).status == "failed"
     assert read_manifest(filing.folder).reason == "the capture was killed"
@@ -53,7 +53,7 @@ def test_a_living_capture_is_left_alone(tmp_path: Path) -> None:
     other = filing.folder.parent / f".net.capturing-{os.getppid()}"
     other.mkdir(parents=True)
     with pytest.raises(CaptureError, match="another capture is writing this run"):
-        filing.open()
+        filing.recover()
     assert other.is_dir()
 
 
