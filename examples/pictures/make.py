@@ -33,9 +33,9 @@ def draw(command: str, text: str) -> str:
 
 def pictures() -> dict[str, str]:
     """Return every picture by its file's name."""
-    comparison = compare_runs(TRACES / "1.13-frozen", TRACES / "2.0-frozen")
+    comparison = compare_runs(TRACES / "1.13", TRACES / "2.0")
     text = render_text(diff_document(comparison, Selection(top=12)), width=WIDTH, colour=True)
-    return {"diff.svg": draw("profkit diff traces/1.13-frozen traces/2.0-frozen --top 12", text)}
+    return {"diff.svg": draw("profkit diff traces/1.13 traces/2.0 --top 12", text)}
 
 
 if __name__ == "__main__":
