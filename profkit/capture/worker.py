@@ -157,17 +157,21 @@ def random_array(shape: tuple[int, ...], name: str, seed: int) -> Any:
 def randomize(model: Any, inputs: Inputs, seed: int) -> None:
     """Give ``model`` weights that are the same in every version of PyTorch and keep activations level.
 
-    Constants that the constructor chose (normalisation scales, zero biases) stay. Everything drawn at random
-    is drawn again at He scale (He et al. 2015, eq. 10), biases are zeroed, and then one forward multiplies
-    the weight of each convolution and linear layer by the power of two that brings its output closest to
-    unit root mean square. A power of two is exact in floating point, and rounding to one hides the last-digit
-    differences between versions; oneDNN is off in that forward so that no fpmath mode can move it.
+    Constants that the constructor chose (normalisation scales, zero biases) stay, but for the weights of
+    convolutions and linear layers, a zero head among them. Everything drawn at random is drawn again at He scale
+    (He et al. 2015, eq. 10), biases are zeroed, and then one forward multiplies the weight of each convolution and
+    linear layer by the power of two that brings its output closest to unit root mean square. A power of two is
+    exact in floating point, and rounding to one hides the last-digit differences between versions; oneDNN is off in
+    that forward so that no fpmath mode can move it.
     """
     import torch
 
+    layers = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
+    layer_weights = {id(m.weight) for m in model.modules() if isinstance(m, layers)}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if not parameter.is_floating_point() or parameter.min() == parameter.max():
+            is_constant = parameter.is_floating_point() and parameter.min() == parameter.max()
+            if not parameter.is_floating_point() or (is_constant and id(parameter) not in layer_weights):
                 continue
             if parameter.dim() < 2:
                 parameter.zero_()
@@ -184,7 +188,6 @@ def randomize(model: Any, inputs: Inputs, seed: int) -> None:
             module.weight.mul_(factor)
             return output * factor
 
-        layers = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
         hooks = [m.register_forward_hook(level) for m in model.modules() if isinstance(m, layers)]
         with torch.backends.mkldnn.flags(enabled=False):
             model(*inputs)

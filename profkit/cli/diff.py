@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from profkit.cli.options import DEFAULT_TOP, Output, output_options, table_options
+from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
 from profkit.compare import compare_runs
 from profkit.report.csv import render_diff_csv
 from profkit.report.diff_document import diff_document
@@ -15,6 +15,7 @@ from profkit.report.markdown import render_markdown
 from profkit.report.selection import CHANGE_ORDERS, Selection
 from profkit.report.text import render_text
 from profkit.trace.operators import By
+from profkit.trace.reader import ReadOptions
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Examples:
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
 @table_options(CHANGE_ORDERS)
+@read_options
 @output_options("text", "markdown", "csv", "json")
 def command(
     baseline: Path,
@@ -37,6 +39,7 @@ def command(
     sort: str,
     top: int | None,
     pattern: str | None,
+    reading: ReadOptions,
     output: Output,
     quiet: bool,
 ) -> None:
@@ -46,7 +49,7 @@ def command(
     medians per forward; a speedup is baseline / candidate, so above 1 the candidate is faster. "~" marks what is
     within noise (same) or below what the trace's clock can resolve (unresolved).
     """
-    comparison = compare_runs(baseline, candidate, by)
+    comparison = compare_runs(baseline, candidate, by, reading)
     if output.format == "json":
         output.write(render_json(comparison))
     elif output.format == "csv":

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from profkit.cli.options import Output, output_options
+from profkit.cli.options import Output, output_options, read_options
 from profkit.cli.runs import one_run
 from profkit.report.json import render_json
 from profkit.report.markdown import render_markdown
 from profkit.report.run_documents import information_document
 from profkit.report.text import render_text
 from profkit.runs.information import describe_run
+from profkit.trace.reader import ReadOptions
 
 EPILOG = """\b
 Examples:
@@ -23,10 +24,11 @@ Examples:
 
 @click.command("info", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
+@read_options
 @output_options("text", "markdown", "json")
-def command(run: Path, output: Output, quiet: bool) -> None:
+def command(run: Path, reading: ReadOptions, output: Output, quiet: bool) -> None:
     """Say what RUN is: versions, settings, forwards, anomalies, repairs."""
-    information = describe_run(one_run(run))
+    information = describe_run(one_run(run), reading)
     if output.format == "json":
         output.write(render_json(information))
     elif output.format == "markdown":

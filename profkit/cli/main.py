@@ -17,9 +17,11 @@ COMMANDS = {
     "diff": "Say what changed between two runs, operator by operator.",
     "ops": "Show the operators of one run or trace.",
     "info": "Say what a run or trace is.",
+    "repair": "Write a damaged trace anew.",
     "view": "Open runs in TensorBoard.",
     "workloads": "List the models that can be captured by name.",
     "envs": "List or remove the environments made for captures.",
+    "cache": "Say what is kept of large traces, or clear it.",
     "schema": "Print the JSON Schema of a document.",
 }
 INTERRUPTED = 130

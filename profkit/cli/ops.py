@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from profkit.cli.options import DEFAULT_TOP, Output, output_options, table_options
+from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
 from profkit.cli.runs import one_run
 from profkit.report.csv import render_operators_csv
 from profkit.report.json import render_json
@@ -16,6 +16,7 @@ from profkit.report.selection import ROW_ORDERS, Selection
 from profkit.report.text import render_text
 from profkit.runs.operators_view import view_operators
 from profkit.trace.operators import By
+from profkit.trace.reader import ReadOptions
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Examples:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
 @table_options(ROW_ORDERS)
+@read_options
 @output_options("text", "markdown", "csv", "json")
 def command(
     run: Path,
@@ -37,6 +39,7 @@ def command(
     sort: str,
     top: int | None,
     pattern: str | None,
+    reading: ReadOptions,
     output: Output,
     quiet: bool,
 ) -> None:
@@ -45,7 +48,7 @@ def command(
     Self host time is an operator's own time without the operators it calls; total host time is the time with at
     least one call of it on the stack.
     """
-    view = view_operators(one_run(run), by=by, per_forward=per_forward)
+    view = view_operators(one_run(run), by=by, per_forward=per_forward, options=reading)
     if output.format == "json":
         output.write(render_json(view))
     elif output.format == "csv":

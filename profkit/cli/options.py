@@ -80,6 +80,28 @@ def use_colour(no_color: bool, stream: IO[str]) -> bool:
     return not no_color and not os.environ.get("NO_COLOR") and stream.isatty()
 
 
+def read_options(command: _F) -> _F:
+    """Add ``--memory-limit`` and ``--no-cache``; the command gets ``reading``."""
+    import functools
+
+    @click.option(
+        "--memory-limit",
+        type=click.FloatRange(min=0.01),
+        default=4.0,
+        show_default=True,
+        metavar="GIB",
+        help="GiB that reading a trace may take, about.",
+    )
+    @click.option("--no-cache", is_flag=True, help="Neither keep parsed columns of large traces nor use kept ones.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, memory_limit: float, no_cache: bool, **options: Any) -> Any:
+        from profkit.trace.reader import ReadOptions
+
+        return command(*args, reading=ReadOptions(int(memory_limit * (1 << 30)), not no_cache), **options)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
+
+
 def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
     """Add ``--by``, ``--sort``, ``--top`` and ``--filter``."""
 
@@ -98,10 +120,10 @@ def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
             ),
             click.option(
                 "--by",
-                type=click.Choice(["name", "shape"]),
+                type=click.Choice(["name", "shape", "module", "stack"]),
                 default="name",
                 show_default=True,
-                help="Rows: one per operator, or per operator and input shapes.",
+                help="Rows: per operator, or per operator and input shapes, module or Python stack.",
             ),
         ):
             command = option(command)

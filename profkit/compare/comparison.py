@@ -26,17 +26,21 @@ from profkit.compare.statistics import ROUNDS_NEEDED, speedup, verdict
 from profkit.errors import UsageError
 from profkit.runs import Run, find_runs
 from profkit.runs.measurement import OBSERVER_LIMIT, OBSERVER_SKEW, Measurement, OperatorSeries, measure
+from profkit.trace import ReadOptions
 from profkit.trace.operators import By, Key
+from profkit.trace.reader import DEFAULT
 from profkit.trace.table import Integers
 
 
-def compare_runs(baseline: str | Path, candidate: str | Path, by: By = "name") -> Comparison:
-    """Compare every workload that both folders (or files) have; operators by name or by input shape.
+def compare_runs(
+    baseline: str | Path, candidate: str | Path, by: By = "name", options: ReadOptions = DEFAULT
+) -> Comparison:
+    """Compare every workload that both folders (or files) have; operators by name, input shape, module or stack.
 
     Raises InputError where a side cannot be read, UsageError where they have no workload in common.
     """
     pairs = _pair(find_runs(baseline), find_runs(candidate), str(baseline), str(candidate))
-    measured = [(measure(a, by), measure(b, by)) for a, b in pairs]
+    measured = [(measure(a, by, options), measure(b, by, options)) for a, b in pairs]
     workloads = [_compare_workload(a, b) for a, b in measured]
     speedups = [s for s in map(_speedup, workloads) if s is not None]
     geomean = math.exp(math.fsum(map(math.log, speedups)) / len(speedups)) if speedups else None

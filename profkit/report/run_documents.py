@@ -60,6 +60,7 @@ def information_document(information: RunInformation) -> Document:
         others = ", ".join(f"{n} {phase}" for phase, n in trace.other_events.items())
         facts = [
             ("PyTorch", trace.torch or "not written in the file"),
+            ("dialect", f"PyTorch {trace.dialect}"),
             ("clock resolution", units.duration(trace.resolution_ns)),
             ("forwards", f"{len(trace.forward_ns)} by rule {trace.rule}, median {units.duration(middle)}"),
             ("spans", f"{trace.spans} on {trace.tracks} tracks, {trace.operators} of them operators"),

@@ -8,7 +8,9 @@ import msgspec
 
 from profkit.runs.folder import Run
 from profkit.runs.manifest import Manifest
-from profkit.trace import find_forwards, nest, read
+from profkit.trace import ReadOptions, find_forwards, nest, read
+from profkit.trace.decode import Detail
+from profkit.trace.reader import DEFAULT
 
 
 class TraceInformation(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +18,8 @@ class TraceInformation(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     torch: str | None
+    dialect: str
+    devices: int
     resolution_ns: int
     spans: int
     operators: int
@@ -36,17 +40,19 @@ class RunInformation(msgspec.Struct, frozen=True, kw_only=True):
     traces: list[TraceInformation]
 
 
-def describe_run(run: Run) -> RunInformation:
+def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
     """Read every trace of ``run`` and say what is in it."""
     traces = []
     for path in run.traces:
-        trace = read(path)
+        trace = read(path, detail=Detail.NONE, options=options)
         forwards = find_forwards(trace)
         counts = [int((trace.events.category == i).sum()) for i in range(len(trace.categories))]
         traces.append(
             TraceInformation(
                 file=path.name,
                 torch=trace.torch_version,
+                dialect=trace.dialect,
+                devices=trace.devices,
                 resolution_ns=trace.resolution_ns,
                 spans=len(trace.events),
                 operators=len(trace.operators),

@@ -9,8 +9,9 @@ import numpy as np
 
 from profkit.errors import InputError
 from profkit.runs.folder import Run
-from profkit.trace import OperatorSamples, find_forwards, read, sum_operators
-from profkit.trace.operators import By, Key
+from profkit.trace import OperatorSamples, ReadOptions, find_forwards, read, sum_operators
+from profkit.trace.operators import DETAIL, By, Key
+from profkit.trace.reader import DEFAULT
 from profkit.trace.table import Integers
 
 OBSERVER_LIMIT = 1.3  # profiled ÷ latency above which the operator times are inflated
@@ -56,7 +57,7 @@ class Measurement:
         return np.split(values, edges)
 
 
-def measure(run: Run, by: By = "name") -> Measurement:
+def measure(run: Run, by: By = "name", options: ReadOptions = DEFAULT) -> Measurement:
     """Read the traces of ``run`` and sum their operators per forward.
 
     Raises InputError where a trace cannot be read or holds no forward.
@@ -70,7 +71,7 @@ def measure(run: Run, by: By = "name") -> Measurement:
     forward_ns: list[Integers] = []
     samples: list[OperatorSamples] = []
     for path in run.traces:
-        trace = read(path)
+        trace = read(path, detail=DETAIL[by], options=options)
         forwards = find_forwards(trace)
         if not len(forwards):
             raise InputError("holds no operator, so there is nothing to compare", where=path)

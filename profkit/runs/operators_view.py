@@ -11,8 +11,9 @@ import numpy as np
 
 from profkit.runs.folder import Run
 from profkit.runs.measurement import measure
-from profkit.trace import Trace, find_forwards, read, sum_operators
-from profkit.trace.operators import By, Key
+from profkit.trace import ReadOptions, Trace, find_forwards, read, sum_operators
+from profkit.trace.operators import DETAIL, By, Key
+from profkit.trace.reader import DEFAULT
 from profkit.trace.table import Integers
 
 
@@ -55,17 +56,19 @@ class OperatorsView(Record, frozen=True, kw_only=True):
     repairs: list[Repair]
 
 
-def view_operators(run: Run, *, by: By = "name", per_forward: bool = False) -> OperatorsView:
+def view_operators(
+    run: Run, *, by: By = "name", per_forward: bool = False, options: ReadOptions = DEFAULT
+) -> OperatorsView:
     """Return the operators of ``run``, by self host time: of all its traces together, or per forward.
 
     Raises InputError where a trace cannot be read.
     """
-    traces = [read(path) for path in run.traces]
+    traces = [read(path, detail=DETAIL[by], options=options) for path in run.traces]
     forwards = [find_forwards(trace) for trace in traces]
     repairs: Counter[str] = Counter()
     for trace in traces:
         repairs.update(trace.repairs)
-    rows, anomalies = _medians(run, by) if per_forward else _sums(traces, by)
+    rows, anomalies = _medians(run, by, options) if per_forward else _sums(traces, by)
     return OperatorsView(
         source=str(run.path),
         torch=next((t.torch_version for t in traces if t.torch_version), None),
@@ -94,8 +97,8 @@ def _sums(traces: Sequence[Trace], by: By) -> tuple[list[OperatorRow], dict[str,
     return rows, dict(anomalies)
 
 
-def _medians(run: Run, by: By) -> tuple[list[OperatorRow], dict[str, int]]:
-    measured = measure(run, by)
+def _medians(run: Run, by: By, options: ReadOptions) -> tuple[list[OperatorRow], dict[str, int]]:
+    measured = measure(run, by, options)
     rows = [
         _row(key, *(float(np.median(values)) for values in (s.calls, s.self_ns, s.total_ns)))
         for key, s in measured.operators.items()

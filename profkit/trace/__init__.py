@@ -2,7 +2,7 @@
 
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import OperatorSamples, sum_operators
-from profkit.trace.reader import read
+from profkit.trace.reader import ReadOptions, read
 from profkit.trace.spans import Nesting, nest
 from profkit.trace.table import Events, Trace
 
@@ -11,6 +11,7 @@ __all__ = [
     "Forwards",
     "Nesting",
     "OperatorSamples",
+    "ReadOptions",
     "Trace",
     "find_forwards",
     "nest",

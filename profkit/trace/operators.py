@@ -8,27 +8,43 @@ from typing import Literal
 
 import numpy as np
 
+from profkit.trace import dialect
+from profkit.trace.context import modules, stacks
+from profkit.trace.decode import Detail
+from profkit.trace.device import device_times
 from profkit.trace.forward import Forwards
-from profkit.trace.spans import covered_ns, nest
+from profkit.trace.spans import covered_ns, has_same_above, nest
 from profkit.trace.table import Events, Integers, Trace
 
-By = Literal["name", "shape"]
+By = Literal["name", "shape", "module", "stack"]
 Key = tuple[str, str | None]
-"""An operator's name and, by shape, its ``Input Dims`` as JSON text; else None."""
+"""An operator's name and, by shape, module or stack, the text of that; else None."""
+
+DETAIL: dict[By, Detail] = {
+    "name": Detail.NONE,
+    "shape": Detail.SHAPES,
+    "module": Detail.STACKS,
+    "stack": Detail.STACKS,
+}
+"""What a trace must be read with."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorSamples:
-    """Per row (one forward, or the whole file) and per operator key: calls, self and total host time in ns.
+    """Per row (one forward, or the whole file) and per operator key: calls, host and device times in ns.
 
     The arrays have the shape ``(rows, len(keys))``. Self host time is an operator's own duration less its direct
-    child operators; total host time is the time with at least one call of that key on the stack.
+    child operators; total host time is the time with at least one call of that key on the stack. Device times are
+    the durations of the kernels and copies that the operator launched, itself or, in total, through what it calls.
+    ``anomalies`` counts what was odd in the file.
     """
 
     keys: tuple[Key, ...]
     calls: Integers
     self_ns: Integers
     total_ns: Integers
+    self_device_ns: Integers
+    total_device_ns: Integers
     anomalies: Mapping[str, int]
 
 
@@ -42,36 +58,66 @@ def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name
     rows = 1 if forwards is None else len(forwards)
     row = np.zeros(len(events), dtype=np.int64) if forwards is None else forwards.of(events)
     keys, column = _keys(trace, events, by)
-    inside = row >= 0
-    cell = row[inside] * len(keys) + column[inside]
-    calls, self_ns, total_ns = (np.zeros(rows * len(keys), dtype=np.int64) for _ in range(3))
-    np.add.at(calls, cell, 1)
-    np.add.at(self_ns, cell, nesting.self_ns[inside])
+    inside = slice(None) if forwards is None else row >= 0
+    cell = (row * len(keys) + column)[inside]
+    cells = rows * len(keys)
     tracks = max(1, len(trace.tracks))
     covered, ns = covered_ns(cell * tracks + events.track[inside], events.start_ns[inside], events.end_ns[inside])
-    np.add.at(total_ns, covered // tracks, ns)
+    self_device_ns = total_device_ns = np.zeros(cells, dtype=np.int64)
+    anomalies = dict(nesting.anomalies)
+    if trace.devices or trace.has_category(dialect.DEVICE).any():
+        device = device_times(trace, events, nesting)
+        self_device_ns = _sums(cell, device.self_ns[inside], cells)
+        outermost = ~has_same_above(column, nesting.parent)
+        total_device_ns = _sums(cell, (device.subtree_ns * outermost)[inside], cells)
+        anomalies["unattributed"] = device.unattributed
     shape = (rows, len(keys))
     return OperatorSamples(
-        keys, calls.reshape(shape), self_ns.reshape(shape), total_ns.reshape(shape), nesting.anomalies
+        keys,
+        np.bincount(cell, minlength=cells).reshape(shape),
+        _sums(cell, nesting.self_ns[inside], cells).reshape(shape),
+        _sums(covered // tracks, ns, cells).reshape(shape),
+        self_device_ns.reshape(shape),
+        total_device_ns.reshape(shape),
+        anomalies,
     )
+
+
+def _sums(cell: Integers, values: Integers, cells: int) -> Integers:
+    """Sum integers by cell, exactly."""
+    sums = np.zeros(cells, dtype=np.int64)
+    np.add.at(sums, cell, values)
+    return sums
 
 
 def _keys(trace: Trace, events: Events, by: By) -> tuple[tuple[Key, ...], Integers]:
     """Return the keys in order of first appearance, and each event's position among them."""
-    if by == "name":
-        code, width = events.name.astype(np.int64), 1
+    second, texts = _second(trace, events, by)
+    width = len(texts)
+    code = events.name.astype(np.int64) * width + second
+    size = max(1, len(trace.names)) * width
+    if size <= 1 << 22:  # as good as always: a table of every possible key is small
+        first = np.full(size, len(code), dtype=np.int64)
+        first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
+        present = np.flatnonzero(first < len(code))
+        chosen = present[np.argsort(first[present], kind="stable")]
+        rank = np.zeros(size, dtype=np.int64)
+        rank[chosen] = np.arange(len(chosen))
+        position = rank[code]
     else:
-        width = len(trace.shapes) + 1
-        code = events.name.astype(np.int64) * width + events.shape + 1
-    _, first, position = np.unique(code, return_index=True, return_inverse=True)
-    appearance = np.argsort(first, kind="stable")
-    rank = np.empty_like(appearance)
-    rank[appearance] = np.arange(len(appearance))
-    chosen = code[first[appearance]]
+        chosen, first, position = np.unique(code, return_index=True, return_inverse=True)
+        order = np.argsort(first, kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        chosen, position = chosen[order], rank[position]
+    return tuple((trace.names[c // width], texts[c % width]) for c in chosen.tolist()), position
+
+
+def _second(trace: Trace, events: Events, by: By) -> tuple[Integers, list[str | None]]:
+    """Return the second half of each event's key, as a position in the texts that come with it."""
     if by == "name":
-        return tuple((trace.names[c], None) for c in chosen), rank[position]
-    return tuple((trace.names[c // width], _shape(trace, int(c % width) - 1)) for c in chosen), rank[position]
-
-
-def _shape(trace: Trace, shape: int) -> str:
-    return trace.shapes[shape] if shape >= 0 else "[]"
+        return np.zeros(len(events), dtype=np.int64), [None]
+    if by == "shape":
+        return events.shape + 1, ["[]", *trace.shapes]
+    positions, texts = (modules if by == "module" else stacks)(trace, events)
+    return positions, [*texts]

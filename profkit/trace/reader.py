@@ -1,203 +1,281 @@
-"""Bytes → columns: reads a Chrome trace as PyTorch writes it, into a :class:`Trace`.
+"""Bytes → columns; the fast path.
 
-Scope: the JSON object format with ``traceEvents``, plain or gzipped. Spans (phase ``X``) become rows, in file
-order; every other record is counted by its phase. Times are made exact: whole microseconds as they are, and
-microseconds with decimals from the nearest float64 where that determines the nanosecond, else from their text.
+Scope: the JSON object format with ``traceEvents``, plain or gzipped, as PyTorch writes it. Spans (phase ``X``) become
+rows, in file order; every other record is counted by its phase. The text is decoded in pieces, on two cores where
+that pays; a file that cannot be cut is decoded whole.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from profkit.errors import InputError
-from profkit.trace import dialect
-from profkit.trace.table import Events, Ids, Integers, Trace
+from profkit.trace import cache, dialect
+from profkit.trace.decode import Columns, Detail, decode, no_collector
+from profkit.trace.pieces import CannotCutError, Piece, Unpacker, is_gzip, open_text
+from profkit.trace.repair import Repaired, coerce, repair
+from profkit.trace.table import Events, Ids, Trace
+from profkit.trace.workers import ChildLostError, decode_pieces
 
-GZIP_MAGIC = b"\x1f\x8b"
-SIZE_LIMIT = 4 << 30  # bytes of JSON; a small gzip can hide much more
-_READ_PIECE = 1 << 24
-
-# The nearest float64 to a time with three decimals lies within half a nanosecond of it below this many µs
-# (2**43 µs is 101 days; its spacing there is 0.98 ns), so rounding float * 1000 gives the exact nanosecond.
-EXACT_FLOAT_US = float(1 << 43)
-
-_T = TypeVar("_T")
-
-
-class _Args(msgspec.Struct, gc=False):
-    """The arguments of an event that the columns need."""
-
-    ev_idx: int = msgspec.field(name="Ev Idx", default=-1)
-    profiler_event_index: int = msgspec.field(name="Profiler Event Index", default=-1)
-    input_dims: msgspec.Raw = msgspec.field(name="Input Dims", default=msgspec.Raw(b""))
+MEMORY_LIMIT = 4 << 30  # bytes
+_EVENT_BYTES = 200  # of text, about, per event
+_ROW_BYTES = 64  # of columns per event
+# what a strict parse may say of a damaged file
+DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, EOFError, zlib.error)
+_READ_BYTES = 1 << 24
+_PACKED_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 16
+_DEVICES = re.compile(rb'"deviceProperties":\s*\[\s*\{')
 
 
-class _Event(msgspec.Struct, gc=False):
-    """One record of ``traceEvents``; pid and tid are texts on the profiler's own track."""
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How much memory reading may take, about, in bytes; and whether parsed columns are kept and found again."""
 
-    ph: str
-    name: str = ""
-    cat: str = ""
-    pid: int | str = 0
-    tid: int | str = 0
-    ts: int | float = 0
-    dur: int | float = 0
-    args: _Args | None = None
+    memory_limit: int = MEMORY_LIMIT
+    use_cache: bool = True
 
 
-class _File(msgspec.Struct, gc=False):
-    """The top level of a trace."""
-
-    events: list[_Event] = msgspec.field(name="traceEvents")
-    base_ns: int = msgspec.field(name="baseTimeNanoseconds", default=0)
-    profkit: dict[str, Any] = msgspec.field(default_factory=dict)
+DEFAULT = ReadOptions()
 
 
-class _ExactEvent(msgspec.Struct, gc=False):
-    """The times of a record as exact decimals, for files in which a float64 loses nanoseconds."""
-
-    ph: str
-    ts: Decimal = Decimal(0)
-    dur: Decimal = Decimal(0)
-
-
-class _ExactFile(msgspec.Struct, gc=False):
-    events: list[_ExactEvent] = msgspec.field(name="traceEvents")
-
-
-_NO_ARGS = _Args()
-
-
-def read(path: str | Path, *, size_limit: int = SIZE_LIMIT) -> Trace:
+def read(path: str | Path, *, detail: Detail = Detail.ALL, options: ReadOptions = DEFAULT) -> Trace:
     """Read the trace at ``path`` (``.json`` or ``.json.gz``, told apart by content).
 
-    Raises InputError when the file is missing, damaged, no trace, or larger than ``size_limit`` bytes unpacked.
+    ``detail`` names what is wanted beyond names, times and tracks; what ties device work to operators is read
+    whenever the file has any. A large file's columns are kept in the user's cache, and taken from there when the
+    same content is read again. A damaged file is mended as far as it can be, and the trace says how. Raises
+    InputError when the file is missing, beyond mending, no trace, or would take more memory than ``options`` allow.
     """
-    return parse(load_bytes(Path(path), size_limit), str(path))
+    path = Path(path)
+    with _in_words(path):
+        if names_device(path):
+            detail |= Detail.DEVICE
+        content = cache.content_hash(path) if options.use_cache and cache.is_worthwhile(path) else None
+        if content is not None and (known := cache.load(path, content, detail)) is not None:
+            return known
+        trace = _read(path, detail, options.memory_limit)
+        if Detail.DEVICE not in detail and trace.has_category(dialect.DEVICE).any():  # a file that hides its devices
+            detail |= Detail.DEVICE
+            trace = _read(path, detail, options.memory_limit)
+        if content is not None:
+            cache.store(trace, content, detail)
+    return trace
 
 
-def load_bytes(path: Path, size_limit: int) -> bytes:
-    """Return the file's bytes, unpacked if they are gzipped."""
+def _read(path: Path, detail: Detail, memory_limit: int) -> Trace:
+    def check(position: int) -> None:
+        if position // _EVENT_BYTES * _ROW_BYTES > memory_limit:
+            raise too_large(path, memory_limit)
+
     try:
-        with path.open("rb") as stream:
-            if stream.read(2) != GZIP_MAGIC:
-                stream.seek(0)
-                data = stream.read(size_limit + 1)
-            else:
-                stream.seek(0)
-                data = _unpack(stream, size_limit)
+        return assemble(decode_pieces(path, detail, check), str(path))
+    except (CannotCutError, ChildLostError, *DAMAGED):
+        text, cut_short = load_text(path, memory_limit)
+        return parse(text, str(path), detail, {"gzip cut short": 1} if cut_short else {})
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    try:
+        yield
     except IsADirectoryError:
         raise InputError("is a folder, not a trace file", where=path) from None
     except FileNotFoundError:
         raise InputError("no such file", where=path, hint="Check the path.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        hint = "Copy it again from where it was made; a partly copied gzip cannot be unpacked."
+    except (zlib.error, gzip.BadGzipFile) as error:
+        hint = "Copy it again from where it was made."
         raise InputError(f"the gzip is damaged ({error})", where=path, hint=hint) from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", where=path) from None
-    if len(data) > size_limit:
-        raise InputError(f"holds more than {size_limit >> 20} MiB of JSON, the limit", where=path)
-    return data
 
 
-def _unpack(stream: Any, size_limit: int) -> bytes:
-    pieces: list[bytes] = []
-    room = size_limit + 1
-    with gzip.GzipFile(fileobj=stream) as unpacked:
-        while room > 0 and (piece := unpacked.read(min(_READ_PIECE, room))):
-            pieces.append(piece)
-            room -= len(piece)
-    return b"".join(pieces)
+def names_device(path: Path) -> bool:
+    """Whether the head of the file names an accelerator, so that the columns that tie its work to operators count."""
+    with open_text(path) as stream:
+        try:
+            return bool(_DEVICES.search(stream.read(_HEAD_BYTES)))
+        except (EOFError, zlib.error):  # the reading proper says what is wrong with it
+            return False
 
 
-def parse(data: bytes, source: str) -> Trace:
-    """Parse the JSON of a trace; ``source`` names it in errors."""
-    file = _decode(data, source)
-    spans = [event for event in file.events if event.ph == "X"]
-    others = Counter(event.ph for event in file.events if event.ph != "X")
-    args = [event.args or _NO_ARGS for event in spans]
-    start_ns, duration_ns, resolution_ns = _times(spans, data)
-    names, name = _intern(event.name for event in spans)
-    categories, category = _intern(event.cat for event in spans)
-    tracks, track = _intern((event.pid, event.tid) for event in spans)
-    dims, shape = _intern(bytes(a.input_dims) for a in args)
-    shapes, shape = _without_blank(dims, shape)
-    events = Events(
-        start_ns=start_ns,
-        duration_ns=duration_ns,
-        name=name,
-        category=category,
-        track=track,
-        shape=shape,
-        index=np.array([max(a.ev_idx, a.profiler_event_index) for a in args], dtype=np.int64),
-    )
-    return Trace(
-        source=source,
-        events=events,
-        names=tuple(names),
-        categories=tuple(categories),
-        tracks=tuple(tracks),
-        shapes=tuple(shapes),
-        resolution_ns=resolution_ns,
-        base_ns=file.base_ns,
-        other_events=dict(others),
-        metadata=file.profkit,
-    )
-
-
-def _decode(data: bytes, source: str) -> _File:
+def parse(data: bytes, source: str, detail: Detail = Detail.ALL, repairs: Mapping[str, int] | None = None) -> Trace:
+    """Parse the JSON text of a whole trace, mending it where it must be; ``source`` names it in errors."""
     if not data.strip():
         raise InputError("is empty", where=source, hint="The program that wrote it may have been stopped.")
     try:
-        return msgspec.json.decode(data, type=_File)
-    except msgspec.ValidationError as error:
-        if "missing required field `traceEvents`" in str(error):
-            raise InputError(
-                "is JSON, but no PyTorch trace: it has no traceEvents",
-                where=source,
-                hint="Pass a file written by torch.profiler (export_chrome_trace or tensorboard_trace_handler).",
-            ) from None
-        raise InputError(f"is no PyTorch trace: {error}", where=source) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "The file is damaged or cut short; capture it again, or copy it again from where it was made."
-        raise InputError(f"is not valid JSON: {error}", where=source, hint=hint) from None
+        with no_collector():
+            return assemble([decode(Piece("whole", data), detail)], source, repairs)
+    except DAMAGED as error:
+        mended = mend_text(data)
+        if mended is None:
+            raise _refusal(error, source) from None
+    with no_collector():
+        columns = decode(Piece("whole", mended.text), detail)
+    return assemble([columns], source, {**(repairs or {}), **mended.defects.counts})
 
 
-def _times(spans: Sequence[_Event], data: bytes) -> tuple[Integers, Integers, int]:
-    """Return start and duration in ns, and the clock's resolution in ns."""
-    ts = np.array([event.ts for event in spans] or [0])[: len(spans)]
-    dur = np.array([event.dur for event in spans] or [0])[: len(spans)]
-    if ts.dtype.kind == "i" and dur.dtype.kind == "i":
-        return ts * 1_000, dur * 1_000, dialect.RESOLUTION_COARSE_NS
-    if max(np.abs(ts).max(initial=0), np.abs(dur).max(initial=0)) < EXACT_FLOAT_US:
-        start_ns, duration_ns = (np.rint(v * 1_000.0).astype(np.int64) for v in (ts, dur))
-    else:
-        exact = [e for e in msgspec.json.decode(data, type=_ExactFile).events if e.ph == "X"]
-        start_ns = np.array([int(e.ts.scaleb(3).to_integral_value()) for e in exact], dtype=np.int64)
-        duration_ns = np.array([int(e.dur.scaleb(3).to_integral_value()) for e in exact], dtype=np.int64)
-    return start_ns, duration_ns, dialect.RESOLUTION_FINE_NS
+def mend_text(data: bytes) -> Repaired | None:
+    """Return the text as strict JSON whose fields have the right types; None where there is no trace in it."""
+    mended = repair(data)
+    if mended is None:
+        return None
+    try:
+        decode(Piece("whole", mended.text), Detail.ALL)
+        return mended
+    except DAMAGED:
+        text = coerce(mended.text, mended.defects)
+        return None if text is None else Repaired(text, mended.defects)
 
 
-def _intern(values: Iterable[_T]) -> tuple[list[_T], Ids]:
+def load_text(path: Path, memory_limit: int) -> tuple[bytes, bool]:
+    """Return the whole JSON text of a trace, and whether its gzip is cut short.
+
+    Raises InputError where it takes more than a third of the limit: the decoded events take about twice the text.
+    """
+    limit = memory_limit // 3
+    parts: list[bytes] = []
+    unpack = Unpacker() if is_gzip(path) else None
+    with path.open("rb") as stream:
+        while packed := stream.read(_READ_BYTES if unpack is None else _PACKED_BYTES):
+            parts.append(packed if unpack is None else unpack(packed, limit + 1))
+            limit -= len(parts[-1])
+            if limit < 0:
+                raise too_large(path, memory_limit)
+            if unpack is not None and unpack.damaged:
+                break
+    if unpack is not None and not unpack.whole and not any(parts):
+        raise InputError("the gzip is cut short before its first event", where=path)
+    return b"".join(parts), unpack is not None and not unpack.whole
+
+
+def too_large(path: Path, memory_limit: int) -> InputError:
+    hint = "Raise --memory-limit if the file is what you expect it to be."
+    return InputError(f"would take more than {memory_limit >> 20} MiB, the memory limit", where=path, hint=hint)
+
+
+def _refusal(error: Exception, source: object) -> InputError:
+    text = str(error)
+    if "missing required field `traceEvents`" in text:
+        return InputError(
+            "is JSON, but no PyTorch trace: it has no traceEvents",
+            where=source,
+            hint="Pass a file written by torch.profiler (export_chrome_trace or tensorboard_trace_handler).",
+        )
+    if isinstance(error, msgspec.ValidationError):
+        return InputError(f"is no PyTorch trace: {text}", where=source)
+    hint = "The file is damaged or cut short; capture it again, or copy it again from where it was made."
+    return InputError(f"is not valid JSON: {text}", where=source, hint=hint)
+
+
+def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] | None = None) -> Trace:
+    """Join the columns of a file's pieces, and split what their signatures hold."""
+    signatures: dict[Any, int] = {}
+    signature = _renumber([(p.signature, p.signatures) for p in parts], signatures)
+    # what only records that are no spans have is left out of the tables
+    used = np.bincount(signature, minlength=len(signatures)) > 0
+    signature = (np.cumsum(used) - 1)[signature]
+    kept = [s for s, is_used in zip(signatures, used.tolist(), strict=True) if is_used]
+    names, name_of = _distinct([s[2] for s in kept])
+    categories, category_of = _distinct([s[1] for s in kept])
+    tracks, track_of = _distinct([(s[3], s[4]) for s in kept])
+    tables: dict[str, tuple[str, ...]] = {}
+    extra: dict[str, Any] = {}
+    for name in ("shape", "external_id", "correlation", "call_stack", "module"):
+        extra[name], tables[name] = _extra(parts, name, len(signature))
+    coarse = all(part.coarse for part in parts)
+    others: Counter[str] = Counter()
+    head: dict[str, Any] = {}
+    for part in parts:
+        others.update(part.others)
+        head.update({key: value for key, value in part.head.items() if value})
+    return Trace(
+        source=source,
+        events=Events(
+            start_ns=_join([p.start_ns for p in parts]),
+            duration_ns=_join([p.duration_ns for p in parts]),
+            name=name_of[signature],
+            category=category_of[signature],
+            track=track_of[signature],
+            index=_join([p.index for p in parts]),
+            **extra,
+        ),
+        names=tuple(names),
+        categories=tuple(categories),
+        tracks=tuple(tracks),
+        shapes=tables["shape"],
+        call_stacks=tables["call_stack"],
+        hierarchies=tables["module"],
+        resolution_ns=dialect.RESOLUTION_COARSE_NS if coarse else dialect.RESOLUTION_FINE_NS,
+        base_ns=head.get("base_ns", 0),
+        dialect=dialect.recognise(head.get("beginning", b""), not coarse),
+        devices=head.get("devices", 0),
+        other_events=dict(others),
+        metadata=head.get("profkit", {}),
+        repairs=dict(repairs or {}),
+    )
+
+
+def _extra(parts: Sequence[Columns], name: str, length: int) -> tuple[Any, tuple[str, ...]]:
+    """Join a column that only some detail brings, with its table if it has one; all -1, at no cost, without it."""
+    if not parts or name not in parts[0].extra:
+        return np.broadcast_to(np.int64(-1), length), ()
+    if name not in parts[0].tables:
+        return _join([p.extra[name] for p in parts]), ()
+    table: dict[Any, int] = {}
+    column = _renumber([(p.extra[name], p.tables[name]) for p in parts], table)
+    return column.astype(np.int64), tuple(table)
+
+
+def _join(columns: Sequence[Any]) -> Any:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+def _renumber(columns: Sequence[tuple[Any, Sequence[Any]]], known: dict[Any, int]) -> Ids:
+    """Join columns whose numbers point into tables of their own; ``known`` becomes the table of all."""
+    joined = []
+    for column, table in columns:
+        moved = np.array([known.setdefault(value, len(known)) for value in table] or [-1], dtype=np.int32)
+        joined.append(np.where(column < 0, -1, moved[column]).astype(np.int32))
+    result: Ids = _join(joined)
+    return result
+
+
+def _distinct(values: Sequence[Any]) -> tuple[list[Any], Ids]:
     """Return the distinct values in order of appearance, and each value's position among them."""
-    positions: dict[_T, int] = {}
-    ids = np.fromiter((positions.setdefault(value, len(positions)) for value in values), dtype=np.int32)
-    return list(positions), ids
+    positions: dict[Any, int] = {}
+    ids = [positions.setdefault(value, len(positions)) for value in values]
+    return list(positions), np.array(ids, dtype=np.int32)
 
 
-def _without_blank(values: list[bytes], ids: Ids) -> tuple[list[str], Ids]:
-    """Drop the blank value, its rows becoming -1, and return the rest as text."""
-    if b"" not in values:
-        return [value.decode() for value in values], ids
-    blank = values.index(b"")
-    moved = np.where(ids == blank, -1, ids - (ids > blank)).astype(np.int32)
-    return [value.decode() for value in values if value], moved
+def write_mended(path: Path, target: Path, *, memory_limit: int = MEMORY_LIMIT) -> Mapping[str, int]:
+    """Write the mended trace of ``path`` to ``target`` (gzipped where its name ends in .gz); return what was mended.
+
+    A file that needs no mending is written as it is. Raises InputError as :func:`read` does.
+    """
+    with _in_words(path):
+        text, cut_short = load_text(path, memory_limit)
+    parse(text, str(path))  # says in words where there is nothing to mend
+    repairs: dict[str, int] = {"gzip cut short": 1} if cut_short else {}
+    try:
+        decode(Piece("whole", text), Detail.ALL)
+    except DAMAGED:
+        mended = mend_text(text)
+        if mended is not None:
+            text = mended.text
+            repairs |= mended.defects.counts
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(gzip.compress(text, 6, mtime=0) if target.suffix == ".gz" else text)
+    part.replace(target)
+    return repairs

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profkit.trace.table import Events, Ids, Integers
+from profkit.trace.table import Events, Ids, Integers, Mask
+
+_YEAR_NS = 365 * 86_400 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Nesting:
 
     ``parent`` is a row, -1 at the top. ``self_ns`` is the span's own duration less its direct children, in ns.
     ``anomalies`` counts what was odd: ``crossing`` children that end after their parent (the overhang is not
-    charged to the parent), ``negative`` durations, ``clamped`` self times that would have been negative.
+    charged to the parent), ``negative`` durations, ``implausible`` ones of more than a year, ``clamped`` self times
+    that would have been negative.
     """
 
     parent: Integers
@@ -66,6 +69,35 @@ def nearest_open(track: Ids, start: Integers, end: Integers) -> Integers:
     return candidate
 
 
+def innermost_open(outer: Events, inner: Events) -> Integers:
+    """Return for each of ``inner`` the row of the innermost of ``outer`` open on its track at its start, or -1."""
+    count = len(outer)
+    track = np.concatenate((outer.track, inner.track))
+    start = np.concatenate((outer.start_ns, inner.start_ns))
+    end = np.concatenate((outer.end_ns, inner.start_ns))  # never open for another
+    is_inner = np.arange(len(start)) >= count
+    length = np.concatenate((-outer.duration_ns, np.zeros(len(inner), dtype=np.int64)))
+    order = np.lexsort((length, is_inner, start, track))
+    found = nearest_open(track[order], start[order], end[order])
+    result = np.full(len(start), -1, dtype=np.int64)
+    result[order] = np.where(found >= 0, order[found], -1)
+    return result[count:]
+
+
+def has_same_above(key: Integers, parent: Integers) -> Mask:
+    """Return for each span whether one with the same key stands above it in the tree."""
+    found = np.zeros(len(key), dtype=bool)
+    ancestor = parent.copy()
+    active = np.flatnonzero(ancestor >= 0)
+    while len(active):
+        same = key[ancestor[active]] == key[active]
+        found[active[same]] = True
+        active = active[~same]
+        ancestor[active] = parent[ancestor[active]]
+        active = active[ancestor[active] >= 0]
+    return found
+
+
 def _depths(parent: Integers) -> Ids:
     depth = np.zeros(len(parent), dtype=np.int32)
     ancestor = parent.copy()
@@ -88,6 +120,7 @@ def _self_times(events: Events, parent: Integers) -> tuple[Integers, dict[str, i
         "clamped": int(clamped.sum()),
         "crossing": int((end[child] > end[parent[child]]).sum()),
         "negative": int((events.duration_ns < 0).sum()),
+        "implausible": int((events.duration_ns > _YEAR_NS).sum()),
     }
     return np.where(clamped, 0, self_ns), anomalies
 

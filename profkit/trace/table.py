@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,8 +21,9 @@ class Events:
     """The spans of a trace as columns of equal length, in file order.
 
     ``start_ns`` and ``duration_ns`` are integer nanoseconds, the start since the trace's epoch. ``name``,
-    ``category``, ``track`` and ``shape`` are positions in the tables of the :class:`Trace`; ``shape`` and
-    ``index`` (the profiler's own event index) are -1 where the event has none.
+    ``category``, ``track``, ``shape``, ``call_stack`` and ``module`` are positions in the tables of the
+    :class:`Trace`. ``index`` is the profiler's own event index, ``external_id`` and ``correlation`` tie device work
+    to operators and runtime calls. -1 stands where an event has none, or where it was not asked for.
     """
 
     start_ns: Integers
@@ -30,8 +31,12 @@ class Events:
     name: Ids
     category: Ids
     track: Ids
-    shape: Ids
     index: Integers
+    shape: Integers
+    external_id: Integers
+    correlation: Integers
+    call_stack: Integers
+    module: Integers
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -42,24 +47,22 @@ class Events:
 
     def take(self, selection: Mask | Integers) -> Events:
         """Return the selected rows, by mask or by position."""
-        return Events(
-            start_ns=self.start_ns[selection],
-            duration_ns=self.duration_ns[selection],
-            name=self.name[selection],
-            category=self.category[selection],
-            track=self.track[selection],
-            shape=self.shape[selection],
-            index=self.index[selection],
-        )
+        return Events(*(getattr(self, column.name)[selection] for column in fields(self)))
+
+    def with_track(self, track: Ids) -> Events:
+        """Return the same rows on other tracks."""
+        return replace(self, track=track)
 
 
 @dataclass(frozen=True)
 class Trace:
     """One trace file: its spans and what the file says of itself.
 
-    ``names``, ``categories``, ``tracks`` (pid, tid) and ``shapes`` (JSON text of ``Input Dims``) are what the
-    columns of ``events`` point into. ``other_events`` counts the records that are no spans, by phase.
-    ``metadata`` is what profkit's worker wrote into the file, empty for other people's.
+    ``names``, ``categories``, ``tracks`` (pid, tid), ``shapes`` (JSON text of ``Input Dims``), ``call_stacks`` and
+    ``hierarchies`` are what the columns of ``events`` point into. ``other_events`` counts the records that are no
+    spans, by phase. ``dialect`` names the PyTorch versions that write like this, ``devices`` is the number of
+    accelerators that the file names. ``metadata`` is what profkit's worker wrote into the file, empty for other
+    people's; ``repairs`` counts the defects that were mended.
     """
 
     source: str
@@ -69,7 +72,11 @@ class Trace:
     tracks: tuple[tuple[int | str, int | str], ...]
     shapes: tuple[str, ...]
     resolution_ns: int
+    call_stacks: tuple[str, ...] = ()
+    hierarchies: tuple[str, ...] = ()
     base_ns: int = 0
+    dialect: str = dialect.UNKNOWN
+    devices: int = 0
     other_events: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
@@ -91,7 +98,11 @@ class Trace:
     def operators(self) -> Events:
         """The events that are operators: category cpu_op (Operator before 1.12), steps left out."""
         is_step = self.has_name(self.name_mask(prefix=dialect.STEP_PREFIX))
-        return self.events.take(self.has_category(dialect.OPERATOR) & ~is_step)
+        return self.events.take((self.has_category(dialect.OPERATOR) | self._legacy_operators()) & ~is_step)
+
+    def _legacy_operators(self) -> Mask:
+        legacy = np.array([pid == dialect.LEGACY_HOST_PID for pid, _ in self.tracks], dtype=bool)
+        return legacy[self.events.track] if legacy.any() else np.zeros(len(self.events), dtype=bool)
 
     @property
     def torch_version(self) -> str | None:

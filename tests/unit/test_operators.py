@@ -51,7 +51,12 @@ def test_whole_file() -> None:
         ("aten::empty", 3, 8, 8),
         ("aten::to", 2, 10, 10),
     ]
-    assert samples.anomalies == {"clamped": 0, "crossing": 1, "negative": 0}  # conv2d of thread 2 ends at 111
+    assert samples.anomalies == {
+        "clamped": 0,
+        "crossing": 1,
+        "negative": 0,
+        "implausible": 0,
+    }  # conv2d of thread 2 ends at 111
 
 
 def test_per_forward() -> None:

@@ -41,13 +41,13 @@ def test_a_child_beyond_its_parents_end_is_counted_and_its_overhang_not_charged(
     nesting = nest(events_of(event("a", 0, 10, 0), event("b", 8, 6, 1), event("c", 12, 1, 2)))
     assert nesting.parent.tolist() == [-1, 0, 1]
     assert nesting.self_ns.tolist() == [8000, 5000, 1000]
-    assert nesting.anomalies == {"clamped": 0, "crossing": 1, "negative": 0}
+    assert nesting.anomalies == {"clamped": 0, "crossing": 1, "negative": 0, "implausible": 0}
 
 
 def test_a_negative_duration_is_kept_clamped_and_counted() -> None:
     nesting = nest(events_of(event("a", 0, 10, 0), event("b", 5, -3, 1)))
     assert nesting.self_ns.tolist() == [10000, 0]
-    assert nesting.anomalies == {"clamped": 1, "crossing": 0, "negative": 1}
+    assert nesting.anomalies == {"clamped": 1, "crossing": 0, "negative": 1, "implausible": 0}
 
 
 def test_tracks_do_not_nest_in_each_other() -> None:
@@ -72,7 +72,8 @@ def columns(spans: list[tuple[int, int, int]]) -> Events:
     """Events of (track, start, duration); the index is the position."""
     track, start, duration = (np.array(c, dtype=np.int64) for c in zip(*spans, strict=True))
     zeros = np.zeros(len(spans), dtype=np.int32)
-    return Events(start, duration, zeros, zeros, track.astype(np.int32), zeros - 1, np.arange(len(spans)))
+    nothing = np.full(len(spans), -1)
+    return Events(start, duration, zeros, zeros, track.astype(np.int32), np.arange(len(spans)), *[nothing] * 5)
 
 
 def slow_parents(events: Events) -> list[int]:

@@ -1,0 +1,166 @@
+"""Every way in which real files are broken: read right, mended and reported, or refused in one clear paragraph."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from profkit.errors import InputError
+from profkit.trace import ReadOptions, read, sum_operators
+from profkit.trace.decode import Detail
+from profkit.trace.reader import parse
+from tests.conftest import ROOT
+
+DAMAGED = ROOT / "tests/data/damaged"
+LIMIT = 96 << 20
+LIMITED = ReadOptions(memory_limit=LIMIT)
+A, B, C = ("aten::conv2d", 1, 17), ("aten::empty", 1, 3), ("aten::relu", 1, 5)
+Row = tuple[str, int, int]
+
+READ: dict[str, tuple[list[Row], dict[str, int], dict[str, int]]] = {
+    # file: (operator, calls, self µs), repairs, anomalies
+    "bare-inf.json": ([A, B, C], {"value that is no JSON, such as inf or nan": 3}, {}),
+    "byte-order-mark.json": ([A, B, C], {"byte order mark": 1}, {}),
+    "control-byte-in-string.json": ([A, B, ("aten::re\x01lu", 1, 5)], {"control byte in a string": 1}, {}),
+    "duplicate-keys-in-args.json": ([A, B, C], {}, {}),
+    "duration-of-centuries.json": ([A, B, ("aten::relu", 1, (1 << 61) // 1000)], {}, {"implausible": 1}),
+    "ends-after-an-event.json": ([A, B, C], {"file ends in mid-event": 1}, {}),
+    "ends-before-it-starts.json": (
+        [("aten::conv2d", 1, 20), ("aten::empty", 1, 0), C],
+        {},
+        {"clamped": 1, "negative": 1},
+    ),
+    "ends-in-mid-event.json": ([A, B], {"file ends in mid-event": 1}, {}),
+    "ends-in-mid-string.json": ([A, B], {"file ends in mid-event": 1}, {}),
+    "float-that-lost-its-digits.json": ([("aten::conv2d", 1, 20), C], {}, {}),
+    "frame-that-never-ends.json": ([A, B, C], {}, {}),
+    "gzip-named-json.json": ([A, B, C], {}, {}),
+    "id-beyond-int64.json": ([A, B, C], {"integer beyond 64 bits": 1}, {}),
+    "invalid-utf8.json": ([A, B, ("aten::re\ufffdlu", 1, 5)], {"invalid UTF-8": 1}, {}),
+    "json-named-gzip.json.gz": ([A, B, C], {}, {}),
+    "negative-duration.json": (
+        [("aten::conv2d", 1, 20), ("aten::empty", 1, 0), C],
+        {},
+        {"clamped": 1, "negative": 1},
+    ),
+    "negative-tid.json": ([A, B, C], {}, {}),
+    "number-for-text.json": ([A, B, ("17", 1, 5)], {"number where a text belongs": 1}, {}),
+    "raw-newline-in-string.json": ([A, B, ("aten::relu\nsecond line", 1, 5)], {"raw newline in a string": 1}, {}),
+    "sub-microsecond-overlap.json": ([A, B, C], {}, {"crossing": 1}),
+    "text-for-number.json": ([A, B, C], {"text where a number belongs": 2}, {}),
+    "top-level-array-cut.json": ([("conv2d", 1, 17), ("empty", 1, 3)], {"file ends in mid-event": 1}, {}),
+    "top-level-array.json": ([("conv2d", 1, 17), ("empty", 1, 3), ("relu", 1, 5)], {}, {}),
+    "trailing-commas.json": ([A, B, C], {"trailing comma": 2}, {}),
+    "unescaped-quote-and-comma.json": ([A, B, ('f("a", "b")', 1, 5)], {"unescaped quote in a string": 4}, {}),
+    "unescaped-quote-in-name.json": ([A, B, ('aten::"re"lu', 1, 5)], {"unescaped quote in a string": 2}, {}),
+    "windows-path-unescaped.json": ([A, B, C], {"unescaped backslash in a string": 4}, {}),
+}
+REFUSED = {
+    "blank.json": "is empty",
+    "empty.json": "is empty",
+    "execution-trace.json": "it has no traceEvents",
+    "gzip-cut-in-header.json.gz": "cut short before its first event",
+    "no-event-left.json": "is no PyTorch trace",
+    "not-json.json": "is not valid JSON",
+    "zeros-behind-a-small-gzip.json.gz": "would take more than 96 MiB",
+}
+
+
+def test_no_file_is_without_an_expectation() -> None:
+    assert {p.name for p in DAMAGED.iterdir()} == {*READ, *REFUSED, "gzip-cut-short.json.gz"}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("detail", [Detail.NONE, Detail.ALL])
+def test_read_or_mended(name: str, detail: Detail) -> None:
+    trace = read(DAMAGED / name, options=LIMITED, detail=detail)
+    samples = sum_operators(trace)
+    rows = [
+        (key[0], int(calls), int(self_ns) // 1000)
+        for key, calls, self_ns in zip(samples.keys, samples.calls[0], samples.self_ns[0], strict=True)
+    ]
+    operators, repairs, anomalies = READ[name]
+    assert rows == operators
+    if detail == Detail.ALL:  # what is not asked for need not be mended
+        assert trace.repairs == repairs
+    assert {k: n for k, n in samples.anomalies.items() if n} == anomalies
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_one_paragraph(name: str) -> None:
+    with pytest.raises(InputError, match=REFUSED[name]) as caught:
+        read(DAMAGED / name, options=LIMITED)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_gzip_cut_short_gives_everything_before_the_cut() -> None:
+    trace = read(DAMAGED / "gzip-cut-short.json.gz")
+    assert 50 < len(trace.operators) < 200
+    assert trace.repairs == {"gzip cut short": 1, "file ends in mid-event": 1}
+
+
+def test_every_cut_of_a_trace_gives_the_events_before_it() -> None:
+    whole = (DAMAGED / "json-named-gzip.json.gz").read_bytes()
+    ends = [i for i in range(len(whole)) if whole[i : i + 4] == b"\n  }"]
+    for cut in range(ends[0] + 5, len(whole)):
+        expected = sum(end + 4 <= cut for end in ends)
+        assert len(parse(whole[:cut], "t").operators) == expected, cut
+
+
+REAL = sorted((ROOT / "traces").glob("*-frozen/*/*.json.gz"))[0]
+WORDS = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\x00", b"\xff", b"inf", b"-", b"1e999", b"null", b"\n"]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_mutated_real_traces_end_in_an_answer_or_a_refusal(seed: int) -> None:
+    """Seeded and bounded: bytes changed, cut out, doubled and put in; never an exception of another kind."""
+    chance = random.Random(seed)
+    text = bytearray(gzip.decompress(REAL.read_bytes())[: chance.choice([4_000, 20_000, 60_000])])
+    for _ in range(chance.choice([1, 1, 2, 5, 30])):
+        at = chance.randrange(len(text))
+        match chance.randrange(5):
+            case 0:
+                text[at] = chance.randrange(256)
+            case 1:
+                del text[at : at + chance.randrange(1, 200)]
+            case 2:
+                text[at:at] = text[at : at + chance.randrange(1, 300)]
+            case 3:
+                text[at:at] = chance.choice(WORDS)
+            case _:
+                number = str(chance.choice([-1, 2**63, 2**64, 10**30, 1e308, 0.1])).encode()
+                text[at:at] = number
+    try:
+        trace = parse(bytes(text), "t")
+    except InputError:
+        return
+    sum_operators(trace)
+    assert json.dumps(dict(trace.repairs))
+
+
+def test_damage_costs_no_more_than_its_events() -> None:
+    """A trace of many events with one broken in the middle: the others are all there."""
+    text = gzip.decompress(REAL.read_bytes())
+    middle = text.index(b"\n  },\n  {", len(text) // 2) + 10
+    broken = text[:middle] + b'"oops": ],' + text[middle:]
+    whole, mended = parse(text, "t"), parse(broken, "t")
+    assert len(mended.events) + sum(mended.other_events.values()) == (
+        len(whole.events) + sum(whole.other_events.values()) - 1
+    )
+    assert mended.repairs == {"unreadable event, left out": 1}
+
+
+def test_a_mended_file_reads_strictly(tmp_path: Path) -> None:
+    from profkit.trace.reader import write_mended
+
+    for name in READ:
+        target = tmp_path / "mended.json.gz"
+        defects = write_mended(DAMAGED / name, target, memory_limit=LIMIT)
+        assert defects == READ[name][1]
+        again = read(target)
+        assert again.repairs == {}
+        assert len(again.operators) == len(read(DAMAGED / name).operators)
