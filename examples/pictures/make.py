@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from profkit.compare import compare_runs
+from profkit.compare.comparison import compare_runs
 from profkit.report.diff_document import diff_document
 from profkit.report.selection import Selection
 from profkit.report.text import render_text

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
-from profkit.compare import compare_runs
+from profkit.compare.comparison import compare_runs
 from profkit.report.csv import render_diff_csv
 from profkit.report.diff_document import diff_document
 from profkit.report.json import render_json

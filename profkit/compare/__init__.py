@@ -1,6 +1,1 @@
-"""What changed between two runs."""
-
-from profkit.compare.comparison import compare_runs
-from profkit.compare.records import Comparison
-
-__all__ = ["Comparison", "compare_runs"]
+"""What changed between two runs. Nothing is imported here: each command loads what it needs."""

@@ -8,9 +8,10 @@ import msgspec
 
 from profkit.runs.folder import Run
 from profkit.runs.manifest import Manifest
-from profkit.trace import ReadOptions, find_forwards, nest, read
 from profkit.trace.decode import Detail
-from profkit.trace.reader import DEFAULT
+from profkit.trace.forward import find_forwards
+from profkit.trace.reader import DEFAULT, ReadOptions, read
+from profkit.trace.spans import nest
 
 
 class TraceInformation(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,9 @@ import numpy as np
 
 from profkit.errors import InputError
 from profkit.runs.folder import Run
-from profkit.trace import OperatorSamples, ReadOptions, find_forwards, read, sum_operators
-from profkit.trace.operators import DETAIL, By, Key
-from profkit.trace.reader import DEFAULT
+from profkit.trace.forward import find_forwards
+from profkit.trace.operators import DETAIL, By, Key, OperatorSamples, sum_operators
+from profkit.trace.reader import DEFAULT, ReadOptions, read
 from profkit.trace.table import Integers
 
 OBSERVER_LIMIT = 1.3  # profiled ÷ latency above which the operator times are inflated

@@ -11,10 +11,10 @@ import numpy as np
 
 from profkit.runs.folder import Run
 from profkit.runs.measurement import measure
-from profkit.trace import ReadOptions, Trace, find_forwards, read, sum_operators
-from profkit.trace.operators import DETAIL, By, Key
-from profkit.trace.reader import DEFAULT
-from profkit.trace.table import Integers
+from profkit.trace.forward import find_forwards
+from profkit.trace.operators import DETAIL, By, Key, sum_operators
+from profkit.trace.reader import DEFAULT, ReadOptions, read
+from profkit.trace.table import Integers, Trace
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,20 +1,4 @@
-"""One trace file, in memory: read it, nest it, find its forwards, sum its operators."""
+"""One trace file, in memory: read it, nest it, find its forwards, sum its operators.
 
-from profkit.trace.forward import Forwards, find_forwards
-from profkit.trace.operators import OperatorSamples, sum_operators
-from profkit.trace.reader import ReadOptions, read
-from profkit.trace.spans import Nesting, nest
-from profkit.trace.table import Events, Trace
-
-__all__ = [
-    "Events",
-    "Forwards",
-    "Nesting",
-    "OperatorSamples",
-    "ReadOptions",
-    "Trace",
-    "find_forwards",
-    "nest",
-    "read",
-    "sum_operators",
-]
+Nothing is imported here: the modules that decode do without NumPy, and others pay for it only where they use it.
+"""

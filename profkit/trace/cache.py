@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from platformdirs import user_cache_path
 
 from profkit.trace.decode import Detail
 from profkit.trace.table import Events, Trace
@@ -59,6 +57,8 @@ class _Head(msgspec.Struct, frozen=True):
 
 def folder() -> Path:
     """Return where entries are: in ``PROFKIT_CACHE_DIR`` or the user's cache folder."""
+    from platformdirs import user_cache_path
+
     root = os.environ.get("PROFKIT_CACHE_DIR")
     return (Path(root) if root else user_cache_path("profkit", appauthor=False)) / "columns"
 
@@ -69,6 +69,8 @@ def is_worthwhile(path: Path) -> bool:
 
 def content_hash(path: Path) -> str:
     """Return the SHA-256 over the SHA-256 of each stripe of the file; stripes are hashed side by side."""
+    from concurrent.futures import ThreadPoolExecutor  # drags in logging
+
     stripes = range(0, path.stat().st_size, _STRIPE)
     with ThreadPoolExecutor(2) as pool:
         return hashlib.sha256(b"".join(pool.map(lambda begin: _hash_stripe(path, begin), stripes))).hexdigest()
@@ -177,7 +179,7 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
         with part.open("wb") as stream:
             contents = [np.ascontiguousarray(column).data for column in columns.values()]
             for piece in (_MAGIC, len(text).to_bytes(8, "little"), text, *contents):
-                digest.update(piece)
+                digest.update(piece)  # type: ignore[arg-type]  # an array's memory is a buffer of bytes
                 stream.write(piece)  # type: ignore[arg-type]  # an array's memory is a buffer of bytes
             stream.write(digest.digest())
         part.replace(entry)

@@ -1,4 +1,4 @@
-"""A piece of a trace's JSON → columns. Typed msgspec structs of just the fields wanted; NumPy from there on.
+"""A piece of a trace's JSON → columns: typed msgspec structs of just the fields wanted, plain arrays out of them.
 
 Times are made exact: whole microseconds as they are, and microseconds with decimals from the nearest float64 where
 that determines the nanosecond, else from their decimal text.
@@ -7,19 +7,20 @@ that determines the nanosecond, else from their decimal text.
 from __future__ import annotations
 
 import gc
+import re
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Flag, auto
 from functools import cache
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from profkit.trace.pieces import Piece
-from profkit.trace.table import Ids, Integers
 
 # The nearest float64 to a time with three decimals lies within half a nanosecond of it below this many µs
 # (2**43 µs is 101 days; its spacing there is 0.98 ns), so rounding float * 1000 gives the exact nanosecond.
@@ -41,20 +42,21 @@ class Detail(Flag):
 
 @dataclass(slots=True)
 class Columns:
-    """The spans of one piece, or of several joined, in file order; texts interned by each piece for itself.
+    """The spans of one piece in file order, texts interned for this piece alone.
 
-    ``signature``, ``shape`` and ``stack`` are positions in ``signatures``, ``shapes`` and ``stacks``. Times are
-    integer ns. ``others`` counts the records that are no spans by phase; ``head`` is what stood around the events.
+    ``start`` and ``duration`` are whole microseconds (``coarse``) or else nanoseconds. ``signature`` and the columns
+    of ``extra`` that have a table are positions in ``signatures`` and ``tables``. ``others`` counts the records that
+    are no spans, by phase; ``head`` is what stood around the events.
     """
 
-    start_ns: Integers
-    duration_ns: Integers
-    signature: Ids
-    index: Integers
+    start: array[int]
+    duration: array[int]
+    signature: array[int]
+    index: array[int]
     signatures: list[Signature]
     coarse: bool
     others: dict[str, int]
-    extra: dict[str, Integers] = field(default_factory=dict)
+    extra: dict[str, array[int]] = field(default_factory=dict)
     tables: dict[str, list[str]] = field(default_factory=dict)
     head: dict[str, Any] = field(default_factory=dict)
 
@@ -68,9 +70,39 @@ class _Intern(dict[Any, int]):
 
 
 _RAW = msgspec.Raw(b"")
-_FAR_NS = 1 << 61  # 73 years, and beyond the epoch times of this century
+# Times of centuries are kept within what nanoseconds in 64 bits, and sums of two, can hold.
+FAR_NS = 1 << 61  # 73 years, and beyond the epoch times of this century
 _BEGINNING = 1 << 16  # bytes that the dialect is recognised by
-_INDEX_FIELDS = [("ev_idx", int, "Ev Idx"), ("profiler_event_index", int, "Profiler Event Index")]
+_INDEX_KEYS = ("Ev Idx", "Profiler Event Index")
+_DECIMALS = re.compile(rb'"ts":\s*-?[0-9]+\.')
+# A literal is decoded to the one object it is in the type: no text is made, and its hash is known.
+_PHASES = Literal["X", "M", "i", "s", "f", "t", "C", "n", "b", "e"]
+_CATEGORIES = Literal[
+    "",
+    "cpu_op",
+    "user_annotation",
+    "python_function",
+    "cuda_runtime",
+    "cuda_driver",
+    "kernel",
+    "gpu_memcpy",
+    "gpu_memset",
+    "gpu_user_annotation",
+    "ac2g",
+    "fwdbwd",
+    "cpu_instant_event",
+    "overhead",
+    "cuda_sync",
+    "Trace",
+    "Operator",
+    "Runtime",
+    "Kernel",
+    "Memcpy",
+    "Memset",
+    "async",
+    "async_gpu",
+    "async_cpu_to_gpu",
+]
 _DETAIL_FIELDS: dict[Detail, list[tuple[str, Any, str, Any]]] = {
     Detail.SHAPES: [
         ("input_dims", msgspec.Raw, "Input Dims", _RAW),
@@ -88,11 +120,33 @@ _DETAIL_FIELDS: dict[Detail, list[tuple[str, Any, str, Any]]] = {
 }
 
 
+class Flavour(NamedTuple):
+    """What a file seems to be like, so that it is decoded by the fastest types; a piece that is not takes the others.
+
+    ``time`` is the type of all its times, ``index_key`` the name of the event index.
+    """
+
+    time: Any = int | float
+    index_key: str | None = None
+
+
+GENERAL = Flavour()
+
+
+def sniff(beginning: bytes) -> Flavour:
+    """Guess the flavour of a file by its beginning."""
+    keys = [key for key in _INDEX_KEYS if key.encode() in beginning]
+    if len(keys) != 1:
+        return GENERAL
+    return Flavour(float if _DECIMALS.search(beginning) else int, keys[0])
+
+
 @cache
-def _types(detail: Detail) -> tuple[type, type, type]:
+def _types(detail: Detail, flavour: Flavour) -> tuple[type, Any, type]:
     """Return the types of a file, of a list of events and of an event's arguments, with the fields of ``detail``."""
+    keys = [flavour.index_key] if flavour.index_key else _INDEX_KEYS
     fields: list[tuple[str, Any, Any]] = [
-        (name, kind, msgspec.field(name=key, default=-1)) for name, kind, key in _INDEX_FIELDS
+        (f"index_{place}", int, msgspec.field(name=key, default=-1)) for place, key in enumerate(keys)
     ]
     for flag, extra in _DETAIL_FIELDS.items():
         if flag in detail:
@@ -101,13 +155,13 @@ def _types(detail: Detail) -> tuple[type, type, type]:
     event = msgspec.defstruct(
         "Event",
         [
-            ("ph", str, ""),
+            ("ph", _PHASES if flavour.index_key else str, ""),
             ("name", str, ""),
-            ("cat", str, ""),
+            ("cat", _CATEGORIES if flavour.index_key else str, ""),
             ("pid", int | str, 0),
             ("tid", int | str, 0),
-            ("ts", int | float, 0),
-            ("dur", int | float, 0),
+            ("ts", flavour.time, 0),
+            ("dur", flavour.time, 0),
             ("args", arguments | None, None),
         ],
         gc=False,
@@ -154,9 +208,18 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def decode(piece: Piece, detail: Detail) -> Columns:
-    """Decode one piece; raises msgspec's errors where it is not what a trace must be."""
-    file_type, events_type, arguments_type = _types(detail)
+def decode(piece: Piece, detail: Detail, flavour: Flavour = GENERAL) -> Columns:
+    """Decode one piece; raises msgspec's errors, or OverflowError, where it is not what a trace must be."""
+    try:
+        return _decode(piece, detail, flavour)
+    except msgspec.ValidationError:
+        if flavour is GENERAL:
+            raise
+        return _decode(piece, detail, GENERAL)
+
+
+def _decode(piece: Piece, detail: Detail, flavour: Flavour) -> Columns:
+    file_type, events_type, arguments_type = _types(detail, flavour)
     head: dict[str, Any] = {}
     if _is_array(piece):
         events = _decoder(events_type).decode(piece.text)
@@ -177,95 +240,86 @@ def _is_array(piece: Piece) -> bool:
 def _columns(events: Sequence[Any], piece: Piece, detail: Detail, nothing: Any, head: dict[str, Any]) -> Columns:
     intern = _Intern()
     number = intern.__getitem__
-    signature = np.array([number((e.ph, e.cat, e.name, e.pid, e.tid)) for e in events], dtype=np.int32)
+    signature = [number((e.ph, e.cat, e.name, e.pid, e.tid)) for e in events]
     signatures: list[Signature] = list(intern)
-    is_span = np.array([s[0] == "X" for s in signatures], dtype=bool)[signature] if len(events) else np.zeros(0, bool)
+    phases = [s[0] for s in signatures]
     others: dict[str, int] = {}
-    if not is_span.all():
-        for code, count in zip(*np.unique(signature[~is_span], return_counts=True), strict=True):
-            phase = signatures[code][0]
-            others[phase] = others.get(phase, 0) + int(count)
-        events = [event for event, keep in zip(events, is_span.tolist(), strict=True) if keep]
-        signature = signature[is_span]
+    if any(phase != "X" for phase in phases):
+        others = Counter(phase for phase in map(phases.__getitem__, signature) if phase != "X")
+        events = [event for event in events if event.ph == "X"]
+        signature = [code for code in signature if phases[code] == "X"]
     arguments = [event.args or nothing for event in events]
-    start_ns, duration_ns, coarse = _times(events, piece)
+    start, duration, coarse = _times(events, piece)
     extra, tables = _details(arguments, detail)
+    index = [a.index_0 for a in arguments]
+    if hasattr(nothing, "index_1"):
+        index = _either(index, [a.index_1 for a in arguments])
     return Columns(
-        start_ns=start_ns,
-        duration_ns=duration_ns,
-        signature=signature,
-        index=_first_given([a.ev_idx for a in arguments], lambda: [a.profiler_event_index for a in arguments]),
+        start=start,
+        duration=duration,
+        signature=array("i", signature),
+        index=array("q", index),
         signatures=signatures,
         coarse=coarse,
-        others=others,
+        others=dict(others),
         extra=extra,
         tables=tables,
         head=head,
     )
 
 
-def _first_given(values: list[int], otherwise: Any) -> Integers:
-    """Return the column of the newer of two names for one thing, of the older one where that is not used."""
-    column = np.array(values, dtype=np.int64)
-    absent = column < 0
-    if absent.any():
-        other = np.array(otherwise(), dtype=np.int64)
-        return other if absent.all() else np.where(absent, other, column)
-    return column
+def _either(newer: list[int], older: list[int]) -> list[int]:
+    """Return the values of the newer of two names for one thing, of the older one where that is not used."""
+    return [b if a < 0 else a for a, b in zip(newer, older, strict=True)]
 
 
-def _times(events: Sequence[Any], piece: Piece) -> tuple[Integers, Integers, bool]:
-    """Return start and duration in ns, and whether they are whole microseconds."""
-    ts = np.array([event.ts for event in events] or [0])[: len(events)]
-    dur = np.array([event.dur for event in events] or [0])[: len(events)]
-    if ts.dtype.kind == "i" and dur.dtype.kind == "i":
-        return _bounded(ts) * 1_000, _bounded(dur) * 1_000, True
-    if max(np.abs(ts).max(initial=0), np.abs(dur).max(initial=0)) < EXACT_FLOAT_US:
-        start_ns, duration_ns = (np.rint(v * 1_000.0).astype(np.int64) for v in (ts, dur))
-    else:
-        kind: Any = list[_ExactEvent] if _is_array(piece) else _ExactFile
-        found = _decoder(kind).decode(piece.text)
-        exact = [e for e in (found if _is_array(piece) else found.events) if e.ph == "X"]
-        start_ns, duration_ns = (
-            np.array(
-                [max(-_FAR_NS, min(_FAR_NS, int(v.scaleb(3).to_integral_value()))) for v in values], dtype=np.int64
-            )
-            for values in ([e.ts for e in exact], [e.dur for e in exact])
-        )
-    return start_ns, duration_ns, False
+def _times(events: Sequence[Any], piece: Piece) -> tuple[array[int], array[int], bool]:
+    """Return start and duration, in whole µs where all are integers, else in ns; and which of the two."""
+    ts, dur = [e.ts for e in events], [e.dur for e in events]
+    try:
+        return array("q", ts), array("q", dur), True
+    except TypeError:  # not all are integers
+        pass
+    except OverflowError:
+        near = [[max(-FAR_NS, min(FAR_NS, int(v) * 1_000)) for v in values] for values in (ts, dur)]
+        return array("q", near[0]), array("q", near[1]), False
+    if max(map(abs, ts), default=0) < EXACT_FLOAT_US and max(map(abs, dur), default=0) < EXACT_FLOAT_US:
+        return array("q", [round(v * 1_000.0) for v in ts]), array("q", [round(v * 1_000.0) for v in dur]), False
+    kind: Any = list[_ExactEvent] if _is_array(piece) else _ExactFile
+    found = _decoder(kind).decode(piece.text)
+    exact = [e for e in (found if _is_array(piece) else found.events) if e.ph == "X"]
+    return array("q", [_exact_ns(e.ts) for e in exact]), array("q", [_exact_ns(e.dur) for e in exact]), False
 
 
-def _bounded(microseconds: Integers) -> Integers:
-    """Keep times of centuries within what nanoseconds in 64 bits, and sums of two, can hold."""
-    bounded: Integers = np.clip(microseconds, -_FAR_NS // 1_000, _FAR_NS // 1_000)
-    return bounded
+def _exact_ns(microseconds: Any) -> int:
+    return max(-FAR_NS, min(FAR_NS, int(microseconds.scaleb(3).to_integral_value())))
 
 
-def _details(arguments: Sequence[Any], detail: Detail) -> tuple[dict[str, Integers], dict[str, list[str]]]:
+def _details(arguments: Sequence[Any], detail: Detail) -> tuple[dict[str, array[int]], dict[str, list[str]]]:
     """Return the columns of ``detail``, and the tables that the interned ones point into; -1 is nothing."""
-    extra: dict[str, Integers] = {}
+    extra: dict[str, array[int]] = {}
     tables: dict[str, list[str]] = {}
     if Detail.SHAPES in detail:
         shapes = (bytes(a.input_dims) or bytes(a.input_dims_1_8) for a in arguments)
         extra["shape"], tables["shape"] = _intern_texts(s.decode() for s in shapes)
     if Detail.DEVICE in detail:
-        external = [a.external_id for a in arguments]
-        extra["external_id"] = _first_given(external, lambda: [a.external_id_1_8 for a in arguments])
-        extra["correlation"] = np.array([a.correlation for a in arguments], dtype=np.int64)
+        external = _either([a.external_id for a in arguments], [a.external_id_1_8 for a in arguments])
+        extra["external_id"] = array("q", external)
+        extra["correlation"] = array("q", [a.correlation for a in arguments])
     if Detail.STACKS in detail:
         extra["call_stack"], tables["call_stack"] = _intern_texts(a.call_stack for a in arguments)
         extra["module"], tables["module"] = _intern_texts(a.module_hierarchy for a in arguments)
     return extra, tables
 
 
-def _intern_texts(texts: Iterable[str]) -> tuple[Integers, list[str]]:
+def _intern_texts(texts: Iterable[str]) -> tuple[array[int], list[str]]:
     """Return each text's position in the table of distinct ones, -1 for an empty text, and the table."""
-    intern = _Intern({"": -1})
-    column = np.array([_number(intern, text) for text in texts], dtype=np.int64)
+    intern: dict[str, int] = {"": -1}
+    column = array("q", [_number(intern, text) for text in texts])
     return column, [text for text in intern if text]
 
 
-def _number(intern: dict[Any, int], text: str) -> int:
+def _number(intern: dict[str, int], text: str) -> int:
     number = intern.get(text)
     if number is None:
         intern[text] = number = len(intern) - 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from profkit.trace import dialect
-from profkit.trace.spans import Nesting, innermost_open
+from profkit.trace.spans import Nesting, innermost_open, sums
 from profkit.trace.table import Events, Integers, Trace
 
 
@@ -39,9 +39,8 @@ def device_times(trace: Trace, operators: Events, nesting: Nesting) -> DeviceTim
         open_then = innermost_open(operators, calls)
         of_call = np.where(of_call >= 0, of_call, open_then)
         owner[lost] = np.where(call >= 0, of_call[call], -1)
-    own = np.zeros(len(operators), dtype=np.int64)
     found = owner >= 0
-    np.add.at(own, owner[found], work.duration_ns[found])
+    own = sums(owner[found], work.duration_ns[found], len(operators))
     return DeviceTimes(own, _subtree_sums(own, nesting), int((~found).sum()))
 
 
@@ -58,8 +57,8 @@ def _by_id(ids: Integers, wanted: Integers) -> Integers:
 
 def _subtree_sums(own: Integers, nesting: Nesting) -> Integers:
     """Add every call's value to all that stand above it."""
-    sums: Integers = own.copy()
+    subtree: Integers = own.copy()
     for depth in range(int(nesting.depth.max(initial=0)), 0, -1):
         level = np.flatnonzero(nesting.depth == depth)
-        np.add.at(sums, nesting.parent[level], sums[level])
-    return sums
+        np.add.at(subtree, nesting.parent[level], subtree[level])
+    return subtree

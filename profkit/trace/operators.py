@@ -13,7 +13,7 @@ from profkit.trace.context import modules, stacks
 from profkit.trace.decode import Detail
 from profkit.trace.device import device_times
 from profkit.trace.forward import Forwards
-from profkit.trace.spans import covered_ns, has_same_above, nest
+from profkit.trace.spans import covered_ns, has_same_above, nest, sums
 from profkit.trace.table import Events, Integers, Trace
 
 By = Literal["name", "shape", "module", "stack"]
@@ -67,27 +67,20 @@ def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name
     anomalies = dict(nesting.anomalies)
     if trace.devices or trace.has_category(dialect.DEVICE).any():
         device = device_times(trace, events, nesting)
-        self_device_ns = _sums(cell, device.self_ns[inside], cells)
+        self_device_ns = sums(cell, device.self_ns[inside], cells)
         outermost = ~has_same_above(column, nesting.parent)
-        total_device_ns = _sums(cell, (device.subtree_ns * outermost)[inside], cells)
+        total_device_ns = sums(cell, (device.subtree_ns * outermost)[inside], cells)
         anomalies["unattributed"] = device.unattributed
     shape = (rows, len(keys))
     return OperatorSamples(
         keys,
         np.bincount(cell, minlength=cells).reshape(shape),
-        _sums(cell, nesting.self_ns[inside], cells).reshape(shape),
-        _sums(covered // tracks, ns, cells).reshape(shape),
+        sums(cell, nesting.self_ns[inside], cells).reshape(shape),
+        sums(covered // tracks, ns, cells).reshape(shape),
         self_device_ns.reshape(shape),
         total_device_ns.reshape(shape),
         anomalies,
     )
-
-
-def _sums(cell: Integers, values: Integers, cells: int) -> Integers:
-    """Sum integers by cell, exactly."""
-    sums = np.zeros(cells, dtype=np.int64)
-    np.add.at(sums, cell, values)
-    return sums
 
 
 def _keys(trace: Trace, events: Events, by: By) -> tuple[tuple[Key, ...], Integers]:

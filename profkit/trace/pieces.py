@@ -13,11 +13,11 @@ import zlib
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, cast
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 1 << 20  # what a core's own cache holds
 GZIP_MAGIC = b"\x1f\x8b"
 # what stands between two events: as PyTorch writes them, and as json.dump does
 _SEPARATORS = (b"\n  },\n  {", b'},{"ph"', b'}, {"ph"', b'},\n{"ph"', b'},{"name"', b'}, {"name"', b'},\n{"name"')
-_WINDOW = 1 << 18  # bytes in which one event must end
+_WINDOW = 1 << 17  # bytes in which one event must end
 
 Place = Literal["whole", "first", "middle", "last"]
 

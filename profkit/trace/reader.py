@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,11 +23,11 @@ import numpy as np
 
 from profkit.errors import InputError
 from profkit.trace import cache, dialect
-from profkit.trace.decode import Columns, Detail, decode, no_collector
+from profkit.trace.decode import FAR_NS, Columns, Detail, Flavour, decode, no_collector, sniff
 from profkit.trace.pieces import CannotCutError, Piece, Unpacker, is_gzip, open_text
 from profkit.trace.repair import Repaired, coerce, repair
 from profkit.trace.table import Events, Ids, Trace
-from profkit.trace.workers import ChildLostError, decode_pieces
+from profkit.trace.workers import ChildLostError, Job, decode_pieces
 
 MEMORY_LIMIT = 4 << 30  # bytes
 _EVENT_BYTES = 200  # of text, about, per event
@@ -60,27 +61,28 @@ def read(path: str | Path, *, detail: Detail = Detail.ALL, options: ReadOptions 
     """
     path = Path(path)
     with _in_words(path):
-        if names_device(path):
+        beginning = read_beginning(path)
+        if _DEVICES.search(beginning):
             detail |= Detail.DEVICE
         content = cache.content_hash(path) if options.use_cache and cache.is_worthwhile(path) else None
         if content is not None and (known := cache.load(path, content, detail)) is not None:
             return known
-        trace = _read(path, detail, options.memory_limit)
+        trace = _read(path, detail, sniff(beginning), options.memory_limit)
         if Detail.DEVICE not in detail and trace.has_category(dialect.DEVICE).any():  # a file that hides its devices
             detail |= Detail.DEVICE
-            trace = _read(path, detail, options.memory_limit)
+            trace = _read(path, detail, sniff(beginning), options.memory_limit)
         if content is not None:
             cache.store(trace, content, detail)
     return trace
 
 
-def _read(path: Path, detail: Detail, memory_limit: int) -> Trace:
+def _read(path: Path, detail: Detail, flavour: Flavour, memory_limit: int) -> Trace:
     def check(position: int) -> None:
         if position // _EVENT_BYTES * _ROW_BYTES > memory_limit:
             raise too_large(path, memory_limit)
 
     try:
-        return assemble(decode_pieces(path, detail, check), str(path))
+        return assemble(decode_pieces(Job(path, detail, flavour, check)), str(path))
     except (CannotCutError, ChildLostError, *DAMAGED):
         text, cut_short = load_text(path, memory_limit)
         return parse(text, str(path), detail, {"gzip cut short": 1} if cut_short else {})
@@ -101,13 +103,13 @@ def _in_words(path: Path) -> Iterator[None]:
         raise InputError(f"cannot be read ({error.strerror or error})", where=path) from None
 
 
-def names_device(path: Path) -> bool:
-    """Whether the head of the file names an accelerator, so that the columns that tie its work to operators count."""
+def read_beginning(path: Path) -> bytes:
+    """Return the beginning of the file's text, by which it is told what the file is like."""
     with open_text(path) as stream:
         try:
-            return bool(_DEVICES.search(stream.read(_HEAD_BYTES)))
+            return stream.read(_HEAD_BYTES)
         except (EOFError, zlib.error):  # the reading proper says what is wrong with it
-            return False
+            return b""
 
 
 def parse(data: bytes, source: str, detail: Detail = Detail.ALL, repairs: Mapping[str, int] | None = None) -> Trace:
@@ -203,12 +205,12 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     return Trace(
         source=source,
         events=Events(
-            start_ns=_join([p.start_ns for p in parts]),
-            duration_ns=_join([p.duration_ns for p in parts]),
+            start_ns=_join([_ns(p.start, p.coarse) for p in parts]),
+            duration_ns=_join([_ns(p.duration, p.coarse) for p in parts]),
             name=name_of[signature],
             category=category_of[signature],
             track=track_of[signature],
-            index=_join([p.index for p in parts]),
+            index=_join([_column(p.index) for p in parts]),
             **extra,
         ),
         names=tuple(names),
@@ -232,10 +234,25 @@ def _extra(parts: Sequence[Columns], name: str, length: int) -> tuple[Any, tuple
     if not parts or name not in parts[0].extra:
         return np.broadcast_to(np.int64(-1), length), ()
     if name not in parts[0].tables:
-        return _join([p.extra[name] for p in parts]), ()
+        return _join([_column(p.extra[name]) for p in parts]), ()
     table: dict[Any, int] = {}
     column = _renumber([(p.extra[name], p.tables[name]) for p in parts], table)
     return column.astype(np.int64), tuple(table)
+
+
+def _column(values: array[int]) -> Any:
+    """Return an array's values without copying them."""
+    return np.frombuffer(values, dtype=np.int32 if values.typecode == "i" else np.int64)
+
+
+def _ns(values: array[int], coarse: bool) -> Any:
+    column = _column(values)
+    if not coarse:
+        return column
+    far = FAR_NS // 1_000
+    if len(column) and (column.max() > far or column.min() < -far):
+        column = np.clip(column, -far, far)
+    return column * 1_000
 
 
 def _join(columns: Sequence[Any]) -> Any:
@@ -245,7 +262,8 @@ def _join(columns: Sequence[Any]) -> Any:
 def _renumber(columns: Sequence[tuple[Any, Sequence[Any]]], known: dict[Any, int]) -> Ids:
     """Join columns whose numbers point into tables of their own; ``known`` becomes the table of all."""
     joined = []
-    for column, table in columns:
+    for values, table in columns:
+        column = _column(values)
         moved = np.array([known.setdefault(value, len(known)) for value in table] or [-1], dtype=np.int32)
         joined.append(np.where(column < 0, -1, moved[column]).astype(np.int32))
     result: Ids = _join(joined)

@@ -17,7 +17,8 @@ import msgspec
 
 _BOM = b"\xef\xbb\xbf"
 _OPENS_EVENTS = re.compile(rb'"traceEvents"\s*:\s*\[')
-_SEPARATOR = re.compile(rb'(?<=\})\s*,\s*(?=\{\s*"(?:ph|name|cat|pid|ts|args)")')
+# as PyTorch indents events, or any brace that opens what looks like one
+_SEPARATOR = re.compile(rb'(?<=\n  \}),\n  (?=\{)|(?<=\})\s*,\s*(?=\{\s*"(?:ph|name|cat|pid|ts|args)")')
 _CUT_OFF = "file ends in mid-event"
 _BATCH = 512  # events tried at once; a batch that fails is halved until the bad ones stand alone
 

@@ -47,7 +47,13 @@ class Events:
 
     def take(self, selection: Mask | Integers) -> Events:
         """Return the selected rows, by mask or by position."""
-        return Events(*(getattr(self, column.name)[selection] for column in fields(self)))
+        start_ns = self.start_ns[selection]
+        columns = (getattr(self, column.name) for column in fields(self)[1:])
+        # a column that repeats one value, of what was not asked for, takes no memory, and goes on so
+        return Events(
+            start_ns,
+            *(np.broadcast_to(c[:1], len(start_ns)) if c.strides == (0,) and len(c) else c[selection] for c in columns),
+        )
 
     def with_track(self, track: Ids) -> Events:
         """Return the same rows on other tracks."""

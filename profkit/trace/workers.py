@@ -6,6 +6,7 @@ busy core slows down only itself. The child sends its columns back at its end.
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import struct
@@ -14,13 +15,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from profkit.trace.decode import Columns, Detail, decode, no_collector
-from profkit.trace.pieces import PIECE_BYTES, Pieces, is_gzip
+from profkit.trace.decode import Columns, Detail, Flavour, decode, no_collector
+from profkit.trace.pieces import PIECE_BYTES, CannotCutError, Pieces, is_gzip
 
 _NUMBER = struct.Struct("<I")
-_PIPE_PIECES = 8_192  # numbers that fit a pipe's buffer of 64 KiB, with room to spare
+_TURNS = 8_192  # numbers that fit a pipe's buffer of 64 KiB, with room to spare
+_PACKED_RATIO = 64  # a gzipped trace does not unpack to more than this many times its size
 SMALL_BYTES = 24 << 20  # below this, one process is done before a second has started
 
 Numbered = tuple[int, Columns]
@@ -35,40 +37,49 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_pieces(path: Path, detail: Detail, check: Callable[[int], None]) -> list[Columns]:
-    """Decode every piece of the trace at ``path``, in order; ``check`` is told the number of bytes read so far.
+class Job(NamedTuple):
+    """What both processes do; ``check`` is told how far into the text a piece begins, in bytes."""
+
+    path: Path
+    detail: Detail
+    flavour: Flavour
+    check: Callable[[int], None]
+
+
+def decode_pieces(job: Job) -> list[Columns]:
+    """Decode every piece of a trace, in order.
 
     Raises what decoding raises: msgspec's errors, CannotCutError, OSError.
     """
-    size = path.stat().st_size * (8 if is_gzip(path) else 1)  # a trace packs to a tenth or less
-    if size < SMALL_BYTES or processors() < 2 or not may_fork():
-        found = list(_decode_claimed(path, detail, iter(range(1 << 32)), check))
+    size, packed = job.path.stat().st_size, is_gzip(job.path)
+    if size * (8 if packed else 1) < SMALL_BYTES or processors() < 2 or not may_fork():
+        found = list(_decode_claimed(job, itertools.count()))
     else:
-        found = _decode_in_two(path, detail, check)
+        turn = size * (_PACKED_RATIO if packed else 1) // PIECE_BYTES // _TURNS + 1
+        found = _decode_in_two(job, turn)
     return [columns for _, columns in sorted(found, key=lambda numbered: numbered[0])]
 
 
-def _decode_claimed(
-    path: Path, detail: Detail, numbers: Iterator[int], check: Callable[[int], None]
-) -> Iterator[Numbered]:
-    pieces = Pieces(path)
+def _decode_claimed(job: Job, numbers: Iterator[int]) -> Iterator[Numbered]:
+    pieces = Pieces(job.path)
     try:
         with no_collector():
             for number in numbers:
                 piece = pieces.piece(number)
                 if piece is None:
                     return
-                check(number * PIECE_BYTES)
-                yield number, decode(piece, detail)
+                job.check(number * PIECE_BYTES)
+                yield number, decode(piece, job.detail, job.flavour)
                 if piece.place in ("whole", "last"):
                     return
     finally:
         pieces.close()
 
 
-def _decode_in_two(path: Path, detail: Detail, check: Callable[[int], None]) -> list[Numbered]:
+def _decode_in_two(job: Job, turn: int) -> list[Numbered]:
+    """Decode in this process and a child, each taking ``turn`` neighbouring pieces at a time."""
     numbers_read, numbers_write = os.pipe()
-    os.write(numbers_write, b"".join(_NUMBER.pack(n) for n in range(_PIPE_PIECES)))
+    os.write(numbers_write, b"".join(_NUMBER.pack(n) for n in range(_TURNS)))
     os.close(numbers_write)
     back_read, back_write = os.pipe()
     sys.stdout.flush()
@@ -78,10 +89,10 @@ def _decode_in_two(path: Path, detail: Detail, check: Callable[[int], None]) -> 
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _be_the_child(path, detail, numbers_read, back_write, check)
+        _be_the_child(job, turn, numbers_read, back_write)
     os.close(back_write)
     try:
-        mine = list(_decode_claimed(path, detail, _claim(numbers_read), check))
+        mine = list(_decode_claimed(job, _claim(numbers_read, turn)))
         theirs = _receive(back_read)
     finally:
         os.close(numbers_read)
@@ -92,19 +103,21 @@ def _decode_in_two(path: Path, detail: Detail, check: Callable[[int], None]) -> 
     return [*mine, *theirs]
 
 
-def _claim(descriptor: int) -> Iterator[int]:
-    """Yield piece numbers for as long as there are some; a pipe gives each to one reader only."""
+def _claim(descriptor: int, turn: int) -> Iterator[int]:
+    """Yield piece numbers for as long as there are some; a pipe gives each turn to one reader only."""
     while taken := os.read(descriptor, _NUMBER.size):
-        yield _NUMBER.unpack(taken)[0]
+        first = _NUMBER.unpack(taken)[0] * turn
+        yield from range(first, first + turn)
+    raise CannotCutError  # a file beyond all turns
 
 
-def _be_the_child(path: Path, detail: Detail, numbers: int, back: int, check: Callable[[int], None]) -> None:
+def _be_the_child(job: Job, turn: int, numbers: int, back: int) -> None:
     """Decode what is claimed, send it back, and end this process without running anything of the parent's."""
     status = 0
     try:
         result: Any
         try:
-            result = list(_decode_claimed(path, detail, _claim(numbers), check))
+            result = list(_decode_claimed(job, _claim(numbers, turn)))
         except Exception as error:  # whatever it is, the parent raises it
             result = error
         with os.fdopen(back, "wb") as stream:

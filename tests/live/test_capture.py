@@ -15,7 +15,8 @@ import pytest
 
 from profkit.capture.environments import Environment
 from profkit.report.json import schema
-from profkit.trace import find_forwards, read
+from profkit.trace.forward import find_forwards
+from profkit.trace.reader import read
 from tests.live.conftest import TINY, Profkit, profkit_command, start
 
 Made = dict[str, Environment]

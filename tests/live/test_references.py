@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from profkit.capture.environments import Environment
-from profkit.trace import read, sum_operators
+from profkit.trace.operators import sum_operators
+from profkit.trace.reader import read
 from tests.live.conftest import TINY, TORCHES, Profkit, profkit_command, start
 
 KEY_AVERAGES = """

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from profkit.compare import compare_runs
+from profkit.compare.comparison import compare_runs
 from profkit.compare.statistics import speedup, verdict
 from profkit.errors import InputError, UsageError
 from profkit.runs import Manifest, write_manifest

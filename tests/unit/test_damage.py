@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from profkit.errors import InputError
-from profkit.trace import ReadOptions, read, sum_operators
 from profkit.trace.decode import Detail
-from profkit.trace.reader import parse
+from profkit.trace.operators import sum_operators
+from profkit.trace.reader import ReadOptions, parse, read
 from tests.conftest import ROOT
 
 DAMAGED = ROOT / "tests/data/damaged"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from profkit.trace import find_forwards
+from profkit.trace.forward import find_forwards
 from profkit.trace.reader import parse
 from tests.conftest import event, trace_json
 

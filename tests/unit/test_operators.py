@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from profkit.trace import find_forwards, sum_operators
-from profkit.trace.operators import By, OperatorSamples
+from profkit.trace.forward import find_forwards
+from profkit.trace.operators import By, OperatorSamples, sum_operators
 from profkit.trace.reader import parse
 from profkit.trace.table import Trace
 from tests.conftest import event, trace_json

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from profkit.errors import InputError
-from profkit.trace import ReadOptions, read
-from profkit.trace.reader import parse
+from profkit.trace.reader import ReadOptions, parse, read
 from tests.conftest import FIXTURES, event, needs_fixtures, trace_json
 
 TORCH_1_13 = b"""{

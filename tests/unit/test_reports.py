@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profkit.compare import compare_runs
+from profkit.compare.comparison import compare_runs
 from profkit.report.csv import render_diff_csv, render_operators_csv
 from profkit.report.diff_document import diff_document
 from profkit.report.json import DOCUMENTS, render_json, schema
