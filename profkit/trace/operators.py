@@ -14,7 +14,7 @@ from profkit.trace.decode import Detail
 from profkit.trace.device import device_times
 from profkit.trace.forward import Forwards
 from profkit.trace.spans import covered_ns, has_same_above, nest, sums
-from profkit.trace.table import Events, Integers, Trace
+from profkit.trace.table import Events, Integers, Mask, Trace
 
 By = Literal["name", "shape", "module", "stack"]
 Key = tuple[str, str | None]
@@ -56,10 +56,13 @@ def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name
     events = trace.operators
     nesting = nest(events)
     rows = 1 if forwards is None else len(forwards)
-    row = np.zeros(len(events), dtype=np.int64) if forwards is None else forwards.of(events)
     keys, column = _keys(trace, events, by)
-    inside = slice(None) if forwards is None else row >= 0
-    cell = (row * len(keys) + column)[inside]
+    cell: Integers = column
+    inside: Mask | slice = slice(None)
+    if forwards is not None:
+        row = forwards.of(events)
+        inside = row >= 0
+        cell = (row * len(keys) + column)[inside]
     cells = rows * len(keys)
     tracks = max(1, len(trace.tracks))
     covered, ns = covered_ns(cell * tracks + events.track[inside], events.start_ns[inside], events.end_ns[inside])
@@ -94,7 +97,7 @@ def _keys(trace: Trace, events: Events, by: By) -> tuple[tuple[Key, ...], Intege
         first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
         present = np.flatnonzero(first < len(code))
         chosen = present[np.argsort(first[present], kind="stable")]
-        rank = np.zeros(size, dtype=np.int64)
+        rank = np.zeros(size, dtype=np.int32)
         rank[chosen] = np.arange(len(chosen))
         position = rank[code]
     else:

@@ -182,9 +182,13 @@ def _refusal(error: Exception, source: object) -> InputError:
 
 
 def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] | None = None) -> Trace:
-    """Join the columns of a file's pieces, and split what their signatures hold."""
+    """Join the columns of a file's pieces, which are emptied, and split what their signatures hold."""
     signatures: dict[Any, int] = {}
     signature = _renumber([(p.signature, p.signatures) for p in parts], signatures)
+    coarse = all(part.coarse for part in parts)
+    start_ns = _join([_ns(_taken(p, "start"), p.coarse) for p in parts])
+    duration_ns = _join([_ns(_taken(p, "duration"), p.coarse) for p in parts])
+    index = _join([_column(_taken(p, "index")) for p in parts])
     # what only records that are no spans have is left out of the tables
     used = np.bincount(signature, minlength=len(signatures)) > 0
     signature = (np.cumsum(used) - 1)[signature]
@@ -196,7 +200,6 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     extra: dict[str, Any] = {}
     for name in ("shape", "external_id", "correlation", "call_stack", "module"):
         extra[name], tables[name] = _extra(parts, name, len(signature))
-    coarse = all(part.coarse for part in parts)
     others: Counter[str] = Counter()
     head: dict[str, Any] = {}
     for part in parts:
@@ -205,12 +208,12 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     return Trace(
         source=source,
         events=Events(
-            start_ns=_join([_ns(p.start, p.coarse) for p in parts]),
-            duration_ns=_join([_ns(p.duration, p.coarse) for p in parts]),
+            start_ns=start_ns,
+            duration_ns=duration_ns,
             name=name_of[signature],
             category=category_of[signature],
             track=track_of[signature],
-            index=_join([_column(p.index) for p in parts]),
+            index=index,
             **extra,
         ),
         names=tuple(names),
@@ -238,6 +241,13 @@ def _extra(parts: Sequence[Columns], name: str, length: int) -> tuple[Any, tuple
     table: dict[Any, int] = {}
     column = _renumber([(p.extra[name], p.tables[name]) for p in parts], table)
     return column.astype(np.int64), tuple(table)
+
+
+def _taken(part: Columns, name: str) -> array[int]:
+    """Return a column of a piece and let the piece forget it: of a large file, two copies are too many."""
+    column: array[int] = getattr(part, name)
+    setattr(part, name, array(column.typecode))
+    return column
 
 
 def _column(values: array[int]) -> Any:

@@ -169,12 +169,15 @@ def covered_ns(key: Integers, start: Integers, end: Integers) -> tuple[Integers,
     else:
         order = np.lexsort((start, key))
     key, start, end = key[order], start[order], end[order]
-    first = np.flatnonzero(np.diff(key, prepend=key[0] - 1))
-    reached = _running_maximum(end, first)
-    before = np.concatenate(([0], reached[:-1]))
-    before[first] = start[first]
-    fresh = np.maximum(end - np.maximum(start, before), 0)
-    return key[first], np.add.reduceat(fresh, first)
+    del order
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    # a span adds what of it lies beyond all before it of its key; in place, for the columns may be long
+    begin = np.empty_like(start)
+    begin[0] = start[0]
+    begin[1:] = np.maximum(start[1:], _running_maximum(end, first)[:-1])
+    begin[first] = start[first]
+    fresh = np.maximum(np.subtract(end, begin, out=end), 0, out=end)
+    return key[first].astype(np.int64), np.add.reduceat(fresh, first)
 
 
 def _running_maximum(values: Integers, first: Integers) -> Integers:
