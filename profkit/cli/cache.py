@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from profkit import units
-from profkit.trace import cache
+from profkit.trace import cache_folder
 
 
 @click.group("cache", epilog="\b\nExamples:\n  profkit cache info\n  profkit cache clear")
@@ -19,12 +19,14 @@ def command() -> None:
 @command.command("info")
 def info() -> None:
     """Say how much is kept, and where."""
-    found = cache.entries()
+    found = cache_folder.entries()
     size = units.size(sum(entry.stat().st_size for entry in found))
-    click.echo(f"{len(found)} traces, {size} of at most {units.size(cache.BOUND_BYTES)}, in {cache.folder()}")
+    click.echo(
+        f"{len(found)} traces, {size} of at most {units.size(cache_folder.BOUND_BYTES)}, in {cache_folder.folder()}"
+    )
 
 
 @command.command("clear")
 def clear() -> None:
     """Remove all that is kept."""
-    click.echo(f"removed {units.size(cache.clear())}")
+    click.echo(f"removed {units.size(cache_folder.clear())}")

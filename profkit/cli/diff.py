@@ -14,8 +14,7 @@ from profkit.report.json import render_json
 from profkit.report.markdown import render_markdown
 from profkit.report.selection import CHANGE_ORDERS, Selection
 from profkit.report.text import render_text
-from profkit.trace.operators import By
-from profkit.trace.reader import ReadOptions
+from profkit.trace.options import By, ReadOptions
 
 EPILOG = """\b
 Examples:

@@ -13,7 +13,7 @@ from profkit.report.markdown import render_markdown
 from profkit.report.run_documents import information_document
 from profkit.report.text import render_text
 from profkit.runs.information import describe_run
-from profkit.trace.reader import ReadOptions
+from profkit.trace.options import ReadOptions
 
 EPILOG = """\b
 Examples:

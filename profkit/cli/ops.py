@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
-from profkit.cli.runs import one_run
-from profkit.report.csv import render_operators_csv
-from profkit.report.json import render_json
-from profkit.report.markdown import render_markdown
-from profkit.report.run_documents import operators_document
+from profkit.cli.runs import one_run, start_reading
 from profkit.report.selection import ROW_ORDERS, Selection
-from profkit.report.text import render_text
-from profkit.runs.operators_view import view_operators
-from profkit.trace.operators import By
-from profkit.trace.reader import ReadOptions
+
+if TYPE_CHECKING:
+    from profkit.trace.options import By, ReadOptions
 
 EPILOG = """\b
 Examples:
@@ -48,6 +44,14 @@ def command(
     Self host time is an operator's own time without the operators it calls; total host time is the time with at
     least one call of it on the stack.
     """
+    start_reading(run, by, reading)  # before what it takes to show it is loaded
+    from profkit.report.csv import render_operators_csv
+    from profkit.report.json import render_json
+    from profkit.report.markdown import render_markdown
+    from profkit.report.run_documents import operators_document
+    from profkit.report.text import render_text
+    from profkit.runs.operators_view import view_operators
+
     view = view_operators(one_run(run), by=by, per_forward=per_forward, options=reading)
     if output.format == "json":
         output.write(render_json(view))

@@ -95,7 +95,7 @@ def read_options(command: _F) -> _F:
     @click.option("--no-cache", is_flag=True, help="Neither keep parsed columns of large traces nor use kept ones.")
     @functools.wraps(command)
     def wrapped(*args: Any, memory_limit: float, no_cache: bool, **options: Any) -> Any:
-        from profkit.trace.reader import ReadOptions
+        from profkit.trace.options import ReadOptions
 
         return command(*args, reading=ReadOptions(int(memory_limit * (1 << 30)), not no_cache), **options)
 

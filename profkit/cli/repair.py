@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from profkit.errors import UsageError
-from profkit.trace.reader import MEMORY_LIMIT, write_mended
+from profkit.trace.options import MEMORY_LIMIT
+from profkit.trace.reader import write_mended
 
 EPILOG = """\b
 Example:

@@ -1,17 +1,36 @@
-"""Picking the one run that a command speaks of."""
+"""Picking the one run that a command speaks of, and setting out to read it early."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profkit.errors import UsageError
-from profkit.runs import Run, find_runs
+
+if TYPE_CHECKING:
+    from profkit.runs import Run
+    from profkit.trace.options import By, ReadOptions
 
 
 def one_run(path: Path) -> Run:
     """Return the run at ``path``; raises UsageError, naming them, where there are several."""
+    from profkit.runs import find_runs
+
     runs = find_runs(path)
     if len(runs) > 1:
         shown = ", ".join(str(run.path) for run in runs[:8]) + (", …" if len(runs) > 8 else "")
         raise UsageError(f"{path} holds {len(runs)} runs: {shown}", hint="Name one of them.")
     return runs[0]
+
+
+def start_reading(path: Path, by: By, reading: ReadOptions) -> None:
+    """Let a second process begin with a large trace file while this one still loads NumPy and what shows it."""
+    from profkit.trace.cache_folder import is_worthwhile, may_know
+    from profkit.trace.options import DETAIL
+    from profkit.trace.workers import Job, start_ahead
+
+    try:
+        if path.is_file() and is_worthwhile(path) and not (reading.use_cache and may_know(path)):
+            start_ahead(Job.of(path, DETAIL[by], reading.memory_limit))
+    except OSError:
+        pass  # the reading proper says what is wrong with it

@@ -26,8 +26,8 @@ from profkit.compare.statistics import ROUNDS_NEEDED, speedup, verdict
 from profkit.errors import UsageError
 from profkit.runs import Run, find_runs
 from profkit.runs.measurement import OBSERVER_LIMIT, OBSERVER_SKEW, Measurement, OperatorSeries, measure
-from profkit.trace.operators import By, Key
-from profkit.trace.reader import DEFAULT, ReadOptions
+from profkit.trace.operators import Key
+from profkit.trace.options import DEFAULT, By, ReadOptions
 from profkit.trace.table import Integers
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from profkit.compare.records import OperatorChange
 from profkit.errors import UsageError
-from profkit.runs.operators_view import OperatorRow
+
+if TYPE_CHECKING:
+    from profkit.compare.records import OperatorChange
+    from profkit.runs.operators_view import OperatorRow
 
 
 @dataclass(frozen=True, slots=True)

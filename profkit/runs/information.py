@@ -8,9 +8,9 @@ import msgspec
 
 from profkit.runs.folder import Run
 from profkit.runs.manifest import Manifest
-from profkit.trace.decode import Detail
 from profkit.trace.forward import find_forwards
-from profkit.trace.reader import DEFAULT, ReadOptions, read
+from profkit.trace.options import DEFAULT, Detail, ReadOptions
+from profkit.trace.reader import read
 from profkit.trace.spans import nest
 
 

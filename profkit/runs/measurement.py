@@ -10,8 +10,9 @@ import numpy as np
 from profkit.errors import InputError
 from profkit.runs.folder import Run
 from profkit.trace.forward import find_forwards
-from profkit.trace.operators import DETAIL, By, Key, OperatorSamples, sum_operators
-from profkit.trace.reader import DEFAULT, ReadOptions, read
+from profkit.trace.operators import Key, OperatorSamples, sum_operators
+from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
+from profkit.trace.reader import read
 from profkit.trace.table import Integers
 
 OBSERVER_LIMIT = 1.3  # profiled ÷ latency above which the operator times are inflated

@@ -12,8 +12,9 @@ import numpy as np
 from profkit.runs.folder import Run
 from profkit.runs.measurement import measure
 from profkit.trace.forward import find_forwards
-from profkit.trace.operators import DETAIL, By, Key, sum_operators
-from profkit.trace.reader import DEFAULT, ReadOptions, read
+from profkit.trace.operators import Key, sum_operators
+from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
+from profkit.trace.reader import read
 from profkit.trace.table import Integers, Trace
 
 

@@ -16,16 +16,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from profkit.trace.decode import Detail
+from profkit.trace.cache_folder import SUFFIX, folder, keep_bound
+from profkit.trace.options import Detail
 from profkit.trace.table import Events, Trace
 
 FORMAT = 1  # to be raised with any change of what is stored, or of what reading means
-WORTHWHILE_BYTES = 4 << 20  # of a file, plain or packed; smaller ones are read as fast as found
-BOUND_BYTES = 4 << 30  # of all entries; the longest unused go first
 _MAGIC = b"profkit columns\n"
 _STRIPE = 16 << 20
 _HASH_BYTES = 32
-_SUFFIX = ".columns"
 
 
 class _Column(msgspec.Struct, frozen=True):
@@ -55,18 +53,6 @@ class _Head(msgspec.Struct, frozen=True):
     repairs: dict[str, int]
 
 
-def folder() -> Path:
-    """Return where entries are: in ``PROFKIT_CACHE_DIR`` or the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    root = os.environ.get("PROFKIT_CACHE_DIR")
-    return (Path(root) if root else user_cache_path("profkit", appauthor=False)) / "columns"
-
-
-def is_worthwhile(path: Path) -> bool:
-    return path.stat().st_size >= WORTHWHILE_BYTES
-
-
 def content_hash(path: Path) -> str:
     """Return the SHA-256 over the SHA-256 of each stripe of the file; stripes are hashed side by side."""
     from concurrent.futures import ThreadPoolExecutor  # drags in logging
@@ -88,15 +74,15 @@ def _hash_stripe(path: Path, begin: int) -> bytes:
     return digest.digest()
 
 
-def _entry(content: str, detail: Detail) -> Path:
-    return folder() / f"{content[:40]}-{detail.value}{_SUFFIX}"
+def _entry(content: str, size: int, detail: Detail) -> Path:
+    return folder() / f"{size}-{content[:40]}-{detail.value}{SUFFIX}"
 
 
 def load(path: Path, content: str, detail: Detail) -> Trace | None:
     """Return the trace at ``path`` as it was parsed before with at least ``detail``, or None."""
     for value in range(Detail.ALL.value + 1):
         if value & detail.value == detail.value:
-            entry = _entry(content, Detail(value))
+            entry = _entry(content, path.stat().st_size, Detail(value))
             trace = _load(entry, content, str(path))
             if trace is not None:
                 return trace
@@ -170,7 +156,7 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
         metadata=msgspec.Raw(msgspec.json.encode(trace.metadata)),
         repairs=dict(trace.repairs),
     )
-    entry = _entry(content, detail)
+    entry = _entry(content, Path(trace.source).stat().st_size, detail)
     part = entry.with_name(f".{entry.name}.part-{os.getpid()}")
     try:
         text = msgspec.json.encode(head)
@@ -183,30 +169,6 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
                 stream.write(piece)  # type: ignore[arg-type]  # an array's memory is a buffer of bytes
             stream.write(digest.digest())
         part.replace(entry)
-        _keep_bound()
+        keep_bound()
     except (OSError, UnicodeEncodeError):
         part.unlink(missing_ok=True)
-
-
-def _keep_bound() -> None:
-    """Remove the longest unused entries beyond the bound."""
-    total = 0
-    for entry in sorted(entries(), key=lambda e: e.stat().st_mtime, reverse=True):
-        total += entry.stat().st_size
-        if total > BOUND_BYTES:
-            entry.unlink(missing_ok=True)
-
-
-def entries() -> list[Path]:
-    """Return the entries that there are."""
-    return [path for path in folder().glob(f"*{_SUFFIX}") if path.is_file()] if folder().is_dir() else []
-
-
-def clear() -> int:
-    """Remove every entry, and what killed writers left; return how many bytes that were."""
-    found = [*entries(), *folder().glob(".*.part-*")] if folder().is_dir() else []
-    freed = 0
-    for entry in found:
-        freed += entry.stat().st_size
-        entry.unlink(missing_ok=True)
-    return freed

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Flag, auto
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from profkit.trace.options import Detail
 from profkit.trace.pieces import Piece
 
 # The nearest float64 to a time with three decimals lies within half a nanosecond of it below this many µs
@@ -28,16 +28,6 @@ EXACT_FLOAT_US = float(1 << 43)
 
 Signature = tuple[str, str, str, int | str, int | str]
 """What events share: phase, category, name, pid, tid."""
-
-
-class Detail(Flag):
-    """What is read beyond names, times, tracks and the event index; each costs a little time."""
-
-    NONE = 0
-    SHAPES = auto()
-    DEVICE = auto()
-    STACKS = auto()
-    ALL = SHAPES | DEVICE | STACKS
 
 
 @dataclass(slots=True)

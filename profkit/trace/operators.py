@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from profkit.trace import dialect
 from profkit.trace.context import modules, stacks
-from profkit.trace.decode import Detail
 from profkit.trace.device import device_times
 from profkit.trace.forward import Forwards
+from profkit.trace.options import By
 from profkit.trace.spans import covered_ns, has_same_above, nest, sums
 from profkit.trace.table import Events, Integers, Mask, Trace
 
-By = Literal["name", "shape", "module", "stack"]
 Key = tuple[str, str | None]
 """An operator's name and, by shape, module or stack, the text of that; else None."""
-
-DETAIL: dict[By, Detail] = {
-    "name": Detail.NONE,
-    "shape": Detail.SHAPES,
-    "module": Detail.STACKS,
-    "stack": Detail.STACKS,
-}
-"""What a trace must be read with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,11 @@ that pays; a file that cannot be cut is decoded whole.
 from __future__ import annotations
 
 import gzip
-import re
 import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +21,18 @@ import numpy as np
 
 from profkit.errors import InputError
 from profkit.trace import cache, dialect
-from profkit.trace.decode import FAR_NS, Columns, Detail, Flavour, decode, no_collector, sniff
-from profkit.trace.pieces import CannotCutError, Piece, Unpacker, is_gzip, open_text
+from profkit.trace.cache_folder import is_worthwhile
+from profkit.trace.decode import FAR_NS, Columns, decode, no_collector
+from profkit.trace.options import DEFAULT, MEMORY_LIMIT, Detail, ReadOptions
+from profkit.trace.pieces import CannotCutError, Piece, Unpacker, is_gzip
 from profkit.trace.repair import Repaired, coerce, repair
 from profkit.trace.table import Events, Ids, Trace
-from profkit.trace.workers import ChildLostError, Job, decode_pieces
+from profkit.trace.workers import ChildLostError, Job, TooLargeError, decode_pieces
 
-MEMORY_LIMIT = 4 << 30  # bytes
-_EVENT_BYTES = 200  # of text, about, per event
-_ROW_BYTES = 64  # of columns per event
 # what a strict parse may say of a damaged file
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, EOFError, zlib.error)
 _READ_BYTES = 1 << 24
 _PACKED_BYTES = 1 << 16
-_HEAD_BYTES = 1 << 16
-_DEVICES = re.compile(rb'"deviceProperties":\s*\[\s*\{')
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """How much memory reading may take, about, in bytes; and whether parsed columns are kept and found again."""
-
-    memory_limit: int = MEMORY_LIMIT
-    use_cache: bool = True
-
-
-DEFAULT = ReadOptions()
 
 
 def read(path: str | Path, *, detail: Detail = Detail.ALL, options: ReadOptions = DEFAULT) -> Trace:
@@ -61,31 +45,27 @@ def read(path: str | Path, *, detail: Detail = Detail.ALL, options: ReadOptions 
     """
     path = Path(path)
     with _in_words(path):
-        beginning = read_beginning(path)
-        if _DEVICES.search(beginning):
-            detail |= Detail.DEVICE
-        content = cache.content_hash(path) if options.use_cache and cache.is_worthwhile(path) else None
-        if content is not None and (known := cache.load(path, content, detail)) is not None:
+        job = Job.of(path, detail, options.memory_limit)
+        content = cache.content_hash(path) if options.use_cache and is_worthwhile(path) else None
+        if content is not None and (known := cache.load(path, content, job.detail)) is not None:
             return known
-        trace = _read(path, detail, sniff(beginning), options.memory_limit)
-        if Detail.DEVICE not in detail and trace.has_category(dialect.DEVICE).any():  # a file that hides its devices
-            detail |= Detail.DEVICE
-            trace = _read(path, detail, sniff(beginning), options.memory_limit)
+        trace = _read(job)
+        if Detail.DEVICE not in job.detail and trace.has_category(dialect.DEVICE).any():
+            job = job._replace(detail=job.detail | Detail.DEVICE)  # a file whose head hides its devices
+            trace = _read(job)
         if content is not None:
-            cache.store(trace, content, detail)
+            cache.store(trace, content, job.detail)
     return trace
 
 
-def _read(path: Path, detail: Detail, flavour: Flavour, memory_limit: int) -> Trace:
-    def check(position: int) -> None:
-        if position // _EVENT_BYTES * _ROW_BYTES > memory_limit:
-            raise too_large(path, memory_limit)
-
+def _read(job: Job) -> Trace:
     try:
-        return assemble(decode_pieces(Job(path, detail, flavour, check)), str(path))
+        return assemble(decode_pieces(job), str(job.path))
+    except TooLargeError:
+        raise too_large(job.path, job.memory_limit) from None
     except (CannotCutError, ChildLostError, *DAMAGED):
-        text, cut_short = load_text(path, memory_limit)
-        return parse(text, str(path), detail, {"gzip cut short": 1} if cut_short else {})
+        text, cut_short = load_text(job.path, job.memory_limit)
+        return parse(text, str(job.path), job.detail, {"gzip cut short": 1} if cut_short else {})
 
 
 @contextmanager
@@ -101,15 +81,6 @@ def _in_words(path: Path) -> Iterator[None]:
         raise InputError(f"the gzip is damaged ({error})", where=path, hint=hint) from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", where=path) from None
-
-
-def read_beginning(path: Path) -> bytes:
-    """Return the beginning of the file's text, by which it is told what the file is like."""
-    with open_text(path) as stream:
-        try:
-            return stream.read(_HEAD_BYTES)
-        except (EOFError, zlib.error):  # the reading proper says what is wrong with it
-            return b""
 
 
 def parse(data: bytes, source: str, detail: Detail = Detail.ALL, repairs: Mapping[str, int] | None = None) -> Trace:

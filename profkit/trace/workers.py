@@ -9,20 +9,26 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import re
 import struct
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from profkit.trace.decode import Columns, Detail, Flavour, decode, no_collector
-from profkit.trace.pieces import PIECE_BYTES, CannotCutError, Pieces, is_gzip
+from profkit.trace.decode import Columns, Detail, Flavour, decode, no_collector, sniff
+from profkit.trace.pieces import PIECE_BYTES, CannotCutError, Pieces, is_gzip, open_text
 
 _NUMBER = struct.Struct("<I")
 _TURNS = 8_192  # numbers that fit a pipe's buffer of 64 KiB, with room to spare
 _PACKED_RATIO = 64  # a gzipped trace does not unpack to more than this many times its size
+_HEAD_BYTES = 1 << 16
+_DEVICES = re.compile(rb'"deviceProperties":\s*\[\s*\{')
+_EVENT_BYTES = 200  # of text, about, per event
+_ROW_BYTES = 64  # of columns per event
 SMALL_BYTES = 24 << 20  # below this, one process is done before a second has started
 
 Numbered = tuple[int, Columns]
@@ -38,26 +44,81 @@ def processors() -> int:
 
 
 class Job(NamedTuple):
-    """What both processes do; ``check`` is told how far into the text a piece begins, in bytes."""
+    """What both processes do. ``memory_limit`` is in bytes; beyond it reading is given up with TooLargeError."""
 
     path: Path
     detail: Detail
     flavour: Flavour
-    check: Callable[[int], None]
+    memory_limit: int
+
+    @classmethod
+    def of(cls, path: Path, detail: Detail, memory_limit: int) -> Job:
+        """Look at the beginning of the file: what is it like, and does it name devices?"""
+        beginning = _read_beginning(path)
+        if _DEVICES.search(beginning):
+            detail |= Detail.DEVICE
+        return cls(path, detail, sniff(beginning), memory_limit)
+
+    def check(self, position: int) -> None:
+        if position // _EVENT_BYTES * _ROW_BYTES > self.memory_limit:
+            raise TooLargeError
+
+
+class TooLargeError(Exception):
+    """The columns of the file would take more than the memory limit."""
+
+
+class _Child(NamedTuple):
+    """The second process: where turns are claimed, how many pieces a turn has, and where its columns come from."""
+
+    pid: int
+    numbers: int
+    turn: int
+    back: int
+
+
+_ahead: dict[Job, _Child] = {}  # children that were started before their columns were asked for
+
+
+def start_ahead(job: Job) -> None:
+    """Let the second process begin now, where there will be one; :func:`decode_pieces` joins in later.
+
+    For a program that still has to load NumPy and more, which takes as long as a third of the decoding.
+    """
+    turn = _turn(job)
+    if turn is not None:
+        _ahead[job] = _start_child(job, turn)
 
 
 def decode_pieces(job: Job) -> list[Columns]:
     """Decode every piece of a trace, in order.
 
-    Raises what decoding raises: msgspec's errors, CannotCutError, OSError.
+    Raises what decoding raises: msgspec's errors, CannotCutError, TooLargeError, OSError.
     """
-    size, packed = job.path.stat().st_size, is_gzip(job.path)
-    if size * (8 if packed else 1) < SMALL_BYTES or processors() < 2 or not may_fork():
+    child = _ahead.pop(job, None)
+    if child is None and (turn := _turn(job)) is not None:
+        child = _start_child(job, turn)
+    if child is None:
         found = list(_decode_claimed(job, itertools.count()))
     else:
-        turn = size * (_PACKED_RATIO if packed else 1) // PIECE_BYTES // _TURNS + 1
-        found = _decode_in_two(job, turn)
+        found = _join_in(job, child)
     return [columns for _, columns in sorted(found, key=lambda numbered: numbered[0])]
+
+
+def _turn(job: Job) -> int | None:
+    """Return how many neighbouring pieces a process takes at a time, None where one process does them all."""
+    size, packed = job.path.stat().st_size, is_gzip(job.path)
+    if size * (8 if packed else 1) < SMALL_BYTES or processors() < 2 or not may_fork():
+        return None
+    return size * (_PACKED_RATIO if packed else 1) // PIECE_BYTES // _TURNS + 1
+
+
+def _read_beginning(path: Path) -> bytes:
+    with open_text(path) as stream:
+        try:
+            return stream.read(_HEAD_BYTES)
+        except (EOFError, zlib.error):  # the reading proper says what is wrong with it
+            return b""
 
 
 def _decode_claimed(job: Job, numbers: Iterator[int]) -> Iterator[Numbered]:
@@ -76,8 +137,7 @@ def _decode_claimed(job: Job, numbers: Iterator[int]) -> Iterator[Numbered]:
         pieces.close()
 
 
-def _decode_in_two(job: Job, turn: int) -> list[Numbered]:
-    """Decode in this process and a child, each taking ``turn`` neighbouring pieces at a time."""
+def _start_child(job: Job, turn: int) -> _Child:
     numbers_read, numbers_write = os.pipe()
     os.write(numbers_write, b"".join(_NUMBER.pack(n) for n in range(_TURNS)))
     os.close(numbers_write)
@@ -87,17 +147,23 @@ def _decode_in_two(job: Job, turn: int) -> list[Numbered]:
     with warnings.catch_warnings():
         # NumPy's libraries keep threads of their own, which the child never wakes
         warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
+        pid = os.fork()
+    if pid == 0:
+        os.close(back_read)
         _be_the_child(job, turn, numbers_read, back_write)
     os.close(back_write)
+    return _Child(pid, numbers_read, turn, back_read)
+
+
+def _join_in(job: Job, child: _Child) -> list[Numbered]:
+    """Decode beside the child until no turn is left, then take what it has."""
     try:
-        mine = list(_decode_claimed(job, _claim(numbers_read, turn)))
-        theirs = _receive(back_read)
+        mine = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
+        theirs = _receive(child.back)
     finally:
-        os.close(numbers_read)
-        os.close(back_read)
-        os.waitpid(child, 0)
+        os.close(child.numbers)
+        os.close(child.back)
+        os.waitpid(child.pid, 0)
     if isinstance(theirs, BaseException):
         raise theirs
     return [*mine, *theirs]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from profkit.errors import InputError
-from profkit.trace.decode import Detail
 from profkit.trace.operators import sum_operators
-from profkit.trace.reader import ReadOptions, parse, read
+from profkit.trace.options import Detail, ReadOptions
+from profkit.trace.reader import parse, read
 from tests.conftest import ROOT
 
 DAMAGED = ROOT / "tests/data/damaged"

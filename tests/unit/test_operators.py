@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from profkit.trace.forward import find_forwards
-from profkit.trace.operators import By, OperatorSamples, sum_operators
+from profkit.trace.operators import OperatorSamples, sum_operators
+from profkit.trace.options import By
 from profkit.trace.reader import parse
 from profkit.trace.table import Trace
 from tests.conftest import event, trace_json

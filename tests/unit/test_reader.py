@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from profkit.errors import InputError
-from profkit.trace.reader import ReadOptions, parse, read
+from profkit.trace.options import ReadOptions
+from profkit.trace.reader import parse, read
 from tests.conftest import FIXTURES, event, needs_fixtures, trace_json
 
 TORCH_1_13 = b"""{
