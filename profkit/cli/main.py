@@ -18,6 +18,7 @@ COMMANDS = {
     "diff": "Say what changed between two runs, operator by operator.",
     "ops": "Show the operators of one run or trace.",
     "info": "Say what a run or trace is.",
+    "export": "Write a run's tables as Parquet files.",
     "repair": "Write a damaged trace anew.",
     "view": "Open runs in TensorBoard.",
     "workloads": "List the models that can be captured by name.",

@@ -56,13 +56,13 @@ def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
                 devices=trace.devices,
                 resolution_ns=trace.resolution_ns,
                 spans=len(trace.events),
-                operators=len(trace.operators),
+                operators=len(trace.operator_events),
                 tracks=len(trace.tracks),
                 categories=dict(zip(trace.categories, counts, strict=True)),
                 other_events=dict(trace.other_events),
                 rule=forwards.rule,
                 forward_ns=[int(ns) for ns in forwards.wall_ns],
-                anomalies=nest(trace.operators).anomalies,
+                anomalies=nest(trace.operator_events).anomalies,
                 repairs=dict(trace.repairs),
             )
         )

@@ -7,6 +7,7 @@ Nothing in it is unpickled or executed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from profkit.trace.cache_folder import SUFFIX, folder, keep_bound
 from profkit.trace.options import Detail
 from profkit.trace.table import Events, Trace
 
-FORMAT = 1  # to be raised with any change of what is stored, or of what reading means
+FORMAT = 2  # to be raised with any change of what is stored, or of what reading means
 _MAGIC = b"profkit columns\n"
 _STRIPE = 16 << 20
 _HASH_BYTES = 32
@@ -44,6 +45,7 @@ class _Head(msgspec.Struct, frozen=True):
     shapes: list[str]
     call_stacks: list[str]
     hierarchies: list[str]
+    flow_records: list[tuple[str, str, int | str, int | str, int | str, int]]
     resolution_ns: int
     base_ns: int
     dialect: str
@@ -113,6 +115,7 @@ def _load(entry: Path, content: str, source: str) -> Trace | None:
         shapes=tuple(head.shapes),
         call_stacks=tuple(head.call_stacks),
         hierarchies=tuple(head.hierarchies),
+        flow_records=tuple(head.flow_records),
         resolution_ns=head.resolution_ns,
         base_ns=head.base_ns,
         dialect=head.dialect,
@@ -148,6 +151,7 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
         shapes=list(trace.shapes),
         call_stacks=list(trace.call_stacks),
         hierarchies=list(trace.hierarchies),
+        flow_records=list(trace.flow_records),
         resolution_ns=trace.resolution_ns,
         base_ns=trace.base_ns,
         dialect=trace.dialect,
@@ -171,4 +175,5 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
         part.replace(entry)
         keep_bound()
     except (OSError, UnicodeEncodeError):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -63,6 +63,8 @@ _RAW = msgspec.Raw(b"")
 # Times of centuries are kept within what nanoseconds in 64 bits, and sums of two, can hold.
 FAR_NS = 1 << 61  # 73 years, and beyond the epoch times of this century
 _BEGINNING = 1 << 16  # bytes that the dialect is recognised by
+_SPAN = frozenset({"X"})
+_FLOW_PHASES = frozenset({"s", "t", "f"})
 _INDEX_KEYS = ("Ev Idx", "Profiler Event Index")
 _DECIMALS = re.compile(rb'"ts":\s*-?[0-9]+\.')
 # A literal is decoded to the one object it is in the type: no text is made, and its hash is known.
@@ -153,6 +155,7 @@ def _types(detail: Detail, flavour: Flavour) -> tuple[type, Any, type]:
             ("ts", flavour.time, 0),
             ("dur", flavour.time, 0),
             ("args", arguments | None, None),
+            *([("id", int | str, -1)] if Detail.FLOWS in detail else []),
         ],
         gc=False,
     )
@@ -235,6 +238,8 @@ def _columns(events: Sequence[Any], piece: Piece, detail: Detail, nothing: Any, 
     phases = [s[0] for s in signatures]
     others: dict[str, int] = {}
     if any(phase != "X" for phase in phases):
+        if Detail.FLOWS in detail:
+            head["flows"] = _flows(events, piece)
         others = Counter(phase for phase in map(phases.__getitem__, signature) if phase != "X")
         events = [event for event in events if event.ph == "X"]
         signature = [code for code in signature if phases[code] == "X"]
@@ -258,13 +263,26 @@ def _columns(events: Sequence[Any], piece: Piece, detail: Detail, nothing: Any, 
     )
 
 
+def _flows(events: Sequence[Any], piece: Piece) -> list[tuple[Any, ...]]:
+    """Return the ends of flows: phase, category, id, pid, tid, ns."""
+    ends = [event for event in events if event.ph in _FLOW_PHASES]
+    if not ends:
+        return []
+    times, _, coarse = _times(ends, piece, only=_FLOW_PHASES)
+    factor = 1_000 if coarse else 1
+    return [(e.ph, e.cat, e.id, e.pid, e.tid, ns * factor) for e, ns in zip(ends, times, strict=True)]
+
+
 def _either(newer: list[int], older: list[int]) -> list[int]:
     """Return the values of the newer of two names for one thing, of the older one where that is not used."""
     return [b if a < 0 else a for a, b in zip(newer, older, strict=True)]
 
 
-def _times(events: Sequence[Any], piece: Piece) -> tuple[array[int], array[int], bool]:
-    """Return start and duration, in whole µs where all are integers, else in ns; and which of the two."""
+def _times(events: Sequence[Any], piece: Piece, only: frozenset[str] = _SPAN) -> tuple[array[int], array[int], bool]:
+    """Return start and duration, in whole µs where all are integers, else in ns; and which of the two.
+
+    ``events`` are those of the piece whose phase is one of ``only``.
+    """
     ts, dur = [e.ts for e in events], [e.dur for e in events]
     try:
         return array("q", ts), array("q", dur), True
@@ -277,7 +295,7 @@ def _times(events: Sequence[Any], piece: Piece) -> tuple[array[int], array[int],
         return array("q", [round(v * 1_000.0) for v in ts]), array("q", [round(v * 1_000.0) for v in dur]), False
     kind: Any = list[_ExactEvent] if _is_array(piece) else _ExactFile
     found = _decoder(kind).decode(piece.text)
-    exact = [e for e in (found if _is_array(piece) else found.events) if e.ph == "X"]
+    exact = [e for e in (found if _is_array(piece) else found.events) if e.ph in only]
     return array("q", [_exact_ns(e.ts) for e in exact]), array("q", [_exact_ns(e.dur) for e in exact]), False
 
 

@@ -17,7 +17,7 @@ from profkit.trace.table import Events, Integers, Trace
 
 @dataclass(frozen=True, slots=True)
 class DeviceTimes:
-    """Per operator call, in the order of ``Trace.operators``: device time in ns, its own and with what it called.
+    """Per operator call, in the order of ``Trace.operator_events``: device time in ns, its own and with what it called.
 
     ``unattributed`` counts the device events whose operator is not in the file.
     """

@@ -45,7 +45,7 @@ def find_forwards(trace: Trace) -> Forwards:
         if len(events):
             order = np.argsort(events.start_ns, kind="stable")
             return Forwards(rule, events.start_ns[order], events.end_ns[order])
-    operators = trace.operators
+    operators = trace.operator_events
     if not len(operators):
         nothing = np.zeros(0, dtype=np.int64)
         return Forwards("envelope", nothing, nothing)

@@ -43,7 +43,7 @@ def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name
 
     Per forward, operators that start outside every forward are left out; over the whole file nothing is.
     """
-    events = trace.operators
+    events = trace.operator_events
     nesting = nest(events)
     rows = 1 if forwards is None else len(forwards)
     keys, column = _keys(trace, events, by)

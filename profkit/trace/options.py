@@ -19,7 +19,8 @@ class Detail(Flag):
     SHAPES = auto()
     DEVICE = auto()
     STACKS = auto()
-    ALL = SHAPES | DEVICE | STACKS
+    FLOWS = auto()
+    ALL = SHAPES | DEVICE | STACKS | FLOWS
 
 
 DETAIL: dict[By, Detail] = {

@@ -173,8 +173,10 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
         extra[name], tables[name] = _extra(parts, name, len(signature))
     others: Counter[str] = Counter()
     head: dict[str, Any] = {}
+    flows: list[Any] = []
     for part in parts:
         others.update(part.others)
+        flows += [tuple(flow) for flow in part.head.pop("flows", ())]
         head.update({key: value for key, value in part.head.items() if value})
     return Trace(
         source=source,
@@ -194,6 +196,7 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
         call_stacks=tables["call_stack"],
         hierarchies=tables["module"],
         resolution_ns=dialect.RESOLUTION_COARSE_NS if coarse else dialect.RESOLUTION_FINE_NS,
+        flow_records=tuple(flows),
         base_ns=head.get("base_ns", 0),
         dialect=dialect.recognise(head.get("beginning", b""), not coarse),
         devices=head.get("devices", 0),

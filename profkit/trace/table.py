@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profkit.trace import dialect
 
+if TYPE_CHECKING:
+    from profkit.trace.frames import Table
+    from profkit.trace.options import By
+
 Integers = NDArray[np.int64]
 Ids = NDArray[np.int32]
 Mask = NDArray[np.bool_]
+Flow = tuple[str, str, int | str, int | str, int | str, int]
+"""Phase, category, id, pid, tid and time in ns of one end of a flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,10 @@ class Trace:
     """One trace file: its spans and what the file says of itself.
 
     ``names``, ``categories``, ``tracks`` (pid, tid), ``shapes`` (JSON text of ``Input Dims``), ``call_stacks`` and
-    ``hierarchies`` are what the columns of ``events`` point into. ``other_events`` counts the records that are no
-    spans, by phase. ``dialect`` names the PyTorch versions that write like this, ``devices`` is the number of
-    accelerators that the file names. ``metadata`` is what profkit's worker wrote into the file, empty for other
-    people's; ``repairs`` counts the defects that were mended.
+    ``hierarchies`` are what the columns of ``events`` point into; ``flow_records`` are read with full detail.
+    ``other_events`` counts the records that are no spans, by phase. ``dialect`` names the PyTorch versions that write
+    like this, ``devices`` is the number of accelerators that the file names. ``metadata`` is what profkit's worker
+    wrote into the file, empty for other people's; ``repairs`` counts the defects that were mended.
     """
 
     source: str
@@ -80,6 +87,7 @@ class Trace:
     resolution_ns: int
     call_stacks: tuple[str, ...] = ()
     hierarchies: tuple[str, ...] = ()
+    flow_records: tuple[Flow, ...] = ()
     base_ns: int = 0
     dialect: str = dialect.UNKNOWN
     devices: int = 0
@@ -101,7 +109,7 @@ class Trace:
         return np.array([n == equal or (prefix is not None and n.startswith(prefix)) for n in self.names], dtype=bool)
 
     @cached_property
-    def operators(self) -> Events:
+    def operator_events(self) -> Events:
         """The events that are operators: category cpu_op (Operator before 1.12), steps left out."""
         is_step = self.has_name(self.name_mask(prefix=dialect.STEP_PREFIX))
         return self.events.take((self.has_category(dialect.OPERATOR) | self._legacy_operators()) & ~is_step)
@@ -109,6 +117,34 @@ class Trace:
     def _legacy_operators(self) -> Mask:
         legacy = np.array([pid == dialect.LEGACY_HOST_PID for pid, _ in self.tracks], dtype=bool)
         return legacy[self.events.track] if legacy.any() else np.zeros(len(self.events), dtype=bool)
+
+    def operators(self, by: By = "name", *, per_forward: bool = False) -> Table:
+        """Return the operator table: one row per operator, or per operator and input shape, module or stack.
+
+        Columns: name (and what ``by`` says), calls, self and total host time, self and total device time in ns; over
+        the whole file, or with ``per_forward`` one row per forward and operator that it calls.
+        """
+        from profkit.trace.frames import operators_table
+
+        return operators_table(self, by, per_forward)
+
+    def forwards(self) -> Table:
+        """Return the forwards: the rule they were found by, start since the epoch of the trace and wall time in ns."""
+        from profkit.trace.frames import forwards_table
+
+        return forwards_table(self)
+
+    def spans(self) -> Table:
+        """Return every span: name, category, pid, tid, start and duration in ns, index, ids and input shapes."""
+        from profkit.trace.frames import spans_table
+
+        return spans_table(self)
+
+    def flows(self) -> Table:
+        """Return the flow records: phase (s starts, f ends), category (fwdbwd, ac2g, ...), id, pid, tid and ns."""
+        from profkit.trace.frames import flows_table
+
+        return flows_table(self)
 
     @property
     def torch_version(self) -> str | None:

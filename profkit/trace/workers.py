@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from profkit.trace.decode import Columns, Detail, Flavour, decode, no_collector, sniff
+from profkit.trace.decode import Columns, Flavour, decode, no_collector, sniff
+from profkit.trace.options import Detail
 from profkit.trace.pieces import PIECE_BYTES, CannotCutError, Pieces, is_gzip, open_text
 
 _NUMBER = struct.Struct("<I")
@@ -98,10 +99,7 @@ def decode_pieces(job: Job) -> list[Columns]:
     child = _ahead.pop(job, None)
     if child is None and (turn := _turn(job)) is not None:
         child = _start_child(job, turn)
-    if child is None:
-        found = list(_decode_claimed(job, itertools.count()))
-    else:
-        found = _join_in(job, child)
+    found = list(_decode_claimed(job, itertools.count())) if child is None else _join_in(job, child)
     return [columns for _, columns in sorted(found, key=lambda numbered: numbered[0])]
 
 

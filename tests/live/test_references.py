@@ -106,7 +106,7 @@ def test_key_averages(version: str, tmp_path: Path, environments: dict[str, Envi
     }
     ordered = sorted(((n, s, s + d) for n, s, d in raw), key=lambda span: (span[1], -span[2]))
     theirs = tables(ordered, like_pytorch=True)
-    events = trace.operators
+    events = trace.operator_events
     order = np.lexsort((events.index, events.start_ns))
     ours = tables(
         [(trace.names[events.name[i]], int(events.start_ns[i]), int(events.end_ns[i])) for i in order],
@@ -169,7 +169,7 @@ def test_tensorboard_shows_the_same_operators(tensorboard: str, tmp_path: Path) 
         trace = read(path)
         samples = sum_operators(trace)
         ours = {key[0]: int(calls) for key, calls in zip(samples.keys, samples.calls[0], strict=True)}
-        events = trace.operators
+        events = trace.operator_events
         order = np.lexsort((-events.end_ns, events.start_ns))
         spans = [(trace.names[events.name[i]], int(events.start_ns[i]), int(events.end_ns[i])) for i in order]
         predicted = {name: row[0] for name, row in tables(spans, like_pytorch=True).items()}

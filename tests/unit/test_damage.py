@@ -99,7 +99,7 @@ def test_refused_in_one_paragraph(name: str) -> None:
 
 def test_a_gzip_cut_short_gives_everything_before_the_cut() -> None:
     trace = read(DAMAGED / "gzip-cut-short.json.gz")
-    assert 50 < len(trace.operators) < 200
+    assert 50 < len(trace.operator_events) < 200
     assert trace.repairs == {"gzip cut short": 1, "file ends in mid-event": 1}
 
 
@@ -108,7 +108,7 @@ def test_every_cut_of_a_trace_gives_the_events_before_it() -> None:
     ends = [i for i in range(len(whole)) if whole[i : i + 4] == b"\n  }"]
     for cut in range(ends[0] + 5, len(whole)):
         expected = sum(end + 4 <= cut for end in ends)
-        assert len(parse(whole[:cut], "t").operators) == expected, cut
+        assert len(parse(whole[:cut], "t").operator_events) == expected, cut
 
 
 REAL = sorted((ROOT / "traces").glob("*-frozen/*/*.json.gz"))[0]
@@ -163,4 +163,4 @@ def test_a_mended_file_reads_strictly(tmp_path: Path) -> None:
         assert defects == READ[name][1]
         again = read(target)
         assert again.repairs == {}
-        assert len(again.operators) == len(read(DAMAGED / name).operators)
+        assert len(again.operator_events) == len(read(DAMAGED / name).operator_events)

@@ -44,4 +44,4 @@ def test_the_first_rule_that_applies(
 
 def test_events_belong_to_the_forward_they_start_in() -> None:
     trace = parse(trace_json(OURS + [event("aten::a", t, 1, 20 + t) for t in (5, 6, 57, 58, 70, 71, 78, 79)]), "t")
-    assert find_forwards(trace).of(trace.operators).tolist() == [-1, 0, 0, -1, -1, 1, 1, -1]
+    assert find_forwards(trace).of(trace.operator_events).tolist() == [-1, 0, 0, -1, -1, 1, 1, -1]

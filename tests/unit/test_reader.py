@@ -109,7 +109,7 @@ def test_gzip_is_told_by_content_not_by_name(tmp_path: Path) -> None:
 def test_no_event_at_all() -> None:
     trace = parse(b'{"traceEvents": []}', "t")
     assert len(trace.events) == 0
-    assert len(trace.operators) == 0
+    assert len(trace.operator_events) == 0
 
 
 @pytest.mark.parametrize(
