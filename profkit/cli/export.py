@@ -48,5 +48,7 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
             for name, table in tables.items():
                 table.to_parquet(target / f"{name}.parquet")
                 click.echo(f"{target / name}.parquet  {len(table)} rows")
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise UsageError(f"cannot write ({error.strerror})", where=folder, hint="Choose another folder.") from None

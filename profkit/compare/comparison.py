@@ -82,7 +82,8 @@ def _pair(baseline: list[Run], candidate: list[Run], left: str, right: str) -> l
 def _side(measured: Sequence[Measurement], path: str | Path, other: str | Path) -> Side:
     manifests = [m.run.manifest for m in measured if m.run.manifest is not None]
     labels = {m.label for m in manifests}
-    short = Path(path).name if Path(path).name != Path(other).name else str(path)
+    names = [Path(p).name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace") for p in (path, other)]
+    short = names[0] if names[0] != names[1] else str(path)
     return Side(
         label=labels.pop() if len(labels) == 1 else short,
         path=str(path),
@@ -118,7 +119,7 @@ def _compare_workload(baseline: Measurement, candidate: Measurement) -> Workload
             verdict=verdict(baseline.forward_ns, candidate.forward_ns, resolution_ns),
         ),
         latency=_compare_latency(baseline.latency_ns, candidate.latency_ns),
-        operators=sorted(operators, key=lambda o: (-abs(o.delta_ns), o.name, o.input_dims or "")),
+        operators=sorted(operators, key=lambda o: (-abs(o.delta_ns), o.name, o.place or "")),
         outputs=compare_outputs(baseline.run, candidate.run),
     )
 
@@ -156,7 +157,9 @@ def _compare_operator(key: Key, baseline: Measurement, candidate: Measurement, r
     self_after = right.self_host_ns if right else 0.0
     return OperatorChange(
         name=key[0],
-        input_dims=key[1],
+        input_dims=key[1] if baseline.by == "shape" else None,
+        module=key[1] if baseline.by == "module" else None,
+        stack=key[1] if baseline.by == "stack" else None,
         baseline=left,
         candidate=right,
         speedup=speedup(self_before, self_after),
@@ -199,7 +202,7 @@ def _warnings(measured: Sequence[tuple[Measurement, Measurement]]) -> list[str]:
 
 def _warnings_of(side: Measurement) -> list[str]:
     found = []
-    who = f"{side.run.label} {side.run.workload}"
+    who = f"{side.run.label} {side.run.workload}" if side.run.manifest is not None else str(side.run.path)
     manifest = side.run.manifest
     if side.forwards == 1:
         found.append(

@@ -83,6 +83,8 @@ class OperatorChange(Record, frozen=True, kw_only=True):
 
     name: str
     input_dims: str | None = None
+    module: str | None = None
+    stack: str | None = None
     baseline: OperatorTimes | None
     candidate: OperatorTimes | None
     speedup: float | None
@@ -92,6 +94,11 @@ class OperatorChange(Record, frozen=True, kw_only=True):
     delta_ns: float
     verdict: Verdict
     paired_with: str | None = None
+
+    @property
+    def place(self) -> str | None:
+        """What it is told apart by from others of its name: input shapes, module or stack."""
+        return self.input_dims or self.module or self.stack
 
 
 class OutputsChange(Record, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ _DIFF_HEADER = (
     "workload",
     "operator",
     "input_dims",
+    "module",
+    "stack",
     "baseline_calls",
     "candidate_calls",
     "baseline_self_host_ns",
@@ -32,6 +34,8 @@ _DIFF_HEADER = (
 _OPERATORS_HEADER = (
     "operator",
     "input_dims",
+    "module",
+    "stack",
     "calls",
     "self_host_ns",
     "total_host_ns",
@@ -53,7 +57,7 @@ def render_diff_csv(comparison: Comparison, selection: Selection) -> str:
                 for side in sides
             ]
             tail = [o.speedup, o.low, o.high, o.p_value, o.delta_ns, o.verdict, o.paired_with]
-            rows.append([workload.name, o.name, o.input_dims, *figures, *tail])
+            rows.append([workload.name, o.name, o.input_dims, o.module, o.stack, *figures, *tail])
     return _write(_DIFF_HEADER, rows)
 
 
@@ -62,10 +66,7 @@ def render_operators_csv(view: OperatorsView, selection: Selection) -> str:
     chosen = select_rows(view.operators, selection)
     return _write(
         _OPERATORS_HEADER,
-        (
-            (o.name, o.input_dims, o.calls, o.self_host_ns, o.total_host_ns, o.self_device_ns, o.total_device_ns)
-            for o in chosen[: selection.top or None]
-        ),
+        ([getattr(o, name) for name in ("name", *_OPERATORS_HEADER[1:])] for o in chosen[: selection.top or None]),
     )
 
 

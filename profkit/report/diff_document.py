@@ -124,7 +124,7 @@ def _operator(change: OperatorChange) -> list[Cell]:
     calls = [units.count(side.calls if side else None) for side in (before, after)]
     verdict = _verdict(change.verdict)
     return [
-        Cell(change.name if change.input_dims is None else f"{change.name} {change.input_dims}"),
+        Cell(f"{change.name} {change.place or ''}".rstrip()),
         Cell(calls[0] if calls[0] == calls[1] else " → ".join(calls)),
         Cell(units.duration(before.self_host_ns if before else None)),
         Cell(units.duration(after.self_host_ns if after else None)),

@@ -20,13 +20,17 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
         Column("share"),
         Column("total host"),
     ]
+    on_device = any(row.total_device_ns for row in view.operators)
+    if on_device:
+        columns += [Column("self device"), Column("total device")]
     rows = [
         [
-            Cell(row.name if row.input_dims is None else f"{row.name} {row.input_dims}"),
+            Cell(f"{row.name} {row.place or ''}".rstrip()),
             Cell(units.count(row.calls)),
             Cell(units.duration(row.self_host_ns)),
             Cell(units.share(row.self_host_ns / whole if whole else None)),
             Cell(units.duration(row.total_host_ns)),
+            *(Cell(units.duration(ns)) for ns in (row.self_device_ns, row.total_device_ns) if on_device),
         ]
         for row in select_rows(view.operators, selection)
     ]

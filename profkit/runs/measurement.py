@@ -21,11 +21,13 @@ OBSERVER_SKEW = 1.15  # one side's observer effect over the other's above which 
 
 @dataclass(frozen=True)
 class OperatorSeries:
-    """One operator's calls, self and total host time (ns), one value per forward of the run, rounds in a row."""
+    """One operator's calls, host and device times (ns), one value per forward of the run, rounds in a row."""
 
     calls: Integers
     self_ns: Integers
     total_ns: Integers
+    self_device_ns: Integers
+    total_device_ns: Integers
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Measurement:
     """What was measured in a run. ``forward_ns`` and ``latency_ns`` hold one array per round."""
 
     run: Run
+    by: By
     rule: str
     resolution_ns: int
     forward_ns: tuple[Integers, ...]
@@ -83,7 +86,7 @@ def measure(run: Run, by: By = "name", options: ReadOptions = DEFAULT) -> Measur
         samples.append(sum_operators(trace, forwards, by))
     anomalies = {name: sum(s.anomalies[name] for s in samples) for name in samples[0].anomalies}
     latency_ns = () if run.manifest is None else tuple(np.array(r.latency_ns) for r in run.manifest.rounds)
-    return Measurement(run, rule, resolution_ns, tuple(forward_ns), latency_ns, _join(samples), anomalies, torch)
+    return Measurement(run, by, rule, resolution_ns, tuple(forward_ns), latency_ns, _join(samples), anomalies, torch)
 
 
 def _join(samples: list[OperatorSamples]) -> dict[Key, OperatorSeries]:
@@ -93,12 +96,10 @@ def _join(samples: list[OperatorSamples]) -> dict[Key, OperatorSeries]:
     columns = [{key: position for position, key in enumerate(sample.keys)} for sample in samples]
     for key in keys:
         parts = [
-            (s.calls[:, c[key]], s.self_ns[:, c[key]], s.total_ns[:, c[key]])
-            if key in c
-            else (np.zeros(len(s.calls), dtype=np.int64),) * 3
+            [f[:, c[key]] for f in s.figures] if key in c else [np.zeros(len(s.calls), dtype=np.int64)] * 5
             for s, c in zip(samples, columns, strict=True)
         ]
-        calls, self_ns, total_ns = (np.concatenate(part) for part in zip(*parts, strict=True))
-        if calls.any():  # else it ran between the forwards only
-            joined[key] = OperatorSeries(calls, self_ns, total_ns)
+        series = OperatorSeries(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        if series.calls.any():  # else it ran between the forwards only
+            joined[key] = series
     return joined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Literal
 
 import msgspec
@@ -33,11 +34,18 @@ class OperatorRow(Record, frozen=True, kw_only=True):
 
     name: str
     input_dims: str | None = None
+    module: str | None = None
+    stack: str | None = None
     calls: float
     self_host_ns: float
     total_host_ns: float
-    self_device_ns: int = 0
-    total_device_ns: int = 0
+    self_device_ns: float = 0
+    total_device_ns: float = 0
+
+    @property
+    def place(self) -> str | None:
+        """What it is told apart by from others of its name: input shapes, module or stack."""
+        return self.input_dims or self.module or self.stack
 
 
 class Repair(Record, frozen=True, kw_only=True):
@@ -92,20 +100,31 @@ def _sums(traces: Sequence[Trace], by: By) -> tuple[list[OperatorRow], dict[str,
     for trace in traces:
         sums = sum_operators(trace, by=by)
         anomalies.update(sums.anomalies)
-        for key, *row in zip(sums.keys, sums.calls[0], sums.self_ns[0], sums.total_ns[0], strict=True):
-            figures[key] = figures.get(key, np.zeros(3, dtype=np.int64)) + np.array(row)
-    rows = [_row(key, *(int(value) for value in row)) for key, row in figures.items()]
+        for key, *row in zip(sums.keys, *(figure[0] for figure in sums.figures), strict=True):
+            figures[key] = figures.get(key, np.zeros(5, dtype=np.int64)) + np.array(row)
+    rows = [_row(by, key, *(int(value) for value in row)) for key, row in figures.items()]
     return rows, dict(anomalies)
 
 
 def _medians(run: Run, by: By, options: ReadOptions) -> tuple[list[OperatorRow], dict[str, int]]:
     measured = measure(run, by, options)
     rows = [
-        _row(key, *(float(np.median(values)) for values in (s.calls, s.self_ns, s.total_ns)))
-        for key, s in measured.operators.items()
+        _row(by, key, *(float(np.median(getattr(series, f.name))) for f in fields(series)))
+        for key, series in measured.operators.items()
     ]
     return rows, dict(measured.anomalies)
 
 
-def _row(key: Key, calls: float, self_ns: float, total_ns: float) -> OperatorRow:
-    return OperatorRow(name=key[0], input_dims=key[1], calls=calls, self_host_ns=self_ns, total_host_ns=total_ns)
+def _row(by: By, key: Key, calls: float, *times_ns: float) -> OperatorRow:
+    self_host, total_host, self_device, total_device = times_ns
+    return OperatorRow(
+        name=key[0],
+        input_dims=key[1] if by == "shape" else None,
+        module=key[1] if by == "module" else None,
+        stack=key[1] if by == "stack" else None,
+        calls=calls,
+        self_host_ns=self_host,
+        total_host_ns=total_host,
+        self_device_ns=self_device,
+        total_device_ns=total_device,
+    )

@@ -37,6 +37,11 @@ class OperatorSamples:
     total_device_ns: Integers
     anomalies: Mapping[str, int]
 
+    @property
+    def figures(self) -> tuple[Integers, Integers, Integers, Integers, Integers]:
+        """Calls, self and total host time, self and total device time."""
+        return self.calls, self.self_ns, self.total_ns, self.self_device_ns, self.total_device_ns
+
 
 def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name") -> OperatorSamples:
     """Sum the operators of ``trace``: over the whole file in one row, or in one row per forward.

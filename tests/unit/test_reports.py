@@ -108,3 +108,19 @@ def test_text_from_traces_is_shown_as_text(write_trace: Callable[..., Path]) -> 
     assert all(line.count(" | ") <= 8 for line in markdown.splitlines())
     assert "'=cmd()" in render_diff_csv(comparison, Selection())
     assert evil in {o["name"] for o in json.loads(render_json(comparison))["workloads"][0]["operators"]}
+
+
+def test_device_times_are_shown_where_there_are_any() -> None:
+    from tests.conftest import FIXTURES
+
+    path = FIXTURES / "tracelens/h100_bert_small.json.gz"
+    if not path.is_file():
+        pytest.skip("other projects' traces are not beside the checkout")
+    (run,) = find_runs(path)
+    view = view_operators(run, per_forward=True)
+    text = render_text(operators_document(view, Selection(pattern="addmm")))
+    assert "self device" in text
+    addmm = next(row for row in view.operators if row.name == "aten::addmm")
+    assert addmm.self_device_ns == 197598
+    (cpu,) = find_runs(AFTER)
+    assert "device" not in render_text(operators_document(view_operators(cpu), TOP))
