@@ -1,7 +1,8 @@
 """What each PyTorch release needs, as data: Python range, torchvision, NumPy cap (``torch_releases.json``).
 
 Read off the packages' own metadata and the interpreters that their wheels are built for. The upper Python is the
-newest that both torch and torchvision have wheels for.
+newest that both torch and torchvision have wheels for. Up to 2.2 torch compares versions by means of
+``pkg_resources.packaging``, which setuptools dropped in 70.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ class Release(msgspec.Struct, frozen=True):
     python: tuple[str, str]
     torchvision: str
     numpy: str | None
+    also: list[str] = []
 
     def requirements(self, version: str) -> list[str]:
         """Return what to install for ``version``, a patch of this release."""
         numpy = "numpy" + (self.numpy or "")
-        return [f"torch=={version}", f"torchvision{self.torchvision}", numpy]
+        return [f"torch=={version}", f"torchvision{self.torchvision}", numpy, *self.also]
 
 
 # A release that this profkit does not know yet gets no caps.

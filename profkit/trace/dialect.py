@@ -26,32 +26,33 @@ RESOLUTION_FINE_NS = 1  # from 2.4: microseconds with three decimals
 
 
 class Dialect(NamedTuple):
-    """How one range of versions writes, told by what stands in the file: ``marks`` in its text, times in ns."""
+    """How one range of versions writes: told by texts in the file's head, texts in its first events, and its clock."""
 
     versions: str
-    marks: tuple[bytes, ...]
+    in_head: bytes = b""
+    in_events: bytes = b""
     fine: bool | None = None
 
 
-# newest first: the first whose marks all stand in the beginning of the file
+# newest first: the first that agrees with the beginning of the file
 DIALECTS = (
-    Dialect("2.6 to 2.15", (b'"baseTimeNanoseconds"', b'"Record function id"'), fine=True),
-    Dialect("2.4 and 2.5", (b'"Record function id"',), fine=True),
-    Dialect("2.4 to 2.15", (b'"Ev Idx"',), fine=True),
-    Dialect("2.1 to 2.3", (b'"Record function id"',), fine=False),
-    Dialect("2.0 to 2.3", (b'"Ev Idx"',), fine=False),
-    Dialect("1.13", (b'"Profiler Event Index"',), fine=False),
-    Dialect("1.12", (b'"cpu_op"',), fine=False),
-    Dialect("1.8 to 1.11", (b'"Operator"',)),
-    Dialect("1.8 to 1.11", (b'"Kernel"',)),
-    Dialect("before 1.8", (b'"CPU functions"',)),
+    Dialect("2.8 to 2.15", in_head=b'"baseTimeNanoseconds"', in_events=b'"Ev Idx"', fine=True),
+    Dialect("2.4 to 2.7", in_events=b'"Ev Idx"', fine=True),
+    Dialect("2.1 to 2.3", in_events=b'"Record function id"', fine=False),
+    Dialect("2.0 to 2.3", in_events=b'"Ev Idx"', fine=False),
+    Dialect("1.13", in_events=b'"Profiler Event Index"', fine=False),
+    Dialect("1.12", in_events=b'"cpu_op"', fine=False),
+    Dialect("1.8 to 1.11", in_events=b'"Operator"'),
+    Dialect("1.8 to 1.11", in_events=b'"Kernel"'),
+    Dialect("before 1.8", in_events=LEGACY_HOST_PID.encode()),
 )
 UNKNOWN = "unknown"
 
 
 def recognise(beginning: bytes, fine: bool) -> str:
     """Return the PyTorch versions whose dialect a file is in, judged by its beginning and its clock."""
+    head, _, events = beginning.partition(b'"traceEvents"')
     for dialect in DIALECTS:
-        if dialect.fine in (None, fine) and all(mark in beginning for mark in dialect.marks):
+        if dialect.fine in (None, fine) and dialect.in_head in head and dialect.in_events in (events or head):
             return dialect.versions
     return UNKNOWN

@@ -24,7 +24,7 @@ def commands() -> list[str]:
 
 
 def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]) -> None:
-    for name in ("traces", "examples"):
+    for name in ("traces", "examples", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     assert len(commands()) > 10
     for line in commands():

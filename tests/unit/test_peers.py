@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from profkit.trace import dialect
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import sum_operators
-from profkit.trace.reader import read
+from profkit.trace.reader import read, write_mended
 from profkit.trace.spans import nest
 from profkit.trace.table import Trace
 from tests.conftest import FIXTURES, ROOT, SHARED, needs_fixtures
@@ -203,3 +205,19 @@ def test_all_detail_is_there_on_demand() -> None:
     assert len(trace.flows()) == 86 + 107
     assert trace.spans().to_arrow().num_rows == len(trace.events)
     assert trace.forwards()["wall_ns"].tolist() == [4426114]
+
+
+def test_a_mended_trace_opens_in_the_plugin(tmp_path: Path) -> None:
+    """A real trace, cut in the middle and with a raw newline in a name: strict JSON again, with the same operators."""
+    text = gzip.decompress(OURS[0].read_bytes())
+    broken = text[: len(text) * 2 // 3].replace(b'"aten::conv2d"', b'"aten::conv\n2d"', 1)
+    (tmp_path / "broken.pt.trace.json").write_bytes(broken)
+    mended = tmp_path / "mended.pt.trace.json"
+    assert set(write_mended(tmp_path / "broken.pt.trace.json", mended)) == {
+        "raw newline in a string",
+        "file ends in mid-event",
+    }
+    json.loads(mended.read_bytes())
+    theirs = plugin_rows(mended)
+    assert set(theirs) <= set(our_rows(read(mended)))
+    assert theirs["aten::mkldnn_convolution"][0] > 100

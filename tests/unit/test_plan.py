@@ -87,7 +87,9 @@ def test_a_files_workload(tmp_path: Path) -> None:
 
 def test_releases() -> None:
     assert [list(releases())[i] for i in (0, -1)] == ["1.13", "2.15"]
-    assert release_of("1.13.1").requirements("1.13.1") == ["torch==1.13.1", "torchvision==0.14.*", "numpy<2"]
+    assert release_of("1.13.1").requirements("1.13.1") == [
+        *("torch==1.13.1", "torchvision==0.14.*", "numpy<2", "setuptools<70")
+    ]
     assert release_of("9.9").requirements("9.9.0") == ["torch==9.9.0", "torchvision", "numpy"]
     assert pythons(release_of("1.13")) == ["3.10", "3.9", "3.8", "3.7"]
     assert pythons(release_of("2.15"))[0] == "3.11"
