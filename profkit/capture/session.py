@@ -171,7 +171,6 @@ def _find_interpreters(tasks: Sequence[_Task], environments: Environments, liste
                 found[configuration.torch] = environments.ensure(configuration.torch).python
             except CaptureError as error:
                 found[configuration.torch] = error
-                listener.say(f"failed: {error}")
         answer = found[configuration.torch]
         if isinstance(answer, Path):
             task.python = answer
@@ -180,6 +179,8 @@ def _find_interpreters(tasks: Sequence[_Task], environments: Environments, liste
     failures = [f for f in found.values() if isinstance(f, ProfkitError)]
     if failures and all(task.failure for task in tasks):
         raise failures[0]
+    for failure in failures:
+        listener.say(f"failed: {failure}")  # the others go on
 
 
 def _run_rounds(tasks: Sequence[_Task], options: Options, listener: Listener) -> None:

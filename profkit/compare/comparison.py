@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from profkit.compare.attribution import attribute
 from profkit.compare.differences import find_differences
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.records import (
@@ -120,6 +121,7 @@ def _compare_workload(baseline: Measurement, candidate: Measurement) -> Workload
         ),
         latency=_compare_latency(baseline.latency_ns, candidate.latency_ns),
         operators=sorted(operators, key=lambda o: (-abs(o.delta_ns), o.name, o.place or "")),
+        attribution=attribute(baseline, candidate),
         outputs=compare_outputs(baseline.run, candidate.run),
     )
 

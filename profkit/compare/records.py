@@ -101,6 +101,29 @@ class OperatorChange(Record, frozen=True, kw_only=True):
         return self.input_dims or self.module or self.stack
 
 
+class OperatorShare(Record, frozen=True, kw_only=True):
+    """An operator's part in the change of the mean forward, by self host time."""
+
+    name: str
+    input_dims: str | None = None
+    module: str | None = None
+    stack: str | None = None
+    delta_ns: int
+
+    @property
+    def place(self) -> str | None:
+        """What it is told apart by from others of its name: input shapes, module or stack."""
+        return self.input_dims or self.module or self.stack
+
+
+class Attribution(Record, frozen=True, kw_only=True):
+    """The change of the mean forward: the operators' parts and the rest add up to it exactly."""
+
+    forward_delta_ns: int
+    operators: list[OperatorShare]
+    outside_operators_ns: int
+
+
 class OutputsChange(Record, frozen=True, kw_only=True):
     """How far the model's outputs moved: is the answer still right?"""
 
@@ -116,6 +139,7 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     forward: ForwardChange
     latency: LatencyChange | None
     operators: list[OperatorChange]
+    attribution: Attribution
     outputs: OutputsChange | None
 
 

@@ -17,6 +17,9 @@ _LEGEND = {
 }
 
 
+RESPONSIBLE = 5  # operators named among those responsible
+
+
 def diff_document(comparison: Comparison, selection: Selection) -> Document:
     """Lay out ``comparison``; ``selection`` picks and orders the operators."""
     before, after = comparison.baseline, comparison.candidate
@@ -69,6 +72,7 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
     name = f"forward, profiled ({forward.rule})"
     rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward.speedup, forward.verdict))
     yield Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
+    yield _responsible(change)
     yield _operators(change, left, right, selection)
 
 
@@ -94,6 +98,22 @@ def _outputs(change: WorkloadChange) -> str:
     if not outputs.comparable or outputs.cosine_similarity is None:
         return "outputs: not comparable"
     return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"
+
+
+def _responsible(change: WorkloadChange) -> Table:
+    """Lay out the change of the mean forward; the rows add up to it."""
+    whole = change.attribution.forward_delta_ns
+    largest = change.attribution.operators[:RESPONSIBLE]
+    others = change.attribution.operators[RESPONSIBLE:]
+    parts = [(share.name if not share.place else f"{share.name} {share.place}", share.delta_ns) for share in largest]
+    if others:
+        parts.append((f"{len(others)} other operators", sum(share.delta_ns for share in others)))
+    parts.append(("outside operators", change.attribution.outside_operators_ns))
+    rows = [
+        [Cell(n), Cell(units.signed_duration(ns)), Cell(units.share(ns / whole if whole else None))] for n, ns in parts
+    ]
+    title = f"{change.name}: who is responsible for {units.signed_duration(whole)} of the mean forward, profiled"
+    return Table(title, [Column("", right=False, flexible=True), Column("part"), Column("share")], rows)
 
 
 def _operators(change: WorkloadChange, left: str, right: str, selection: Selection) -> Table:
