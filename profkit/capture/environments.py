@@ -46,13 +46,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return (self.torch == request or minor(self.torch) == request) and self.extra == sorted(extra)
 
 
+def cache_root() -> Path:
+    """Return the folder of what is kept between captures: ``PROFKIT_CACHE_DIR``, or the user's cache folder."""
+    root = os.environ.get("PROFKIT_CACHE_DIR")
+    return Path(root) if root else user_cache_path("profkit", appauthor=False)
+
+
 class Environments:
     """The user's environments, in ``PROFKIT_CACHE_DIR`` or the user's cache folder."""
 
     def __init__(self, say: Say, step: Say | None = None) -> None:
         """``say`` is told what a user must know, ``step`` how long work goes on."""
-        root = os.environ.get("PROFKIT_CACHE_DIR")
-        self.folder = (Path(root) if root else user_cache_path("profkit", appauthor=False)) / "envs"
+        self.folder = cache_root() / "envs"
         self._say = say
         self._step = step or say
         self._uv = Uv(self._step)

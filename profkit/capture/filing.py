@@ -8,15 +8,20 @@ replaces its manifest: readers believe only the traces that a manifest names.
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock, Timeout
 
+from profkit.capture.environments import cache_root
 from profkit.errors import CaptureError, InputError, UsageError
-from profkit.runs import MANIFEST_NAME, OUTPUTS_NAME, Manifest, read_manifest, write_manifest
+from profkit.runs import OUTPUTS_NAME, Manifest, read_manifest, write_manifest
 from profkit.runs.folder import LOG_NAME
 
 _KILLED = "the capture was killed"
@@ -34,17 +39,45 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class Filing:
-    """The place of one run: ``folder`` when done, ``staging`` until then."""
+    """The place of one run: ``folder`` when done, ``staging`` until then; locked against other captures meanwhile."""
 
     def __init__(self, logdir: Path, label: str, workload: str) -> None:
         self.folder = logdir / label / workload
-        self.staging = self.folder.parent / f".{workload}.capturing-{os.getpid()}"
+        self._leftovers = f".{workload}.capturing-{_host()}-"
+        self.staging = self.folder.parent / f"{self._leftovers}{os.getpid()}"
+        name = sha256(os.fsencode(self.folder.resolve())).hexdigest()
+        self._lock = FileLock(cache_root() / "locks" / f"{name[:32]}.lock")
 
-    def recover(self) -> None:
-        """Land what a killed capture left of this run; raises CaptureError where one is still at it."""
-        for left in self.folder.parent.glob(f".{self.folder.name}.capturing-*"):
+    def acquire(self) -> None:
+        """Lock this place and land what a killed capture left of the run; raises CaptureError where one is at it."""
+        with writing(Path(self._lock.lock_file)):
+            Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                hint = "Wait for it to end, or use another --label."
+                raise CaptureError("another capture is writing this run", where=self.folder, hint=hint) from None
+        # whoever holds the lock knows that what lies here, from this host, was left behind
+        for left in sorted(self.folder.parent.glob(f"{self._leftovers}*")):
             with writing(left):
                 self._recover(left)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def _recover(self, left: Path) -> None:
+        try:
+            rounds = read_manifest(left)
+            before = read_manifest(self.folder) if self.folder.exists() else None
+        except InputError:
+            shutil.rmtree(left)  # no round was finished
+            return
+        if before is None:
+            left.rename(self.folder)
+        elif rounds.rounds[: len(before.rounds)] == before.rounds:
+            self._add(left, msgspec.structs.replace(rounds, status=before.status, reason=before.reason))
+        else:
+            shutil.rmtree(left)  # it was to replace this run, and did not come to its end
 
     def existing(self) -> Manifest | None:
         """Return the manifest of the run that is already there; raises UsageError for a folder of something else."""
@@ -64,14 +97,6 @@ class Filing:
         with writing(self.folder):
             self.staging.mkdir(parents=True)
 
-    def _recover(self, left: Path) -> None:
-        if _is_alive(int(left.name.rpartition("-")[2])):
-            raise CaptureError("another capture is writing this run", where=self.folder, hint="Wait for it to end.")
-        if (left / MANIFEST_NAME).is_file() and not self.folder.exists():
-            left.rename(self.folder)
-        else:
-            shutil.rmtree(left)
-
     def save(self, manifest: Manifest) -> None:
         """Record the state so far in the staging folder, as the failure it would be if all ended now."""
         with writing(self.staging):
@@ -81,17 +106,17 @@ class Filing:
         """Put the run in its place, with ``manifest``; an existing run is added to, or replaced."""
         with writing(self.folder):
             if self.folder.exists() and not overwrite:
-                self._add(manifest)
+                self._add(self.staging, manifest)
             else:
                 write_manifest(self.staging, manifest)
                 self._replace()
 
-    def _add(self, manifest: Manifest) -> None:
-        for path in sorted(self.staging.iterdir()):
+    def _add(self, staging: Path, manifest: Manifest) -> None:
+        for path in sorted(staging.iterdir()):
             if path.name.endswith(".pt.trace.json.gz") or path.name in (OUTPUTS_NAME, LOG_NAME):
                 path.replace(self.folder / path.name)
         write_manifest(self.folder, manifest)
-        shutil.rmtree(self.staging)
+        shutil.rmtree(staging)
         named = {round_.trace for round_ in manifest.rounds}
         for path in self.folder.glob("*.pt.trace.json*"):
             if path.name not in named:  # a killed capture's worker may have lived on for a moment
@@ -109,16 +134,8 @@ class Filing:
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
-def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _host() -> str:
+    return re.sub(r"[^\w.]", "_", platform.node()) or "host"
 
 
 def what_differs(existing: Manifest, new: Manifest) -> list[str]:
@@ -131,7 +148,7 @@ def what_differs(existing: Manifest, new: Manifest) -> list[str]:
         if field == "with_stack" and stacks_given_up:
             continue
         pairs.append((f"settings.{field}", getattr(existing.settings, field), getattr(new.settings, field)))
-    for field in ("cpu", "cores", "memory_bytes"):
+    for field in ("cpu", "cores"):
         pairs.append((f"host.{field}", getattr(existing.host, field), getattr(new.host, field)))
     # what follows is not known before the first worker has looked
     if existing.workload.inputs and new.workload.inputs:

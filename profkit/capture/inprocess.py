@@ -52,7 +52,14 @@ def capture_in_process(
         host=describe_host(),
         tool=Tool(version=tool_version()),
     )
-    filing.recover()
+    filing.acquire()
+    try:
+        return _add_round(model, arguments, filing, manifest)
+    finally:
+        filing.release()
+
+
+def _add_round(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest: Manifest) -> Path:
     if (existing := filing.existing()) is not None:
         differing = what_differs(existing, manifest)
         if differing:

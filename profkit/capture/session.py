@@ -78,10 +78,13 @@ def run_session(
     is filed and the rest left readable and resumable.
     """
     host = describe_host()
-    tasks = [_prepare(c, options, logdir, host, overwrite) for c in configurations]
-    _find_interpreters(tasks, environments or Environments(listener.say, listener.step), listener)
+    filings = [Filing(logdir, c.label, c.workload.name) for c in configurations]
     opened: list[_Task] = []
     try:
+        tasks = [
+            _prepare(c, filing, options, host, overwrite) for c, filing in zip(configurations, filings, strict=True)
+        ]
+        _find_interpreters(tasks, environments or Environments(listener.say, listener.step), listener)
         for task in tasks:
             if not task.failure:
                 task.filing.open()
@@ -95,12 +98,13 @@ def run_session(
     finally:
         for task in opened:
             _land(task, overwrite)
+        for filing in filings:
+            filing.release()
     return [Captured(t.configuration, t.filing.folder, t.manifest, t.failure) for t in tasks]
 
 
-def _prepare(configuration: Configuration, options: Options, logdir: Path, host: Host, overwrite: bool) -> _Task:
-    filing = Filing(logdir, configuration.label, configuration.workload.name)
-    filing.recover()
+def _prepare(configuration: Configuration, filing: Filing, options: Options, host: Host, overwrite: bool) -> _Task:
+    filing.acquire()
     existing = None if overwrite else filing.existing()
     manifest = _new_manifest(configuration, options, host)
     if existing is None:

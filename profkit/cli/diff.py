@@ -12,7 +12,7 @@ from profkit.report.csv import render_diff_csv
 from profkit.report.diff_document import diff_document
 from profkit.report.json import render_json
 from profkit.report.markdown import render_markdown
-from profkit.report.selection import CHANGE_ORDERS, Selection
+from profkit.report.selection import CHANGE_ORDERS, Selection, select_comparison
 from profkit.report.text import render_text
 from profkit.trace.options import By, ReadOptions
 
@@ -49,11 +49,11 @@ def command(
     within noise (same) or below what the trace's clock can resolve (unresolved).
     """
     comparison = compare_runs(baseline, candidate, by, reading)
-    if output.format == "json":
-        output.write(render_json(comparison))
-    elif output.format == "csv":
-        output.write(render_diff_csv(comparison, Selection(pattern, sort, top or 0)))
+    if output.format in ("json", "csv"):
+        chosen = select_comparison(comparison, Selection(pattern, sort, top or 0))
+        output.write(render_json(chosen) if output.format == "json" else render_diff_csv(chosen))
     else:
+        select_comparison(comparison, Selection(pattern))  # complains where nothing matches
         document = diff_document(comparison, Selection(pattern, sort, DEFAULT_TOP if top is None else top))
         if output.format == "markdown":
             output.write(render_markdown(document))

@@ -34,10 +34,11 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     from profkit.trace.reader import read
 
     try:
-        for path in one_run(run).traces:
+        chosen = one_run(run)
+        chosen.require_traces()
+        for path in chosen.traces:
             trace = read(path, options=reading)
-            stem = path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace")
-            target = folder / stem
+            target = folder / path.name.replace(".pt.trace.json.gz", "")  # others keep their whole name: it is unique
             target.mkdir(parents=True, exist_ok=True)
             tables = {
                 "operators": trace.operators(per_forward=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -88,24 +89,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # --debug is honoured anywhere: people add it to the end of a command that failed
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe that knows no µ gets a question mark, and no traceback
     try:
         status = group.main(args=words, prog_name="profkit", standalone_mode=False)
-    except ProfkitError as error:
-        if debug:
+    except BaseException as error:
+        if debug and isinstance(error, Exception):
             raise
-        _complain(str(error))
-        status = error.exit_status
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted")
-        status = INTERRUPTED
-    except BrokenPipeError:
-        # whoever read our output has had enough; keep the interpreter from complaining while it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = _end(error)
     _leave(status if isinstance(status, int) else 0)
+
+
+def _end(error: BaseException) -> int:
+    """Say in one paragraph what ended the command, and return its exit status; raises what nobody foresaw."""
+    match error:
+        case ProfkitError():
+            _complain(str(error))
+            return error.exit_status
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            _complain("interrupted")
+            return INTERRUPTED
+        case BrokenPipeError():
+            # whoever read our output has had enough; keep the interpreter from complaining while it flushes
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        case RecursionError():
+            _complain("the input is nested too deeply to be read")
+            return 3
+        case OSError():
+            _complain(f"{error.filename or 'standard output'}: cannot be read or written ({error.strerror}).")
+            return 3
+    raise error
 
 
 def _leave(status: int) -> NoReturn:

@@ -9,7 +9,7 @@ import click
 
 from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
 from profkit.cli.runs import one_run, start_reading
-from profkit.report.selection import ROW_ORDERS, Selection
+from profkit.report.selection import ROW_ORDERS, Selection, select_view
 
 if TYPE_CHECKING:
     from profkit.trace.options import By, ReadOptions
@@ -53,11 +53,11 @@ def command(
     from profkit.runs.operators_view import view_operators
 
     view = view_operators(one_run(run), by=by, per_forward=per_forward, options=reading)
-    if output.format == "json":
-        output.write(render_json(view))
-    elif output.format == "csv":
-        output.write(render_operators_csv(view, Selection(pattern, sort, top or 0)))
+    if output.format in ("json", "csv"):
+        chosen = select_view(view, Selection(pattern, sort, top or 0))
+        output.write(render_json(chosen) if output.format == "json" else render_operators_csv(chosen))
     else:
+        select_view(view, Selection(pattern))  # complains where nothing matches
         document = operators_document(view, Selection(pattern, sort, DEFAULT_TOP if top is None else top))
         if output.format == "markdown":
             output.write(render_markdown(document))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -43,7 +44,8 @@ class Output:
             part.write_text(text, encoding="utf-8")
             part.replace(self.path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             raise UsageError(
                 f"cannot write ({error.strerror})", where=self.path, hint="Choose another --output."
             ) from None
@@ -113,7 +115,7 @@ def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
             click.option(
                 "--top",
                 type=click.IntRange(min=0),
-                help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv]",
+                help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv and json]",
             ),
             click.option(
                 "--sort", type=click.Choice(orders), default=orders[0], show_default=True, help="Order of the rows."

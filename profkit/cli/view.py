@@ -6,13 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from profkit.errors import CaptureError, UsageError
-from profkit.runs import find_runs
+from profkit.errors import CaptureError
+from profkit.runs import Run, find_runs
 
 EPILOG = """\b
 Examples:
@@ -30,25 +31,32 @@ _INSTALL = "pip install 'profkit[tensorboard]' installs TensorBoard and its prof
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def command(runs: Sequence[Path], port: int, host: str) -> None:
     """Start TensorBoard with the profiler plugin on RUNs, and say where; Ctrl-C ends it."""
-    folders = [path if path.is_dir() else path.parent for path in runs]
-    for path in runs:
-        find_runs(path)  # says what is wrong with a path before TensorBoard shows an empty page
+    found = [run for path in runs for run in find_runs(path)]  # says what is wrong with a path before an empty page
     _check_plugin()
-    logdir = ["--logdir", str(folders[0])] if len(folders) == 1 else ["--logdir_spec", _specification(folders)]
-    arguments = [sys.executable, "-m", "tensorboard.main", *logdir, "--host", host, "--port", str(port)]
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            _relay(server)
-        except KeyboardInterrupt:
-            click.echo("", err=True)
-        finally:
-            server.terminate()
+    with tempfile.TemporaryDirectory(prefix="profkit-view-") as scratch:
+        logdir = runs[0] if len(runs) == 1 and runs[0].is_dir() else _linked(found, Path(scratch))
+        arguments = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+        arguments += ["--host", host, "--port", str(port)]
+        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+            try:
+                _relay(server)
+            except KeyboardInterrupt:
+                click.echo("", err=True)
+            finally:
+                server.terminate()
 
 
-def _specification(folders: Sequence[Path]) -> str:
-    if any("," in str(folder) for folder in folders):
-        raise UsageError("TensorBoard cannot show several folders with a comma in a name", hint="Name their parent.")
-    return ",".join(f"{folder.name}:{folder}" for folder in folders)
+def _linked(runs: Sequence[Run], folder: Path) -> Path:
+    """Fill ``folder`` with links to runs that lie apart: the plugin shows what is below one folder."""
+    for number, run in enumerate(runs):
+        name = re.sub(r"[^\w.+-]", "-", f"{run.label}-{run.workload}" if run.manifest else run.path.name)
+        place = folder / (name if not (folder / name).exists() else f"{name}-{number}")
+        if run.path.is_dir():
+            place.symlink_to(run.path.resolve(), target_is_directory=True)
+        else:
+            place.mkdir()
+            (place / run.path.name).symlink_to(run.path.resolve())
+    return folder
 
 
 def _check_plugin() -> None:

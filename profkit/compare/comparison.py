@@ -223,6 +223,9 @@ def _warnings_of(side: Measurement) -> list[str]:
     if any(side.anomalies.values()):
         odd = ", ".join(f"{n} {name}" for name, n in side.anomalies.items() if n)
         found.append(f"{who}: anomalies in the trace: {odd}.")
+    if side.repairs:
+        mended = ", ".join(f"{n} × {defect}" for defect, n in side.repairs.items())
+        found.append(f"{who}: the trace was damaged and has been mended: {mended}.")
     if manifest is not None:
         if manifest.status != "complete":
             found.append(f"{who}: the capture did not finish: {manifest.reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -12,10 +13,13 @@ from profkit.errors import InputError
 from profkit.runs import Run
 
 NOT_COMPARABLE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False)
+NOT_FINITE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
 
 
 def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
-    """Return how far the outputs moved; None where a side kept none, not comparable where weights or shapes differ."""
+    """Return how far the outputs moved; None where a side kept none, not comparable where weights or shapes differ.
+
+    Outputs with NaN or infinity on a side are not comparable, and said to be so."""
     if baseline.outputs is None or candidate.outputs is None:
         return None
     if _weights(baseline) != _weights(candidate):
@@ -24,9 +28,11 @@ def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
     if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()} or not before:
         return NOT_COMPARABLE
     names = sorted(before)
-    x, y = (np.concatenate([side[n].ravel().astype(np.float64) for n in names]) for side in (before, after))
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if any(array.dtype.kind not in "biufc" for side in (before, after) for array in side.values()):
         return NOT_COMPARABLE
+    x, y = (np.concatenate([_as_reals(side[n]) for n in names]) for side in (before, after))
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return NOT_FINITE
     norms = float(np.linalg.norm(x) * np.linalg.norm(y))
     cosine = float(x @ y) / norms if norms else None
     return OutputsChange(
@@ -34,6 +40,12 @@ def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
         max_abs_error=float(np.abs(x - y).max(initial=0.0)),
         comparable=True,
     )
+
+
+def _as_reals(array: np.ndarray) -> np.ndarray:
+    """Return the values as one row of float64, a complex one as two."""
+    flat = np.ascontiguousarray(array).ravel()
+    return flat.astype(np.complex128).view(np.float64) if flat.dtype.kind == "c" else flat.astype(np.float64)
 
 
 def _weights(run: Run) -> str | None:
@@ -44,5 +56,5 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+    except (OSError, ValueError, BadZipFile, EOFError, KeyError, NotImplementedError, zlib.error) as error:
         raise InputError(f"holds no readable outputs: {error}", where=path, hint="Capture it again.") from None

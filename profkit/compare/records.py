@@ -130,6 +130,7 @@ class OutputsChange(Record, frozen=True, kw_only=True):
     cosine_similarity: float | None
     max_abs_error: float | None
     comparable: bool
+    finite: bool = True
 
 
 class WorkloadChange(Record, frozen=True, kw_only=True):

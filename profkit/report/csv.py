@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from profkit.compare.records import Comparison
 from profkit.report.escape import cell
-from profkit.report.selection import Selection, select_changes, select_rows
 from profkit.runs.operators_view import OperatorsView
 
 _DIFF_HEADER = (
@@ -44,12 +43,11 @@ _OPERATORS_HEADER = (
 )
 
 
-def render_diff_csv(comparison: Comparison, selection: Selection) -> str:
+def render_diff_csv(comparison: Comparison) -> str:
     """One row per workload and operator; times in ns per forward, empty where a side has none."""
     rows: list[Sequence[object]] = []
     for workload in comparison.workloads:
-        chosen = select_changes(workload.operators, selection)
-        for o in chosen[: selection.top or None]:
+        for o in workload.operators:
             sides = (o.baseline, o.candidate)
             figures = [
                 getattr(side, field) if side else None
@@ -61,12 +59,11 @@ def render_diff_csv(comparison: Comparison, selection: Selection) -> str:
     return _write(_DIFF_HEADER, rows)
 
 
-def render_operators_csv(view: OperatorsView, selection: Selection) -> str:
+def render_operators_csv(view: OperatorsView) -> str:
     """One row per operator; times in ns."""
-    chosen = select_rows(view.operators, selection)
     return _write(
         _OPERATORS_HEADER,
-        ([getattr(o, name) for name in ("name", *_OPERATORS_HEADER[1:])] for o in chosen[: selection.top or None]),
+        ([getattr(o, name) for name in ("name", *_OPERATORS_HEADER[1:])] for o in view.operators),
     )
 
 

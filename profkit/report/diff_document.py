@@ -95,6 +95,8 @@ def _outputs(change: WorkloadChange) -> str:
     outputs = change.outputs
     if outputs is None:
         return ""
+    if not outputs.finite:
+        return "outputs: a side holds NaN or infinity"
     if not outputs.comparable or outputs.cosine_similarity is None:
         return "outputs: not comparable"
     return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"

@@ -21,8 +21,21 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
 
 
 def render_json(value: msgspec.Struct) -> str:
-    """Render a record, indented, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+    """Render a record, indented, one trailing newline; file names that are no UTF-8 get a question mark."""
+    try:
+        text = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+    return msgspec.json.format(text, indent=2).decode() + "\n"
+
+
+def _encodable(value: Any) -> Any:
+    """Replace what is no Unicode, of a file's name, in every text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value
 
 
 def schema(name: str) -> dict[str, Any]:

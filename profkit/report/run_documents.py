@@ -44,6 +44,8 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
         blocks.insert(0, Paragraph(text))
     odd = [f"{n} {name}" for name, n in view.anomalies.items() if n]
     odd += [f"{repair.count} × {repair.defect} mended" for repair in view.repairs]
+    if not view.operators:
+        blocks.append(Paragraph("There is no operator in it.", "bad"))
     if odd:
         blocks.append(Paragraph("Anomalies: " + ", ".join(odd), "bad"))
     version = f", PyTorch {view.torch}" if view.torch else ""

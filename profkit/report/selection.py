@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from profkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from profkit.compare.records import OperatorChange
-    from profkit.runs.operators_view import OperatorRow
+    from profkit.compare.records import Comparison, OperatorChange
+    from profkit.runs.operators_view import OperatorRow, OperatorsView
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,36 @@ ROW_ORDERS = tuple(_ROW_ORDER)
 def select_changes(changes: Sequence[OperatorChange], selection: Selection) -> list[OperatorChange]:
     """Return the matching changes in order, all of them; cutting at ``top`` is the renderer's, which says so."""
     found = [change for change in changes if selection.matches(change.name)]
-    _complain_if_empty(found, changes, selection)
     return sorted(found, key=_CHANGE_ORDER[selection.sort or "change"])  # type: ignore[arg-type]  # keys compare alike
 
 
 def select_rows(rows: Sequence[OperatorRow], selection: Selection) -> list[OperatorRow]:
     """Return the matching rows in order, all of them."""
     found = [row for row in rows if selection.matches(row.name)]
-    _complain_if_empty(found, rows, selection)
     return sorted(found, key=_ROW_ORDER[selection.sort or "self"])  # type: ignore[arg-type]  # keys compare alike
 
 
-def _complain_if_empty(found: Sequence[object], rows: Sequence[object], selection: Selection) -> None:
-    if rows and not found:
-        raise UsageError(f"no operator matches {selection.pattern!r}", hint="Try a part of a name, such as conv.")
+def select_comparison(comparison: Comparison, selection: Selection) -> Comparison:
+    """Return ``comparison`` with the chosen operators, the first ``top`` of each workload (0: all).
+
+    Raises UsageError where no workload has an operator that matches.
+    """
+    if not any(selection.matches(o.name) for workload in comparison.workloads for o in workload.operators):
+        raise _nothing(selection)
+    workloads = [
+        msgspec.structs.replace(w, operators=select_changes(w.operators, selection)[: selection.top or None])
+        for w in comparison.workloads
+    ]
+    return msgspec.structs.replace(comparison, workloads=workloads)
+
+
+def select_view(view: OperatorsView, selection: Selection) -> OperatorsView:
+    """Return ``view`` with the chosen operators, the first ``top`` (0: all); raises UsageError where none matches."""
+    chosen = select_rows(view.operators, selection)
+    if view.operators and not chosen:
+        raise _nothing(selection)
+    return msgspec.structs.replace(view, operators=chosen[: selection.top or None])
+
+
+def _nothing(selection: Selection) -> UsageError:
+    return UsageError(f"no operator matches {selection.pattern!r}", hint="Try a part of a name, such as conv.")

@@ -16,6 +16,7 @@ MANIFEST_NAME = "profkit.json"
 OUTPUTS_NAME = "outputs.npz"
 LOG_NAME = "worker.log"
 MANIFEST_LIMIT = 64 << 20  # bytes
+_BEGINNING = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Run:
         path = self.path / OUTPUTS_NAME
         return path if self.manifest is not None and path.is_file() else None
 
+    def require_traces(self) -> None:
+        """Raise InputError, with the capture's reason, where there is no trace."""
+        if not self.traces:
+            reason = self.manifest.reason if self.manifest is not None else None
+            what = f"this run holds no trace{f': {reason}' if reason else ''}"
+            raise InputError(what, where=self.path, hint="Capture it again.")
+
 
 def find_runs(path: str | Path) -> list[Run]:
     """Return the runs at ``path``: one trace file, or all runs of a folder at any depth, sorted by path.
@@ -72,14 +80,37 @@ def _walk(top: Path) -> Iterator[Run]:
     def unreadable(error: OSError) -> None:
         raise InputError(f"cannot be read ({error.strerror})", where=error.filename)
 
-    for folder, subfolders, names in os.walk(top, onerror=unreadable):
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(top, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back
+            subfolders.clear()
+            continue
+        seen.add(real)
         # a dotted folder is a capture under way
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         if MANIFEST_NAME in names:
             subfolders.clear()
             yield _with_manifest(Path(folder))
-        elif traces := [Path(folder, name) for name in sorted(names) if name.endswith((".json", ".json.gz"))]:
-            yield Run(Path(folder), tuple(traces))
+        elif traces := _traces(Path(folder), names):
+            yield Run(Path(folder), traces)
+
+
+def _traces(folder: Path, names: list[str]) -> tuple[Path, ...]:
+    """Return the traces among the files of a folder: those named as TensorBoard wants it, else those that look so."""
+    named = [name for name in names if name.endswith((".pt.trace.json", ".pt.trace.json.gz"))]
+    others = [name for name in names if name.endswith((".json", ".json.gz"))]
+    return tuple(folder / name for name in sorted(named or others) if named or _looks_like_a_trace(folder / name))
+
+
+def _looks_like_a_trace(path: Path) -> bool:
+    """Judge by the beginning of a file; one that cannot be judged is taken, so that reading it says what is wrong."""
+    try:
+        with path.open("rb") as stream:
+            beginning = stream.read(_BEGINNING)
+    except OSError:
+        return True
+    return beginning.startswith((b"\x1f\x8b", b"[")) or b'"traceEvents"' in beginning
 
 
 def _with_manifest(folder: Path) -> Run:
@@ -102,7 +133,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=path) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "It may be of a newer profkit, or damaged; without it the traces beside it can still be read."
+        hint = "It may be of a newer profkit, or damaged. Move it away and the traces beside it are read without it."
         raise InputError(f"is no run manifest: {error}", where=path, hint=hint) from None
 
 

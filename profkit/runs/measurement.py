@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class Measurement:
     latency_ns: tuple[Integers, ...]
     operators: Mapping[Key, OperatorSeries]
     anomalies: Mapping[str, int]
+    repairs: Mapping[str, int]
     torch: str | None
 
     @property
@@ -66,14 +68,11 @@ def measure(run: Run, by: By = "name", options: ReadOptions = DEFAULT) -> Measur
 
     Raises InputError where a trace cannot be read or holds no forward.
     """
-    if not run.traces:
-        reason = run.manifest.reason if run.manifest is not None else None
-        raise InputError(
-            f"this run holds no trace{f': {reason}' if reason else ''}", where=run.path, hint="Capture it again."
-        )
+    run.require_traces()
     rule, torch, resolution_ns = "", None, 0
     forward_ns: list[Integers] = []
     samples: list[OperatorSamples] = []
+    repairs: Counter[str] = Counter()
     for path in run.traces:
         trace = read(path, detail=DETAIL[by], options=options)
         forwards = find_forwards(trace)
@@ -81,12 +80,25 @@ def measure(run: Run, by: By = "name", options: ReadOptions = DEFAULT) -> Measur
             raise InputError("holds no operator, so there is nothing to compare", where=path)
         rule = rule or forwards.rule
         torch = torch or trace.torch_version
+        repairs.update(trace.repairs)
         resolution_ns = max(resolution_ns, trace.resolution_ns)
         forward_ns.append(forwards.wall_ns)
         samples.append(sum_operators(trace, forwards, by))
     anomalies = {name: sum(s.anomalies[name] for s in samples) for name in samples[0].anomalies}
-    latency_ns = () if run.manifest is None else tuple(np.array(r.latency_ns) for r in run.manifest.rounds)
-    return Measurement(run, by, rule, resolution_ns, tuple(forward_ns), latency_ns, _join(samples), anomalies, torch)
+    measured = [] if run.manifest is None else [r.latency_ns for r in run.manifest.rounds if r.latency_ns]
+    latency_ns = tuple(np.array(latencies) for latencies in measured)
+    return Measurement(
+        run=run,
+        by=by,
+        rule=rule,
+        resolution_ns=resolution_ns,
+        forward_ns=tuple(forward_ns),
+        latency_ns=latency_ns,
+        operators=_join(samples),
+        anomalies=anomalies,
+        repairs=dict(repairs),
+        torch=torch,
+    )
 
 
 def _join(samples: list[OperatorSamples]) -> dict[Key, OperatorSeries]:

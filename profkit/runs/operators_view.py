@@ -72,6 +72,7 @@ def view_operators(
 
     Raises InputError where a trace cannot be read.
     """
+    run.require_traces()
     traces = [read(path, detail=DETAIL[by], options=options) for path in run.traces]
     forwards = [find_forwards(trace) for trace in traces]
     repairs: Counter[str] = Counter()

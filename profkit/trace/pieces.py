@@ -8,11 +8,21 @@ piece keeps the file's head, the last one its tail: both are closed into objects
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, cast
+from typing import IO, Any, Literal, NamedTuple, cast
 
+_open_gzip: Any = gzip.open
+_gzip_error: type[Exception] = zlib.error
+with contextlib.suppress(ImportError):  # no wheel for this platform: the standard library's, at half the speed
+    from isal import igzip, isal_zlib
+
+    _open_gzip, _gzip_error = igzip.open, cast("type[Exception]", isal_zlib.error)
+
+# what unpacking may say of a gzip that is damaged, cut short, or followed by something else
+GZIP_ERRORS: tuple[type[Exception], ...] = (zlib.error, _gzip_error, gzip.BadGzipFile, EOFError)
 PIECE_BYTES = 1 << 20  # what a core's own cache holds
 GZIP_MAGIC = b"\x1f\x8b"
 # what stands between two events: as PyTorch writes them, and as json.dump does
@@ -46,25 +56,25 @@ def open_text(path: Path) -> IO[bytes]:
     """Open the JSON text of a trace, unpacking it where it is gzipped."""
     if not is_gzip(path):
         return path.open("rb", buffering=0)
-    try:
-        from isal import igzip
-    except ImportError:  # no wheel for this platform
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return cast(IO[bytes], igzip.open(path, "rb"))  # type: ignore[no-untyped-call]  # isal has no types
+    return cast(IO[bytes], _open_gzip(path, "rb"))
 
 
 class Unpacker:
-    """Unpacks a gzip bit by bit, and keeps all that can be had of one that is cut short or damaged."""
+    """Unpacks a gzip bit by bit: all of one that is cut short, and of one with something else behind it.
+
+    ``damaged`` says what is wrong with one whose content cannot be trusted: a wrong bit gives wrong text for long
+    before it is noticed, if it is before the checksum at the end.
+    """
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=31)
         self._begun = False
-        self.damaged = False
+        self.damaged = ""
 
     @property
     def whole(self) -> bool:
         """Whether the last member has ended as it must."""
-        return not self.damaged and (self._stream.eof or not self._begun)
+        return self._stream.eof or not self._begun
 
     def __call__(self, packed: bytes, limit: int) -> bytes:
         """Return what ``packed`` unpacks to, no more than about ``limit`` bytes."""
@@ -72,13 +82,15 @@ class Unpacker:
         try:
             while packed and limit > 0:
                 if self._stream.eof:
+                    if not packed.startswith(GZIP_MAGIC):
+                        break  # what follows is no member
                     self._stream = zlib.decompressobj(wbits=31)  # the next member
                 self._begun = True
                 parts.append(self._stream.decompress(packed, limit))
                 limit -= len(parts[-1])
                 packed = self._stream.unconsumed_tail or self._stream.unused_data
-        except zlib.error:
-            self.damaged = True
+        except zlib.error as error:
+            self.damaged = str(error)
         return b"".join(parts)
 
 

@@ -8,7 +8,6 @@ that pays; a file that cannot be cut is decoded whole.
 from __future__ import annotations
 
 import gzip
-import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,13 +23,20 @@ from profkit.trace import cache, dialect
 from profkit.trace.cache_folder import is_worthwhile
 from profkit.trace.decode import FAR_NS, Columns, decode, no_collector
 from profkit.trace.options import DEFAULT, MEMORY_LIMIT, Detail, ReadOptions
-from profkit.trace.pieces import CannotCutError, Piece, Unpacker, is_gzip
+from profkit.trace.pieces import GZIP_ERRORS, CannotCutError, Piece, Unpacker, is_gzip
 from profkit.trace.repair import Repaired, coerce, repair
 from profkit.trace.table import Events, Ids, Trace
 from profkit.trace.workers import ChildLostError, Job, TooLargeError, decode_pieces
 
 # what a strict parse may say of a damaged file
-DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, EOFError, zlib.error)
+DAMAGED: tuple[type[Exception], ...] = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    OverflowError,
+    RecursionError,
+    *GZIP_ERRORS,
+)
+_IN_ONE_PIECE: tuple[type[Exception], ...] = (CannotCutError, ChildLostError, *DAMAGED)
 _READ_BYTES = 1 << 24
 _PACKED_BYTES = 1 << 16
 
@@ -63,7 +69,7 @@ def _read(job: Job) -> Trace:
         return assemble(decode_pieces(job), str(job.path))
     except TooLargeError:
         raise too_large(job.path, job.memory_limit) from None
-    except (CannotCutError, ChildLostError, *DAMAGED):
+    except _IN_ONE_PIECE:
         text, cut_short = load_text(job.path, job.memory_limit)
         return parse(text, str(job.path), job.detail, {"gzip cut short": 1} if cut_short else {})
 
@@ -76,9 +82,6 @@ def _in_words(path: Path) -> Iterator[None]:
         raise InputError("is a folder, not a trace file", where=path) from None
     except FileNotFoundError:
         raise InputError("no such file", where=path, hint="Check the path.") from None
-    except (zlib.error, gzip.BadGzipFile) as error:
-        hint = "Copy it again from where it was made."
-        raise InputError(f"the gzip is damaged ({error})", where=path, hint=hint) from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", where=path) from None
 
@@ -94,22 +97,28 @@ def parse(data: bytes, source: str, detail: Detail = Detail.ALL, repairs: Mappin
         mended = mend_text(data)
         if mended is None:
             raise _refusal(error, source) from None
-    with no_collector():
-        columns = decode(Piece("whole", mended.text), detail)
+    try:
+        with no_collector():
+            columns = decode(Piece("whole", mended.text), detail)
+    except DAMAGED as error:
+        raise _refusal(error, source) from None
     return assemble([columns], source, {**(repairs or {}), **mended.defects.counts})
 
 
 def mend_text(data: bytes) -> Repaired | None:
     """Return the text as strict JSON whose fields have the right types; None where there is no trace in it."""
-    mended = repair(data)
-    if mended is None:
-        return None
     try:
-        decode(Piece("whole", mended.text), Detail.ALL)
-        return mended
-    except DAMAGED:
-        text = coerce(mended.text, mended.defects)
-        return None if text is None else Repaired(text, mended.defects)
+        mended = repair(data)
+        if mended is None:
+            return None
+        try:
+            decode(Piece("whole", mended.text), Detail.ALL)
+            return mended
+        except DAMAGED:
+            text = coerce(mended.text, mended.defects)
+            return None if text is None else Repaired(text, mended.defects)
+    except RecursionError:  # brackets within brackets, thousands deep: nothing that a profiler wrote
+        return None
 
 
 def load_text(path: Path, memory_limit: int) -> tuple[bytes, bool]:
@@ -127,7 +136,8 @@ def load_text(path: Path, memory_limit: int) -> tuple[bytes, bool]:
             if limit < 0:
                 raise too_large(path, memory_limit)
             if unpack is not None and unpack.damaged:
-                break
+                hint = "Copy it again from where it was made."
+                raise InputError(f"the gzip is damaged ({unpack.damaged})", where=path, hint=hint)
     if unpack is not None and not unpack.whole and not any(parts):
         raise InputError("the gzip is cut short before its first event", where=path)
     return b"".join(parts), unpack is not None and not unpack.whole
@@ -146,6 +156,8 @@ def _refusal(error: Exception, source: object) -> InputError:
             where=source,
             hint="Pass a file written by torch.profiler (export_chrome_trace or tensorboard_trace_handler).",
         )
+    if isinstance(error, RecursionError):
+        return InputError("is no PyTorch trace: it is nested too deeply", where=source)
     if isinstance(error, msgspec.ValidationError):
         return InputError(f"is no PyTorch trace: {text}", where=source)
     hint = "The file is damaged or cut short; capture it again, or copy it again from where it was made."

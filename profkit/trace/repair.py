@@ -273,7 +273,7 @@ class _Mender:
 
 _TEXTS = ("ph", "name", "cat")
 _NUMBERS = ("ts", "dur")
-_IDS = ("pid", "tid")
+_IDS = ("pid", "tid", "id")
 _ARGUMENT_NUMBERS = ("Ev Idx", "Profiler Event Index", "External id", "external id", "correlation")
 _ARGUMENT_TEXTS = ("Call stack", "Module Hierarchy")
 
@@ -311,7 +311,7 @@ def _coerce_event(event: dict[str, Any], defects: Defects) -> None:
     for name in _IDS:
         if name in event and (isinstance(event[name], bool) or not isinstance(event[name], int | str)):
             event[name] = str(event[name])
-            defects.add("pid or tid of another type", 0)
+            defects.add("id of another type", 0)
     for name in _NUMBERS:
         _coerce_number(event, name, defects)
     arguments = event.get("args")

@@ -14,14 +14,13 @@ import struct
 import sys
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from profkit.trace.decode import Columns, Flavour, decode, no_collector, sniff
 from profkit.trace.options import Detail
-from profkit.trace.pieces import PIECE_BYTES, CannotCutError, Pieces, is_gzip, open_text
+from profkit.trace.pieces import GZIP_ERRORS, PIECE_BYTES, CannotCutError, Pieces, is_gzip, open_text
 
 _NUMBER = struct.Struct("<I")
 _TURNS = 8_192  # numbers that fit a pipe's buffer of 64 KiB, with room to spare
@@ -115,7 +114,7 @@ def _read_beginning(path: Path) -> bytes:
     with open_text(path) as stream:
         try:
             return stream.read(_HEAD_BYTES)
-        except (EOFError, zlib.error):  # the reading proper says what is wrong with it
+        except GZIP_ERRORS:  # the reading proper says what is wrong with it
             return b""
 
 

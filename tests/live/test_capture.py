@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from profkit.capture.environments import Environment
+from profkit.capture.filing import Filing
 from profkit.report.json import schema
 from profkit.trace.forward import find_forwards
 from profkit.trace.reader import read
@@ -147,7 +148,9 @@ def wait_for(condition: Any, seconds: float = 90) -> None:
 def test_interrupted_and_resumed(profkit: Profkit, tmp_path: Path, environments: Made, number: signal.Signals) -> None:
     words = ("capture", f"{TINY}:slow", "--torch", "2.0", "--rounds", 3, *QUICK)
     capture = start(profkit_command(*words), tmp_path, stderr=subprocess.PIPE)
-    staging = tmp_path / "logs/2.0" / f".tiny-slow.capturing-{capture.pid}"
+    staging = Filing(tmp_path / "logs", "2.0", "tiny-slow").staging.with_name(
+        Filing(tmp_path / "logs", "2.0", "tiny-slow").staging.name.replace(str(os.getpid()), str(capture.pid))
+    )
     wait_for(lambda: (staging / "profkit.json").is_file())  # the first round is done
     os.kill(capture.pid, number)
     _, errors = capture.communicate(timeout=30)

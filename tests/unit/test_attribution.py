@@ -42,6 +42,7 @@ def measured(forwards: list[list[int]], operators: dict[str, list[int]]) -> Meas
             for name, ns in operators.items()
         },
         anomalies={},
+        repairs={},
         torch=None,
     )
 

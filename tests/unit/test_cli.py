@@ -82,6 +82,31 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def test_odd_places_to_write_and_read(tmp_path: Path) -> None:
+    """Whatever the reason, one paragraph: a file for a folder, a full pipe, an encoding without µ, odd file names."""
+    command = f"{sys.executable} -m profkit.cli"
+    (tmp_path / "file").write_text("")
+    odd = os.fsencode(tmp_path) + b"/od\xff d.json"
+    Path(os.fsdecode(odd)).write_text('{"traceEvents": [{"ph": "X", "cat": "cpu_op", "name": "a", "dur": 1}]}')
+    for line, status in (
+        (f"{command} ops traces/2.0 -o {tmp_path}/file/x.txt", 2),
+        (f"{command} ops traces/2.0 > /dev/full", 3),
+        (f"PYTHONIOENCODING=ascii {command} ops traces/2.0", 0),
+        (f"{command} ops {tmp_path}/od*.json --format json", 0),
+    ):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, check=False)
+        assert done.returncode == status, line
+        assert b"Traceback" not in done.stderr, line
+
+
+def test_a_filter_counts_in_every_format(capsys: Capsys) -> None:
+    assert run("ops", "traces/2.0", "--filter", "conv2d", "--format", "json") == 0
+    assert [o["name"] for o in json.loads(capsys.readouterr().out)["operators"]] == ["aten::conv2d"]
+    assert run("diff", "traces/1.13", "traces/2.0", "--top", 2, "--format", "json") == 0
+    assert len(json.loads(capsys.readouterr().out)["workloads"][0]["operators"]) == 2
+    assert run("diff", "traces/1.13", "traces/2.0", "--filter", "zzz", "--format", "csv") == 2
+
+
 def all_commands() -> list[tuple[str, click.Command]]:
     context = click.Context(group)
     found: list[tuple[str, click.Command]] = []

@@ -13,7 +13,7 @@ import pytest
 from profkit.compare.comparison import compare_runs
 from profkit.compare.statistics import speedup, verdict
 from profkit.errors import InputError, UsageError
-from profkit.runs import Manifest, write_manifest
+from profkit.runs import Manifest, find_runs, write_manifest
 from profkit.runs.manifest import Host, Round, Settings, Tool, Torch, Workload
 from tests.conftest import event, trace_json
 
@@ -156,6 +156,19 @@ def test_two_lone_traces_of_other_people(write_trace: Callable[..., Path]) -> No
     assert found.workloads[0].latency is None
     assert found.geomean_speedup.value == 2.0
     assert "a single forward" in found.warnings[0]
+
+
+def test_a_mended_trace_is_warned_of(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    path = pair[1] / "net/0.pt.trace.json"
+    path.write_bytes(path.read_bytes()[:-40])
+    (warning,) = compare_runs(*pair).warnings
+    assert "has been mended: 1 × file ends in mid-event" in warning
+
+
+def test_other_files_beside_traces_are_no_traces(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    (pair[0] / "diff.json").write_text('{"schema": "diff/1"}')
+    (pair[0] / "link").symlink_to(pair[0])
+    assert len(find_runs(pair[0])) == 1
 
 
 def test_nothing_in_common(tmp_path: Path, pair: tuple[Path, Path]) -> None:

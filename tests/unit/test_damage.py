@@ -12,13 +12,14 @@ import pytest
 from profkit.errors import InputError
 from profkit.trace.operators import sum_operators
 from profkit.trace.options import Detail, ReadOptions
-from profkit.trace.reader import parse, read
+from profkit.trace.reader import parse, read, write_mended
 from tests.conftest import ROOT
 
 DAMAGED = ROOT / "tests/data/damaged"
 LIMIT = 96 << 20
 LIMITED = ReadOptions(memory_limit=LIMIT)
 A, B, C = ("aten::conv2d", 1, 17), ("aten::empty", 1, 3), ("aten::relu", 1, 5)
+REAL = sorted((ROOT / "traces").glob("*-frozen/*/*.json.gz"))[0]
 Row = tuple[str, int, int]
 
 READ: dict[str, tuple[list[Row], dict[str, int], dict[str, int]]] = {
@@ -103,6 +104,42 @@ def test_a_gzip_cut_short_gives_everything_before_the_cut() -> None:
     assert trace.repairs == {"gzip cut short": 1, "file ends in mid-event": 1}
 
 
+def test_a_gzip_with_wrong_bits_is_refused_not_guessed_at(tmp_path: Path) -> None:
+    """A wrong bit gives wrong text for long before it is noticed, if it is before the checksum."""
+    good = REAL.read_bytes()
+    for name, at in (("middle", len(good) // 2), ("checksum", len(good) - 6)):
+        damaged = bytearray(good)
+        damaged[at] ^= 0x55
+        path = tmp_path / f"{name}.json.gz"
+        path.write_bytes(damaged)
+        for attempt in (lambda p: read(p), lambda p: write_mended(p, tmp_path / "out.json")):
+            with pytest.raises(InputError, match="the gzip is damaged"):
+                attempt(path)
+
+
+def test_what_follows_a_gzip_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "trailing.json.gz"
+    path.write_bytes(REAL.read_bytes() + b"trailing bytes")
+    trace = read(path)
+    assert len(trace.events) == len(read(REAL).events)
+    assert trace.repairs == {}
+
+
+def test_nested_too_deeply(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text('{"traceEvents": [{"ph": "X", "args": ' + '{"a":' * 5000 + "1" + "}" * 5000 + "}]}")
+    for attempt in (lambda p: read(p), lambda p: write_mended(p, tmp_path / "out.json")):
+        with pytest.raises(InputError, match="nested too deeply"):
+            attempt(path)
+
+
+def test_a_flow_with_an_odd_id_is_read() -> None:
+    text = b'{"traceEvents": [{"ph": "s", "id": null, "ts": 1}, {"ph": "X", "cat": "cpu_op", "name": "a", "dur": 1}]}'
+    trace = parse(text, "t")
+    assert len(trace.operator_events) == 1
+    assert trace.repairs == {"id of another type": 1}
+
+
 def test_every_cut_of_a_trace_gives_the_events_before_it() -> None:
     whole = (DAMAGED / "json-named-gzip.json.gz").read_bytes()
     ends = [i for i in range(len(whole)) if whole[i : i + 4] == b"\n  }"]
@@ -111,7 +148,6 @@ def test_every_cut_of_a_trace_gives_the_events_before_it() -> None:
         assert len(parse(whole[:cut], "t").operator_events) == expected, cut
 
 
-REAL = sorted((ROOT / "traces").glob("*-frozen/*/*.json.gz"))[0]
 WORDS = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\x00", b"\xff", b"inf", b"-", b"1e999", b"null", b"\n"]
 
 
@@ -155,8 +191,6 @@ def test_damage_costs_no_more_than_its_events() -> None:
 
 
 def test_a_mended_file_reads_strictly(tmp_path: Path) -> None:
-    from profkit.trace.reader import write_mended
-
     for name in READ:
         target = tmp_path / "mended.json.gz"
         defects = write_mended(DAMAGED / name, target, memory_limit=LIMIT)

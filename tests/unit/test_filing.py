@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -12,8 +11,6 @@ from profkit.capture.filing import Filing, what_differs
 from profkit.errors import CaptureError, UsageError
 from profkit.runs import Manifest, find_runs, read_manifest
 from tests.unit.test_compare import manifest
-
-DEAD = 2**22 - 2  # no process has this number for long
 
 
 def new_round(filing: Filing, described: Manifest) -> None:
@@ -33,28 +30,48 @@ def test_a_run_appears_when_it_lands(tmp_path: Path) -> None:
     assert [p.name for p in filing.folder.parent.iterdir()] == ["net"]
 
 
-def test_what_a_killed_capture_left_is_recovered(tmp_path: Path) -> None:
-    filing = Filing(tmp_path, "2.0", "net")
-    dead = filing.folder.parent / f".net.capturing-{DEAD}"
+def left_behind(tmp_path: Path, rounds: int) -> Path:
+    """What a capture leaves that was killed after so many rounds."""
     killed = Filing(tmp_path, "2.0", "net")
-    killed.staging = dead
-    killed.folder.parent.mkdir(parents=True)
-    dead.mkdir()
-    killed.save(manifest("2.0", 2, 1))
-    filing.recover()
+    killed.staging = killed.staging.with_name(killed.staging.name + "0")  # another process of this host
+    killed.open()
+    for round_ in manifest("2.0", rounds, 1).rounds:
+        (killed.staging / round_.trace.replace(".json", ".json.gz")).write_text("{}")
+    killed.save(manifest("2.0", rounds, 1))
+    return killed.staging
+
+
+def test_what_a_killed_capture_left_is_recovered(tmp_path: Path) -> None:
+    dead = left_behind(tmp_path, 2)
+    filing = Filing(tmp_path, "2.0", "net")
+    filing.acquire()
     assert not dead.exists()
     assert read_manifest(filing.folder).status == "failed"
     assert read_manifest(filing.folder).reason == "the capture was killed"
     assert len(read_manifest(filing.folder).rounds) == 2
+    filing.release()
 
 
-def test_a_living_capture_is_left_alone(tmp_path: Path) -> None:
+def test_rounds_left_behind_are_added_to_the_run_they_were_for(tmp_path: Path) -> None:
     filing = Filing(tmp_path, "2.0", "net")
-    other = filing.folder.parent / f".net.capturing-{os.getppid()}"
-    other.mkdir(parents=True)
+    new_round(filing, manifest("2.0", 1, 1))
+    filing.land(manifest("2.0", 1, 1), overwrite=False)
+    dead = left_behind(tmp_path, 3)
+    filing.acquire()
+    found = read_manifest(filing.folder)
+    assert (found.status, len(found.rounds)) == ("complete", 3)
+    assert not dead.exists()
+    filing.release()
+
+
+def test_a_run_belongs_to_one_capture_at_a_time(tmp_path: Path) -> None:
+    first, second = (Filing(tmp_path, "2.0", "net") for _ in range(2))
+    first.acquire()
     with pytest.raises(CaptureError, match="another capture is writing this run"):
-        filing.recover()
-    assert other.is_dir()
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
 
 
 def test_adding_keeps_what_was_there(tmp_path: Path) -> None:

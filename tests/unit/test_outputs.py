@@ -49,6 +49,23 @@ def test_other_weights_or_shapes_do_not_compare(tmp_path: Path) -> None:
         assert not found.comparable, i
 
 
+def test_complex_outputs_count_their_imaginary_half(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", output=np.array([1 + 1j]))
+    b = run(tmp_path / "b", output=np.array([1 - 1j]))
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert found.cosine_similarity == 0.0
+    assert found.max_abs_error == 2.0
+
+
+def test_outputs_that_are_no_numbers_any_more_are_said_so(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", output=np.array([1.0, 2.0]))
+    b = run(tmp_path / "b", output=np.array([1.0, np.nan]))
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert not found.finite
+
+
 def test_no_outputs(tmp_path: Path) -> None:
     a = run(tmp_path / "a", output=np.ones(2))
     assert compare_outputs(a, Run(tmp_path, ())) is None

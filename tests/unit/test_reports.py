@@ -17,7 +17,7 @@ from profkit.report.diff_document import diff_document
 from profkit.report.json import DOCUMENTS, render_json, schema
 from profkit.report.markdown import render_markdown
 from profkit.report.run_documents import information_document, operators_document
-from profkit.report.selection import CHANGE_ORDERS, Selection, select_changes
+from profkit.report.selection import CHANGE_ORDERS, Selection, select_changes, select_view
 from profkit.report.text import render_text
 from profkit.runs import find_runs
 from profkit.runs.information import describe_run
@@ -48,7 +48,7 @@ def test_diff_markdown(golden: Golden) -> None:
 
 
 def test_diff_csv(golden: Golden) -> None:
-    text = render_diff_csv(compare_runs(BEFORE, AFTER), Selection())
+    text = render_diff_csv(compare_runs(BEFORE, AFTER))
     golden("diff.csv", text)
     comparison = compare_runs(BEFORE, AFTER)
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -65,7 +65,7 @@ def test_ops(golden: Golden) -> None:
     (run,) = find_runs(AFTER)
     view = view_operators(run)
     golden("ops.txt", render_text(operators_document(view, TOP)))
-    golden("ops.csv", render_operators_csv(view, TOP))
+    golden("ops.csv", render_operators_csv(select_view(view, TOP)))
     jsonschema.validate(json.loads(render_json(view)), schema("operators"))
     per_forward = view_operators(run, per_forward=True, by="shape")
     golden("ops-per-forward-by-shape.txt", render_text(operators_document(per_forward, TOP)))
@@ -106,7 +106,7 @@ def test_text_from_traces_is_shown_as_text(write_trace: Callable[..., Path]) -> 
     assert "<script>" not in markdown
     assert "<img" not in markdown
     assert all(line.count(" | ") <= 8 for line in markdown.splitlines())
-    assert "'=cmd()" in render_diff_csv(comparison, Selection())
+    assert "'=cmd()" in render_diff_csv(comparison)
     assert evil in {o["name"] for o in json.loads(render_json(comparison))["workloads"][0]["operators"]}
 
 
