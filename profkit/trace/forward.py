@@ -13,7 +13,7 @@ import numpy as np
 
 from profkit.trace import dialect
 from profkit.trace.spans import nest
-from profkit.trace.table import Events, Integers, Mask, Trace
+from profkit.trace.table import Events, Ids, Integers, Mask, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Forwards:
     rule: str
     start_ns: Integers
     end_ns: Integers
+    track: Ids
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -32,10 +33,31 @@ class Forwards:
         return self.end_ns - self.start_ns
 
     def of(self, events: Events) -> Integers:
-        """Return for each event the position of the forward it starts in, -1 where it starts in none."""
-        position = np.searchsorted(self.start_ns, events.start_ns, side="right") - 1
-        inside = (position >= 0) & (events.start_ns < self.end_ns[np.maximum(position, 0)])
-        return np.where(inside, position, -1)
+        """Return for each event the position of the forward it starts in, -1 where it starts in none.
+
+        Forwards of several threads may overlap: an event belongs to one of its own thread where that thread has any
+        (and an operator's forward runs on it), else to the latest that is open.
+        """
+        result = self._latest_open(np.arange(len(self)), events.start_ns)
+        if len(self) > 1 and (self.start_ns[1:] < self.end_ns[:-1]).any():
+            for track in np.unique(self.track):
+                mine = events.track == track
+                result[mine] = self._latest_open(np.flatnonzero(self.track == track), events.start_ns[mine])
+        return result
+
+    def _latest_open(self, forwards: Integers, at_ns: Integers) -> Integers:
+        """Return the latest of ``forwards`` (rising) that is open at each time; -1 where none is."""
+        if not len(forwards):
+            return np.full(len(at_ns), -1, dtype=np.int64)
+        place = np.searchsorted(self.start_ns[forwards], at_ns, side="right") - 1
+        # of those that began before, the last one to end
+        ends = self.end_ns[forwards]
+        longest = np.maximum.accumulate(np.where(ends >= np.maximum.accumulate(ends), np.arange(len(ends)), 0))
+        found = np.full(len(at_ns), -1, dtype=np.int64)
+        for candidate in (np.maximum(longest[np.maximum(place, 0)], 0), np.maximum(place, 0)):
+            inside = (place >= 0) & (at_ns < ends[candidate])
+            found[inside] = forwards[candidate[inside]]
+        return found
 
 
 def find_forwards(trace: Trace) -> Forwards:
@@ -44,12 +66,13 @@ def find_forwards(trace: Trace) -> Forwards:
         events = find(trace)
         if len(events):
             order = np.argsort(events.start_ns, kind="stable")
-            return Forwards(rule, events.start_ns[order], events.end_ns[order])
+            return Forwards(rule, events.start_ns[order], events.end_ns[order], events.track[order])
     operators = trace.operator_events
     if not len(operators):
         nothing = np.zeros(0, dtype=np.int64)
-        return Forwards("envelope", nothing, nothing)
-    return Forwards("envelope", operators.start_ns.min(keepdims=True), operators.end_ns.max(keepdims=True))
+        return Forwards("envelope", nothing, nothing, nothing.astype(np.int32))
+    first, last = operators.start_ns.min(keepdims=True), operators.end_ns.max(keepdims=True)
+    return Forwards("envelope", first, last, operators.track[:1])
 
 
 def _annotated(trace: Trace) -> Events:

@@ -45,3 +45,19 @@ def test_the_first_rule_that_applies(
 def test_events_belong_to_the_forward_they_start_in() -> None:
     trace = parse(trace_json(OURS + [event("aten::a", t, 1, 20 + t) for t in (5, 6, 57, 58, 70, 71, 78, 79)]), "t")
     assert find_forwards(trace).of(trace.operator_events).tolist() == [-1, 0, 0, -1, -1, 1, 1, -1]
+
+
+def test_forwards_of_two_threads_at_once_keep_their_own_operators() -> None:
+    records = [
+        event("profkit.forward", 0, 100, 0, **ANNOTATION),
+        event("aten::a", 5, 1, 1),
+        event("profkit.forward", 10, 20, 2, tid=2, **ANNOTATION),
+        event("aten::b", 15, 1, 3),
+        event("aten::c", 16, 1, 4, tid=2),
+        event("aten::d", 60, 30, 5),  # after the other has ended
+        event("aten::e", 70, 1, 6, tid=2),  # in none of its own thread
+        event("aten::f", 20, 1, 7, tid=3),  # a helper: of the latest that is open
+        event("aten::g", 80, 1, 8, tid=3),
+    ]
+    trace = parse(trace_json(records), "t")
+    assert find_forwards(trace).of(trace.operator_events).tolist() == [0, 0, 1, 0, -1, 1, 0]
