@@ -9,6 +9,12 @@ demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
 	$(BIN)/profkit capture resnet50 --torch 1.13 --torch 2.0
 	@echo
 	$(BIN)/profkit diff logs/1.13 logs/2.0
+	@echo
+	@echo "Wrote logs/1.13/resnet50 and logs/2.0/resnet50. Next:"
+	@echo "  $(BIN)/profkit ops logs/2.0/resnet50 --by shape      which shapes the time went to"
+	@echo "  $(BIN)/profkit diff logs/1.13 logs/2.0 -o diff.md    for a pull request"
+	@echo "  $(BIN)/profkit capture resnet50 --torch 2.0 --mode frozen"
+	@echo "  $(BIN)/profkit capture --help"
 
 test: setup-test lint ## everything: lint, types, layers, unit tests, live tests
 	$(BIN)/python -m pytest

@@ -24,13 +24,20 @@ def one_run(path: Path) -> Run:
 
 
 def start_reading(path: Path, by: By, reading: ReadOptions) -> None:
-    """Let a second process begin with a large trace file while this one still loads NumPy and what shows it."""
-    from profkit.trace.cache_folder import is_worthwhile, may_know
+    """Let the reading of a large trace file begin while this process still loads NumPy and what shows it.
+
+    A second process decodes; or, where the columns may be known from before, threads hash the file to find them.
+    """
+    from profkit.trace.cache_folder import hash_ahead, is_worthwhile, may_know
     from profkit.trace.options import DETAIL
     from profkit.trace.workers import Job, start_ahead
 
     try:
-        if path.is_file() and is_worthwhile(path) and not (reading.use_cache and may_know(path)):
+        if not path.is_file() or not is_worthwhile(path):
+            return
+        if reading.use_cache and may_know(path):
+            hash_ahead(path)
+        else:
             start_ahead(Job.of(path, DETAIL[by], reading.memory_limit))
     except OSError:
         pass  # the reading proper says what is wrong with it

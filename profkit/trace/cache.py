@@ -23,7 +23,6 @@ from profkit.trace.table import Events, Trace
 
 FORMAT = 2  # to be raised with any change of what is stored, or of what reading means
 _MAGIC = b"profkit columns\n"
-_STRIPE = 16 << 20
 _HASH_BYTES = 32
 
 
@@ -53,27 +52,6 @@ class _Head(msgspec.Struct, frozen=True):
     other_events: dict[str, int]
     metadata: msgspec.Raw
     repairs: dict[str, int]
-
-
-def content_hash(path: Path) -> str:
-    """Return the SHA-256 over the SHA-256 of each stripe of the file; stripes are hashed side by side."""
-    from concurrent.futures import ThreadPoolExecutor  # drags in logging
-
-    stripes = range(0, path.stat().st_size, _STRIPE)
-    with ThreadPoolExecutor(2) as pool:
-        return hashlib.sha256(b"".join(pool.map(lambda begin: _hash_stripe(path, begin), stripes))).hexdigest()
-
-
-def _hash_stripe(path: Path, begin: int) -> bytes:
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(1 << 20))  # small enough to stay in the core's own cache
-    left = _STRIPE
-    with path.open("rb", buffering=0) as stream:
-        stream.seek(begin)
-        while left and (count := stream.readinto(buffer[: min(left, len(buffer))])):
-            digest.update(buffer[:count])
-            left -= count
-    return digest.digest()
 
 
 def _entry(content: str, size: int, detail: Detail) -> Path:

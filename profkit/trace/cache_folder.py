@@ -1,13 +1,15 @@
-"""The folder of cached columns: what is in it, how large it may grow, and whether it may know a file."""
+"""The folder of cached columns: how a file is known by its content, what is in it, and how large it may grow."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 WORTHWHILE_BYTES = 4 << 20  # of a file, plain or packed; smaller ones are read as fast as found
 BOUND_BYTES = 4 << 30  # of all entries; the longest unused go first
 SUFFIX = ".columns"
+_STRIPE = 16 << 20
 
 
 def folder() -> Path:
@@ -20,6 +22,48 @@ def folder() -> Path:
 
 def is_worthwhile(path: Path) -> bool:
     return path.stat().st_size >= WORTHWHILE_BYTES
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 over the SHA-256 of each stripe of the file; stripes are hashed side by side."""
+    started = _ahead.pop(path, None)
+    return (started or _Hashing(path)).result()
+
+
+def hash_ahead(path: Path) -> None:
+    """Let threads begin with the hash now, for a program that still has to load NumPy and more."""
+    _ahead[path] = _Hashing(path)
+
+
+class _Hashing:
+    """The hash of a file under way."""
+
+    def __init__(self, path: Path) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # drags in logging
+
+        self._pool = ThreadPoolExecutor(2)
+        stripes = range(0, path.stat().st_size, _STRIPE)
+        self._parts = self._pool.map(lambda begin: _hash_stripe(path, begin), stripes)
+
+    def result(self) -> str:
+        # the pool is left without its threads: reading may fork only where there are none
+        with self._pool:
+            return hashlib.sha256(b"".join(self._parts)).hexdigest()
+
+
+_ahead: dict[Path, _Hashing] = {}  # hashes that were begun before they were asked for
+
+
+def _hash_stripe(path: Path, begin: int) -> bytes:
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(1 << 20))  # small enough to stay in the core's own cache
+    left = _STRIPE
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(begin)
+        while left and (count := stream.readinto(buffer[: min(left, len(buffer))])):
+            digest.update(buffer[:count])
+            left -= count
+    return digest.digest()
 
 
 def may_know(path: Path) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 
 from profkit.errors import InputError
 from profkit.trace import cache, dialect
-from profkit.trace.cache_folder import is_worthwhile
+from profkit.trace.cache_folder import content_hash, is_worthwhile
 from profkit.trace.decode import FAR_NS, Columns, decode, no_collector
 from profkit.trace.options import DEFAULT, MEMORY_LIMIT, Detail, ReadOptions
 from profkit.trace.pieces import GZIP_ERRORS, CannotCutError, Piece, Unpacker, is_gzip
@@ -52,7 +52,7 @@ def read(path: str | Path, *, detail: Detail = Detail.ALL, options: ReadOptions 
     path = Path(path)
     with _in_words(path):
         job = Job.of(path, detail, options.memory_limit)
-        content = cache.content_hash(path) if options.use_cache and is_worthwhile(path) else None
+        content = content_hash(path) if options.use_cache and is_worthwhile(path) else None
         if content is not None and (known := cache.load(path, content, job.detail)) is not None:
             return known
         trace = _read(job)

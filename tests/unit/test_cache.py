@@ -112,7 +112,7 @@ def test_a_damaged_entry_is_not_believed(large: Path, damage: str, monkeypatch: 
     else:
         monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
     entry.write_bytes(data)
-    assert cache.load(large, cache.content_hash(large), Detail.NONE) is None
+    assert cache.load(large, cache_folder.content_hash(large), Detail.NONE) is None
     assert same(read(large, detail=Detail.NONE), expected)
 
 
