@@ -16,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
 from profkit.capture.interpreters import find_interpreter, python_version
 from profkit.capture.releases import check_request, minor, newest_minor, pythons, release_of, releases
 from profkit.capture.uv import InstallerError, Say, Uv
 from profkit.errors import CaptureError, UsageError
+from profkit.places import cache_root
 
 MARKER_NAME = "profkit-environment.json"
 
@@ -44,12 +44,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def satisfies(self, request: str, extra: Sequence[str]) -> bool:
         """Whether this is ``request`` (``2.0`` or ``2.0.1``) with those packages."""
         return (self.torch == request or minor(self.torch) == request) and self.extra == sorted(extra)
-
-
-def cache_root() -> Path:
-    """Return the folder of what is kept between captures: ``PROFKIT_CACHE_DIR``, or the user's cache folder."""
-    root = os.environ.get("PROFKIT_CACHE_DIR")
-    return Path(root) if root else user_cache_path("profkit", appauthor=False)
 
 
 class Environments:

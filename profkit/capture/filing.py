@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from profkit.capture.environments import cache_root
 from profkit.errors import CaptureError, InputError, UsageError
+from profkit.places import cache_root
 from profkit.runs import OUTPUTS_NAME, Manifest, read_manifest, write_manifest
 from profkit.runs.folder import LOG_NAME
 

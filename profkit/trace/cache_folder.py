@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
+
+from profkit.places import cache_root
 
 WORTHWHILE_BYTES = 4 << 20  # of a file, plain or packed; smaller ones are read as fast as found
 BOUND_BYTES = 4 << 30  # of all entries; the longest unused go first
@@ -14,10 +15,7 @@ _STRIPE = 16 << 20
 
 def folder() -> Path:
     """Return where entries are: in ``PROFKIT_CACHE_DIR`` or the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    root = os.environ.get("PROFKIT_CACHE_DIR")
-    return (Path(root) if root else user_cache_path("profkit", appauthor=False)) / "columns"
+    return cache_root() / "columns"
 
 
 def is_worthwhile(path: Path) -> bool:

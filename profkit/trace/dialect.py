@@ -18,8 +18,6 @@ FORWARD_ANNOTATION = "profkit.forward"  # around each forward that profkit captu
 STEP_PREFIX = "ProfilerStep#"  # around each step of torch.profiler
 SCRIPT_FORWARD = "forward"  # the operator that is a TorchScript module's whole call
 MODULE_PREFIX = "nn.Module: "  # a Python frame that is a module's call
-# wrappers whose time is that of what they wrap
-WRAPPERS = ("DataParallel.forward", "DistributedDataParallel.forward", "Optimizer.")
 
 RESOLUTION_COARSE_NS = 1_000  # up to 2.3 the exporter writes whole microseconds
 RESOLUTION_FINE_NS = 1  # from 2.4: microseconds with three decimals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,12 +192,15 @@ def test_several_threads_and_a_training_trace() -> None:
     assert samples.calls.sum() == inside
 
 
-def test_a_float64_would_have_made_overlaps_here() -> None:
-    """Absolute µs with fractions: read as float64 63 spans would seem to overlap, exactly none does."""
-    trace = read(FIXTURES / "hta/ns_resolution_rank-0.pt.trace.json.gz")
-    assert nest(trace.operator_events).anomalies["crossing"] == 0
-    rounded = (trace.events.start_ns // 250 * 250)[: len(trace.events)]
-    assert (rounded != trace.events.start_ns).any()
+def test_a_float64_would_make_overlaps() -> None:
+    """Absolute µs with fractions: read as float64, 63 operators seem to cross their parent's end; none does."""
+    path = FIXTURES / "hta/ns_resolution_rank-0.pt.trace.json.gz"
+    events = read(path).operator_events
+    assert nest(events).anomalies["crossing"] == 0
+    records = [r for r in json.loads(gzip.decompress(path.read_bytes()))["traceEvents"] if r.get("cat") == "cpu_op"]
+    start, end = (np.array(c) * 1_000 for c in zip(*((r["ts"], r["ts"] + r["dur"]) for r in records), strict=True))
+    start_ns, end_ns = start.astype(np.int64), end.astype(np.int64)
+    assert nest(replace(events, start_ns=start_ns, duration_ns=end_ns - start_ns)).anomalies["crossing"] == 63
 
 
 def test_all_detail_is_there_on_demand() -> None:
