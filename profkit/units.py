@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NOTHING = "-"
 _TIME_STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
 _SIZE_STEPS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -34,6 +36,19 @@ def ratio(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:.3f}x" if value < 0.0995 else f"{_three_digits(value)}x"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Format the bounds of a speedup: ``[1.92, 2.03]``; empty where there are none."""
+    return "" if low is None or high is None else f"[{ratio(low)[:-1]}, {ratio(high)[:-1]}]"
+
+
+def margin(low: float | None, high: float | None) -> str:
+    """Format half the width of a speedup's interval, relative to it: ``±4%``; empty where there is none."""
+    if low is None or high is None or low <= 0:
+        return ""
+    half = 100 * (math.sqrt(high / low) - 1)
+    return f"±{half:.1f}%" if half < 0.95 else f"±{half:.0f}%" if half < 999.5 else "±∞"
 
 
 def count(value: float | None) -> str:

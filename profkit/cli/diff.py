@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
-from profkit.compare.comparison import compare_runs
-from profkit.report.csv import render_diff_csv
-from profkit.report.diff_document import diff_document
-from profkit.report.json import render_json
-from profkit.report.markdown import render_markdown
-from profkit.report.selection import CHANGE_ORDERS, Selection, select_comparison
-from profkit.report.text import render_text
-from profkit.trace.options import By, ReadOptions
+from profkit.cli.options import Output, output_options, read_options, table_options
+from profkit.cli.show import FORMATS, show_comparison
+from profkit.report.selection import CHANGE_ORDERS
+
+if TYPE_CHECKING:
+    from profkit.trace.options import By, ReadOptions
 
 EPILOG = """\b
 Examples:
   profkit diff logs/1.13 logs/2.0
   profkit diff logs/1.13 logs/2.0 --by shape --filter conv --top 10
   profkit diff before.pt.trace.json.gz after.pt.trace.json.gz --sort self
-  profkit diff logs/1.13 logs/2.0 --output diff.json
+  profkit diff logs/1.13 logs/2.0 --output diff.json      (profkit render shows it again)
+  profkit diff logs/main logs/change --fail-if 'forward > 3%' --fail-if 'outputs.cosine < 0.999'
+
+\b
+Rules of --fail-if: forward (latency where it was measured), profiled, p50, p90, p99, geomean, and an operator's
+OPERATOR.self or OPERATOR.total take a percentage by which they got slower; outputs.cosine and outputs.error a number.
+Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"]
 """
 
 
 @click.command("diff", epilog=EPILOG)
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-if",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help="Exit with status 1 where this is shown beyond the noise. Repeatable; replaces those of pyproject.toml.",
+)
 @table_options(CHANGE_ORDERS)
 @read_options
-@output_options("text", "markdown", "csv", "json")
+@output_options(*FORMATS)
 def command(
     baseline: Path,
     candidate: Path,
+    rules: tuple[str, ...],
     by: By,
     sort: str,
     top: int | None,
@@ -41,21 +53,21 @@ def command(
     reading: ReadOptions,
     output: Output,
     quiet: bool,
-) -> None:
-    """Say what changed from BASELINE to CANDIDATE, and by how much.
+) -> int:
+    """Say what changed from BASELINE to CANDIDATE, by how much, and how sure that is.
 
     Each is a folder of runs (every workload that both have is compared), one run, or one trace file. Times are
     medians per forward; a speedup is baseline / candidate, so above 1 the candidate is faster. "~" marks what is
     within noise (same) or below what the trace's clock can resolve (unresolved).
     """
-    comparison = compare_runs(baseline, candidate, by, reading)
-    if output.format in ("json", "csv"):
-        chosen = select_comparison(comparison, Selection(pattern, sort, top or 0))
-        output.write(render_json(chosen) if output.format == "json" else render_diff_csv(chosen))
-    else:
-        select_comparison(comparison, Selection(pattern))  # complains where nothing matches
-        document = diff_document(comparison, Selection(pattern, sort, DEFAULT_TOP if top is None else top))
-        if output.format == "markdown":
-            output.write(render_markdown(document))
-        else:
-            output.write(render_text(document, width=output.width, colour=output.colour))
+    from profkit.cli.settings import configured_rules
+    from profkit.compare.comparison import compare_runs
+    from profkit.compare.gate import judge, parse_rule
+
+    gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
+    comparison = judge(compare_runs(baseline, candidate, by, reading), gates)
+    show_comparison(comparison, output, pattern, sort, top)
+    failed = [gate for gate in comparison.gates if gate.outcome == "failed"]
+    for gate in failed:
+        click.echo(f"profkit: gate failed: {gate.rule} ({gate.found})", err=True)
+    return 1 if failed else 0

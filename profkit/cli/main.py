@@ -17,8 +17,10 @@ from profkit.errors import ProfkitError
 COMMANDS = {
     "capture": "Capture warm-run profiles: one run per workload, PyTorch and fpmath mode.",
     "diff": "Say what changed between two runs, operator by operator.",
+    "compare": "Compare many runs side by side.",
     "ops": "Show the operators of one run or trace.",
     "info": "Say what a run or trace is.",
+    "render": "Show a saved result in another format.",
     "export": "Write a run's tables as Parquet files.",
     "repair": "Write a damaged trace anew.",
     "view": "Open runs in TensorBoard.",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import DEFAULT_TOP, Output, output_options, read_options, table_options
+from profkit.cli.options import Output, output_options, read_options, table_options
 from profkit.cli.runs import one_run, start_reading
-from profkit.report.selection import ROW_ORDERS, Selection, select_view
+from profkit.cli.show import FORMATS, show_operators
+from profkit.report.selection import ROW_ORDERS
 
 if TYPE_CHECKING:
     from profkit.trace.options import By, ReadOptions
@@ -27,7 +28,7 @@ Examples:
 @click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
 @table_options(ROW_ORDERS)
 @read_options
-@output_options("text", "markdown", "csv", "json")
+@output_options(*FORMATS)
 def command(
     run: Path,
     per_forward: bool,
@@ -45,21 +46,8 @@ def command(
     least one call of it on the stack.
     """
     start_reading(run, by, reading)  # before what it takes to show it is loaded
-    from profkit.report.csv import render_operators_csv
-    from profkit.report.json import render_json
-    from profkit.report.markdown import render_markdown
-    from profkit.report.run_documents import operators_document
-    from profkit.report.text import render_text
     from profkit.runs.operators_view import view_operators
 
-    view = view_operators(one_run(run), by=by, per_forward=per_forward, options=reading)
-    if output.format in ("json", "csv"):
-        chosen = select_view(view, Selection(pattern, sort, top or 0))
-        output.write(render_json(chosen) if output.format == "json" else render_operators_csv(chosen))
-    else:
-        select_view(view, Selection(pattern))  # complains where nothing matches
-        document = operators_document(view, Selection(pattern, sort, DEFAULT_TOP if top is None else top))
-        if output.format == "markdown":
-            output.write(render_markdown(document))
-        else:
-            output.write(render_text(document, width=output.width, colour=output.colour))
+    show_operators(
+        view_operators(one_run(run), by=by, per_forward=per_forward, options=reading), output, pattern, sort, top
+    )

@@ -108,6 +108,22 @@ def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
     """Add ``--by``, ``--sort``, ``--top`` and ``--filter``."""
 
     def decorate(command: _F) -> _F:
+        by = click.option(
+            "--by",
+            type=click.Choice(["name", "shape", "module", "stack"]),
+            default="name",
+            show_default=True,
+            help="Rows: per operator, or per operator and input shapes, module or Python stack.",
+        )
+        return by(selection_options(orders, orders[0])(command))
+
+    return decorate
+
+
+def selection_options(orders: tuple[str, ...], default: str | None) -> Callable[[_F], _F]:
+    """Add ``--sort``, ``--top`` and ``--filter``."""
+
+    def decorate(command: _F) -> _F:
         for option in (
             click.option(
                 "--filter", "pattern", metavar="PATTERN", help="Only operators with this in their name; * and ? work."
@@ -118,14 +134,7 @@ def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
                 help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv and json]",
             ),
             click.option(
-                "--sort", type=click.Choice(orders), default=orders[0], show_default=True, help="Order of the rows."
-            ),
-            click.option(
-                "--by",
-                type=click.Choice(["name", "shape", "module", "stack"]),
-                default="name",
-                show_default=True,
-                help="Rows: per operator, or per operator and input shapes, module or Python stack.",
+                "--sort", type=click.Choice(orders), default=default, show_default=True, help="Order of the rows."
             ),
         ):
             command = option(command)

@@ -44,6 +44,7 @@ def attribute(baseline: Measurement, candidate: Measurement) -> Attribution:
     ]
     return Attribution(
         forward_delta_ns=outside + sum(share.delta_ns for share in shares),
+        baseline_ns=round(_mean(baseline.forward_ns)),
         operators=sorted(shares, key=lambda share: (-abs(share.delta_ns), share.name)),
         outside_operators_ns=outside,
     )

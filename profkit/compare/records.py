@@ -6,9 +6,12 @@ baseline ÷ candidate: above 1 the candidate is faster.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    import pandas
 
 Verdict = Literal["faster", "slower", "same", "unresolved", "added", "removed", "replaced"]
 
@@ -59,7 +62,7 @@ class Latency(Record, frozen=True, kw_only=True):
 
 
 class LatencyChange(Record, frozen=True, kw_only=True):
-    """The forward's wall time with the profiler off."""
+    """The forward's wall time with the profiler off; ``speedup`` is of the medians, ``p90`` and ``p99`` of those."""
 
     baseline: Latency
     candidate: Latency
@@ -68,18 +71,26 @@ class LatencyChange(Record, frozen=True, kw_only=True):
     high: float | None = None
     p_value: float | None = None
     verdict: Verdict
+    p90: Estimate = Estimate(value=None)
+    p99: Estimate = Estimate(value=None)
 
 
 class OperatorTimes(Record, frozen=True, kw_only=True):
-    """An operator on one side, per forward."""
+    """An operator on one side, per forward; ``profiler_share`` of its self time is, about, the profiler's own."""
 
     calls: float
     self_host_ns: float
     total_host_ns: float
+    profiler_share: float | None = None
 
 
 class OperatorChange(Record, frozen=True, kw_only=True):
-    """An operator's change; speedup and ``delta_ns`` are of the self host time."""
+    """An operator's change; speedup and ``delta_ns`` are of the self host time.
+
+    ``total`` is the speedup of the total host time.
+    ``q_value`` is the p value after control of false discoveries over the table; the verdict goes by it.
+    ``paired_with`` names what stands for it on the other side, ``since`` the PyTorch version that brought it.
+    """
 
     name: str
     input_dims: str | None = None
@@ -91,9 +102,12 @@ class OperatorChange(Record, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
+    q_value: float | None = None
+    total: Estimate = Estimate(value=None)
     delta_ns: float
     verdict: Verdict
     paired_with: str | None = None
+    since: str | None = None
 
     @property
     def place(self) -> str | None:
@@ -117,11 +131,51 @@ class OperatorShare(Record, frozen=True, kw_only=True):
 
 
 class Attribution(Record, frozen=True, kw_only=True):
-    """The change of the mean forward: the operators' parts and the rest add up to it exactly."""
+    """The change of the mean forward: the operators' parts and the rest add up to it exactly.
+
+    ``baseline_ns`` is the baseline's mean forward, rounded.
+    """
 
     forward_delta_ns: int
+    baseline_ns: int = 0
     operators: list[OperatorShare]
     outside_operators_ns: int
+
+
+class Way(Record, frozen=True, kw_only=True):
+    """How an operator's work was done: the operators below it that the other side has not, outermost first.
+
+    ``total_host_ns`` is that of all its calls that went this way, per forward.
+    """
+
+    path: list[str]
+    total_host_ns: float
+
+
+class ImplementationChange(Record, frozen=True, kw_only=True):
+    """Calls of an operator, per forward, whose work went another way below it."""
+
+    operator: str
+    calls: int
+    baseline: Way
+    candidate: Way
+    speedup: float | None
+
+
+class Unpaired(Record, frozen=True, kw_only=True):
+    """Calls of one side, per forward, for which the other has no partner, such as what it fused into others."""
+
+    name: str
+    side: Literal["baseline", "candidate"]
+    calls: int
+    total_host_ns: float
+
+
+class Samples(Record, frozen=True, kw_only=True):
+    """Every wall time of a forward that was measured on one side, in ns: one list per round."""
+
+    forward_ns: list[list[int]]
+    latency_ns: list[list[int]]
 
 
 class OutputsChange(Record, frozen=True, kw_only=True):
@@ -140,8 +194,17 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     forward: ForwardChange
     latency: LatencyChange | None
     operators: list[OperatorChange]
+    implementations: list[ImplementationChange] = []
+    unpaired: list[Unpaired] = []
     attribution: Attribution
     outputs: OutputsChange | None
+    baseline_samples: Samples | None = None
+    candidate_samples: Samples | None = None
+
+    @property
+    def inference(self) -> ForwardChange | LatencyChange:
+        """What inference gained: the latency where it was measured, for the profiler slows things down."""
+        return self.latency or self.forward
 
 
 class Difference(Record, frozen=True, kw_only=True):
@@ -154,6 +217,18 @@ class Difference(Record, frozen=True, kw_only=True):
     workload: str | None = None
 
 
+class GateResult(Record, frozen=True, kw_only=True):
+    """What became of a rule for a workload: failed where what it forbids is shown, not judged where nothing can be.
+
+    ``found`` says what was seen.
+    """
+
+    rule: str
+    workload: str | None
+    outcome: Literal["passed", "failed", "not judged"]
+    found: str
+
+
 class Comparison(Record, frozen=True, kw_only=True):
     """What changed from the baseline to the candidate."""
 
@@ -164,3 +239,10 @@ class Comparison(Record, frozen=True, kw_only=True):
     workloads: list[WorkloadChange]
     differences: list[Difference]
     warnings: list[str]
+    gates: list[GateResult] = []
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the operators of all workloads as a pandas DataFrame, one row each; times in ns per forward."""
+        from profkit.compare.frame import operators_frame
+
+        return operators_frame(self)

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from profkit.compare.overview import Overview
 from profkit.compare.records import Comparison
 from profkit.report.escape import cell
 from profkit.runs.operators_view import OperatorsView
@@ -26,6 +27,7 @@ _DIFF_HEADER = (
     "low",
     "high",
     "p_value",
+    "q_value",
     "delta_ns",
     "verdict",
     "paired_with",
@@ -43,6 +45,27 @@ _OPERATORS_HEADER = (
 )
 
 
+_OVERVIEW_HEADER = (
+    "run",
+    "workload",
+    "torch",
+    "fpmath",
+    "mode",
+    "wall",
+    "p50_ns",
+    "p90_ns",
+    "p99_ns",
+    "mean_ns",
+    "n",
+    "rounds",
+    "speedup",
+    "low",
+    "high",
+    "p_value",
+    "verdict",
+)
+
+
 def render_diff_csv(comparison: Comparison) -> str:
     """One row per workload and operator; times in ns per forward, empty where a side has none."""
     rows: list[Sequence[object]] = []
@@ -54,9 +77,21 @@ def render_diff_csv(comparison: Comparison) -> str:
                 for field in ("calls", "self_host_ns", "total_host_ns")
                 for side in sides
             ]
-            tail = [o.speedup, o.low, o.high, o.p_value, o.delta_ns, o.verdict, o.paired_with]
+            tail = [o.speedup, o.low, o.high, o.p_value, o.q_value, o.delta_ns, o.verdict, o.paired_with]
             rows.append([workload.name, o.name, o.input_dims, o.module, o.stack, *figures, *tail])
     return _write(_DIFF_HEADER, rows)
+
+
+def render_overview_csv(overview: Overview) -> str:
+    """One row per run and workload; wall times in ns."""
+    rows: list[Sequence[object]] = []
+    for run in overview.runs:
+        for entry in run.entries:
+            wall, figures = entry.wall, [entry.speedup, entry.low, entry.high, entry.p_value, entry.verdict]
+            kind = overview.walls[entry.workload]
+            times = [wall.p50_ns, wall.p90_ns, wall.p99_ns, wall.mean_ns, wall.n, entry.rounds]
+            rows.append([run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures])
+    return _write(_OVERVIEW_HEADER, rows)
 
 
 def render_operators_csv(view: OperatorsView) -> str:

@@ -1,36 +1,60 @@
-"""A comparison as a document: the configurations' differences, the forward, the latency, the operators."""
+"""A comparison as a document: the answer, what differs, wall times, who is responsible, the operators."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from profkit import units
-from profkit.compare.records import Comparison, Difference, OperatorChange, Side, Verdict, WorkloadChange
+from profkit.compare.records import (
+    Comparison,
+    Difference,
+    Estimate,
+    ImplementationChange,
+    OperatorChange,
+    Side,
+    Verdict,
+    WorkloadChange,
+)
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
 from profkit.report.selection import Selection, select_changes
+from profkit.report.sentences import headline, together
+from profkit.report.waterfall import draw, steps
 
-_TONES: dict[Verdict, Tone] = {"faster": "good", "slower": "bad", "same": "dim", "unresolved": "dim"}
+TONES: dict[Verdict, Tone] = {"faster": "good", "slower": "bad", "same": "dim", "unresolved": "dim"}
 _WORDS: dict[Verdict, str] = {"same": "~ same", "unresolved": "~ clock"}
 _LEGEND = {
-    "same": "~ same: the rounds of both sides overlap.",
+    "same": "~ same: no change is shown beyond the noise.",
     "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
 }
-
-
-RESPONSIBLE = 5  # operators named among those responsible
+MARGIN_LEGEND = "±: half of the speedup's 95% interval; a verdict allows 5% false ones over the whole table."
+MOSTLY_PROFILER = 0.5  # of an operator's self time, from which on it is marked
+PROFILER_MARK = "†"
+PROFILER_LEGEND = f"{PROFILER_MARK} at least half of this time is, about, the profiler's own."
 
 
 def diff_document(comparison: Comparison, selection: Selection) -> Document:
     """Lay out ``comparison``; ``selection`` picks and orders the operators."""
     before, after = comparison.baseline, comparison.candidate
-    blocks: list[Table | Paragraph] = [_differences(comparison)]
+    blocks: list[Table | Paragraph] = [Paragraph(headline(workload), "strong") for workload in comparison.workloads]
+    if (text := together(comparison)) is not None:
+        blocks.append(Paragraph(text, "strong"))
+    if comparison.gates:
+        blocks.append(_gates(comparison))
+    blocks.append(_differences(comparison))
     blocks += [Paragraph(f"Warning: {text}", "bad") for text in comparison.warnings]
     for workload in comparison.workloads:
         blocks += _workload(workload, before.label, after.label, selection)
-    if len(comparison.workloads) > 1:
-        mean = units.ratio(comparison.geomean_speedup.value)
-        blocks.append(Paragraph(f"Geometric mean over {len(comparison.workloads)} workloads: {mean}", "strong"))
     return Document(f"{before.label} → {after.label}", blocks)
+
+
+def _gates(comparison: Comparison) -> Table:
+    columns = [Column("gate", right=False), Column("found", right=False, flexible=True), Column("", right=False)]
+    outcomes = {"failed": Cell("FAILED", "bad"), "passed": Cell("passed", "good")}
+    rows = [
+        [Cell(gate.rule), Cell(gate.found), outcomes.get(gate.outcome, Cell(gate.outcome, "dim"))]
+        for gate in comparison.gates
+    ]
+    return Table("Gates", columns, rows)
 
 
 def _differences(comparison: Comparison) -> Table:
@@ -61,34 +85,47 @@ def _short(value: str | None) -> str:
 
 
 def _workload(change: WorkloadChange, left: str, right: str, selection: Selection) -> Iterator[Table | Paragraph]:
-    columns = [Column(t, right=bool(t), flexible=not t) for t in ("", left, right, "speedup")]
-    columns.append(Column("", right=False))
-    forward = change.forward
-    rows = []
-    if (latency := change.latency) is not None:
-        a, b = latency.baseline, latency.candidate
-        rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency.speedup, latency.verdict))
-        rows.append(_timing("latency p90, profiler off", a.p90_ns, b.p90_ns, a.p90_ns / b.p90_ns, None))
-    name = f"forward, profiled ({forward.rule})"
-    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward.speedup, forward.verdict))
-    yield Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
-    yield _responsible(change)
+    yield _wall_times(change, left, right)
+    yield responsible(change, left, right)
+    if change.implementations:
+        yield _implementations(change, left, right)
+    if change.unpaired:
+        yield _unpaired(change, left, right)
     yield _operators(change, left, right, selection)
 
 
-def _timing(what: str, before: float, after: float, speedup: float | None, verdict: Verdict | None) -> list[Cell]:
-    last = _verdict(verdict) if verdict else Cell("")
+def _wall_times(change: WorkloadChange, left: str, right: str) -> Table:
+    columns = [Column(t, right=bool(t), flexible=not t) for t in ("", left, right, "speedup")]
+    columns += [Column("95% interval", right=False), Column("", right=False)]
+    rows = []
+    if (latency := change.latency) is not None:
+        a, b = latency.baseline, latency.candidate
+        middle = Estimate(value=latency.speedup, low=latency.low, high=latency.high)
+        rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, middle, latency.verdict))
+        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90, None))
+        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99, None))
+    forward = change.forward
+    ratio = Estimate(value=forward.speedup, low=forward.low, high=forward.high)
+    name = f"forward, profiled ({forward.rule})"
+    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, ratio, forward.verdict))
+    return Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
+
+
+def _timing(what: str, before: float, after: float, ratio: Estimate, verdict: Verdict | None) -> list[Cell]:
+    last = verdict_cell(verdict) if verdict else Cell("")
     return [
         Cell(what),
         Cell(units.duration(before)),
         Cell(units.duration(after)),
-        Cell(units.ratio(speedup), last.tone),
+        Cell(units.ratio(ratio.value), last.tone),
+        Cell(units.interval(ratio.low, ratio.high), last.tone),
         last,
     ]
 
 
-def _verdict(verdict: Verdict) -> Cell:
-    return Cell(_WORDS.get(verdict, verdict), _TONES.get(verdict, "plain"))
+def verdict_cell(verdict: Verdict) -> Cell:
+    """Return the verdict as it is shown: ``~`` where nothing is."""
+    return Cell(_WORDS.get(verdict, verdict), TONES.get(verdict, "plain"))
 
 
 def _outputs(change: WorkloadChange) -> str:
@@ -102,20 +139,59 @@ def _outputs(change: WorkloadChange) -> str:
     return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"
 
 
-def _responsible(change: WorkloadChange) -> Table:
-    """Lay out the change of the mean forward; the rows add up to it."""
+def responsible(change: WorkloadChange, left: str, right: str) -> Table:
+    """Lay out the change of the mean forward as a waterfall; the rows add up to it."""
     whole = change.attribution.forward_delta_ns
-    largest = change.attribution.operators[:RESPONSIBLE]
-    others = change.attribution.operators[RESPONSIBLE:]
-    parts = [(share.name if not share.place else f"{share.name} {share.place}", share.delta_ns) for share in largest]
-    if others:
-        parts.append((f"{len(others)} other operators", sum(share.delta_ns for share in others)))
-    parts.append(("outside operators", change.attribution.outside_operators_ns))
-    rows = [
-        [Cell(n), Cell(units.signed_duration(ns)), Cell(units.share(ns / whole if whole else None))] for n, ns in parts
-    ]
+    parts = steps(change)
+    bars = draw(parts)
+    rows = []
+    for place, (step, bar) in enumerate(zip(parts, bars, strict=True)):
+        is_end = place in (0, len(parts) - 1)
+        tone: Tone = "plain" if is_end else "good" if step.delta_ns < 0 else "bad" if step.delta_ns > 0 else "plain"
+        name = f"{(left, right)[place > 0]}, mean forward" if is_end else step.name
+        figure = units.duration(step.end_ns) if is_end else units.signed_duration(step.delta_ns)
+        share = "" if is_end else units.share(step.delta_ns / whole if whole else None)
+        rows.append([Cell(name), Cell(figure), Cell(share), Cell(bar, tone)])
     title = f"{change.name}: who is responsible for {units.signed_duration(whole)} of the mean forward, profiled"
-    return Table(title, [Column("", right=False, flexible=True), Column("part"), Column("share")], rows)
+    columns = [Column("", right=False, flexible=True), Column("part"), Column("share")]
+    return Table(title, [*columns, Column("", right=False, drawing=True)], rows)
+
+
+def _implementations(change: WorkloadChange, left: str, right: str) -> Table:
+    columns = [
+        Column("operator: its old way → its new way", right=False, flexible=True),
+        Column("calls"),
+        Column(left),
+        Column(right),
+        Column("speedup"),
+    ]
+    return Table(f"{change.name}: other implementations", columns, [_implementation(i) for i in change.implementations])
+
+
+def _implementation(found: ImplementationChange) -> list[Cell]:
+    ways = [" > ".join(way.path) or "itself" for way in (found.baseline, found.candidate)]
+    return [
+        Cell(f"{found.operator}: {ways[0]} → {ways[1]}"),
+        Cell(units.count(found.calls)),
+        Cell(units.duration(found.baseline.total_host_ns)),
+        Cell(units.duration(found.candidate.total_host_ns)),
+        Cell(units.ratio(found.speedup)),
+    ]
+
+
+def _unpaired(change: WorkloadChange, left: str, right: str) -> Paragraph:
+    sides = []
+    for label, side in ((left, "baseline"), (right, "candidate")):
+        alone = [u for u in change.unpaired if u.side == side]
+        named = [f"{u.calls} × {u.name} ({units.duration(u.total_host_ns)})" for u in alone[:4]]
+        if len(alone) > 4:
+            named.append(f"{sum(u.calls for u in alone[4:])} other calls")
+        if named:
+            sides.append(f"in {label} {', '.join(named)}")
+    return Paragraph(
+        f"{change.name}: without a partner on the other side, where their work is fused into others or gone: "
+        f"{'; '.join(sides)}."
+    )
 
 
 def _operators(change: WorkloadChange, left: str, right: str, selection: Selection) -> Table:
@@ -125,16 +201,34 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
         Column(left),
         Column(right),
         Column("speedup"),
+        Column("±"),
         Column("change"),
         Column("", right=False),
     ]
     chosen = select_changes(change.operators, selection)
     rows, note = cut([_operator(o) for o in chosen], selection.top, "operators")
-    shown = {o.verdict for o in chosen[: len(rows)]}
-    legend = [text for verdict, text in _LEGEND.items() if verdict in shown]
     sides = f"{_forwards(change.baseline)}, {_forwards(change.candidate)}"
     title = f"{change.name}: self host time per forward (medians; {sides})"
-    return Table(title, columns, rows, "\n".join([*([note] if note else []), *legend]))
+    return Table(title, columns, rows, "\n".join([*([note] if note else []), *_legend(chosen[: len(rows)])]))
+
+
+def _legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
+    verdicts = {o.verdict for o in shown}
+    if any(o.low is not None for o in shown):
+        yield MARGIN_LEGEND
+    yield from (text for verdict, text in _LEGEND.items() if verdict in verdicts)
+    if any(mostly_profiler(o) for o in shown):
+        yield PROFILER_LEGEND
+    for o in shown:
+        if o.paired_with is not None:
+            yield f"{o.name} is replaced by {o.paired_with}." if o.baseline else f"{o.name} replaces {o.paired_with}."
+        elif o.since is not None:
+            yield f"{o.name} is called here from PyTorch {o.since} on."
+
+
+def mostly_profiler(change: OperatorChange) -> bool:
+    """Whether at least half of an operator's time on a side is the profiler's own."""
+    return any((s.profiler_share or 0) >= MOSTLY_PROFILER for s in (change.baseline, change.candidate) if s)
 
 
 def _forwards(side: Side) -> str:
@@ -144,13 +238,15 @@ def _forwards(side: Side) -> str:
 def _operator(change: OperatorChange) -> list[Cell]:
     before, after = change.baseline, change.candidate
     calls = [units.count(side.calls if side else None) for side in (before, after)]
-    verdict = _verdict(change.verdict)
+    verdict = verdict_cell(change.verdict)
+    mark = f" {PROFILER_MARK}" if mostly_profiler(change) else ""
     return [
-        Cell(f"{change.name} {change.place or ''}".rstrip()),
+        Cell(f"{change.name} {change.place or ''}".rstrip() + mark),
         Cell(calls[0] if calls[0] == calls[1] else " → ".join(calls)),
         Cell(units.duration(before.self_host_ns if before else None)),
         Cell(units.duration(after.self_host_ns if after else None)),
         Cell(units.ratio(change.speedup), verdict.tone),
+        Cell(units.margin(change.low, change.high)),
         Cell(units.signed_duration(change.delta_ns)),
         verdict,
     ]

@@ -19,11 +19,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title; ``right`` for figures; the one ``flexible`` column gives way when room is short."""
+    """A column's title; ``right`` for figures; a ``flexible`` column gives way when room is short.
+
+    A ``drawing`` is made of characters of equal width: Markdown leaves it out.
+    """
 
     title: str
     right: bool = True
     flexible: bool = False
+    drawing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

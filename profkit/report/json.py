@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from profkit.compare.overview import Overview
 from profkit.compare.records import Comparison
-from profkit.errors import UsageError
+from profkit.errors import InputError, UsageError
 from profkit.runs.information import RunInformation
 from profkit.runs.manifest import Manifest
 from profkit.runs.operators_view import OperatorsView
@@ -16,8 +18,36 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "run": Manifest,
     "operators": OperatorsView,
     "diff": Comparison,
+    "compare": Overview,
     "info": RunInformation,
 }
+
+
+Result = Comparison | Overview | OperatorsView
+SIZE_LIMIT = 512 << 20  # bytes of a saved result
+
+
+def load(path: Path) -> Result:
+    """Read a result that was saved as JSON; raises InputError where it is none."""
+    hint = "It reads what --output FILE.json of diff, compare and ops writes."
+    try:
+        if path.stat().st_size > SIZE_LIMIT:
+            raise InputError(f"is larger than {SIZE_LIMIT >> 20} MiB", where=path, hint=hint)
+        data = path.read_bytes()
+        schema_of = msgspec.json.decode(data, type=_Head).schema
+        kind = {"diff/1": Comparison, "compare/1": Overview, "operators/1": OperatorsView}.get(schema_of)
+        if kind is None:
+            raise InputError(f"holds {schema_of!r}, which cannot be rendered", where=path, hint=hint)
+        result: Result = msgspec.json.decode(data, type=kind)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is no saved result: {error}", where=path, hint=hint) from None
+    return result
+
+
+class _Head(msgspec.Struct, frozen=True):
+    schema: str
 
 
 def render_json(value: msgspec.Struct) -> str:

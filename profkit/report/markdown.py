@@ -20,10 +20,11 @@ def render_markdown(document: Document) -> str:
 def _table(table: Table) -> str:
     lines = [f"**{markdown(table.title)}**"]
     if table.rows:
-        header = [markdown(column.title) for column in table.columns]
-        rule = ["---:" if column.right else ":---" for column in table.columns]
+        shown = [place for place, column in enumerate(table.columns) if not column.drawing]
+        header = [markdown(table.columns[place].title) for place in shown]
+        rule = ["---:" if table.columns[place].right else ":---" for place in shown]
         lines.append("")
-        for row in (header, rule, *([markdown(cell.text) for cell in cells] for cells in table.rows)):
+        for row in (header, rule, *([markdown(cells[place].text) for place in shown] for cells in table.rows)):
             lines.append("| " + " | ".join(row) + " |")
     for line in table.note.splitlines():
         lines += ["", f"_{markdown(line)}_"]

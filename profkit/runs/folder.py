@@ -33,10 +33,10 @@ class Run:
 
     @property
     def workload(self) -> str:
-        """The workload's name; without a manifest the folder's."""
+        """The workload's name; without a manifest the folder's or the file's."""
         if self.manifest is not None:
             return self.manifest.workload.name
-        return self.path.name
+        return self.path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace")
 
     @property
     def label(self) -> str:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from profkit.compare.comparison import compare_runs
-from profkit.compare.statistics import speedup, verdict
 from profkit.errors import InputError, UsageError
 from profkit.runs import Manifest, find_runs, write_manifest
 from profkit.runs.manifest import Host, Round, Settings, Tool, Torch, Workload
@@ -161,8 +159,9 @@ def test_two_lone_traces_of_other_people(write_trace: Callable[..., Path]) -> No
 def test_a_mended_trace_is_warned_of(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     path = pair[1] / "net/0.pt.trace.json"
     path.write_bytes(path.read_bytes()[:-40])
-    (warning,) = compare_runs(*pair).warnings
-    assert "has been mended: 1 × file ends in mid-event" in warning
+    warnings = compare_runs(*pair).warnings
+    assert any("has been mended: 1 × file ends in mid-event" in warning for warning in warnings)
+    assert any("call other operators than the rest" in warning for warning in warnings)
 
 
 def test_other_files_beside_traces_are_no_traces(tmp_path: Path, pair: tuple[Path, Path]) -> None:
@@ -203,25 +202,3 @@ def test_the_observer_effect_is_warned_of(tmp_path: Path, pair: tuple[Path, Path
     warnings = compare_runs(pair[0], tmp_path / "2.2").warnings
     assert "the profiler made the forward 1.34 times slower" in warnings[0]
     assert "slows the two sides differently" in warnings[1]
-
-
-@pytest.mark.parametrize(
-    ("baseline", "candidate", "resolvable", "expected"),
-    [
-        ([[100], [102]], [[50], [51]], 0, "faster"),
-        ([[100], [102]], [[150], [151]], 0, "slower"),
-        ([[100], [102]], [[101], [90]], 0, "same"),
-        ([[100], [102]], [[100], [102]], 0, "same"),
-        ([[100], [102]], [[90], [91]], 11, "unresolved"),
-        ([[100, 102, 98]], [[50, 51, 52]], 0, "faster"),  # a single round: by the clock alone
-    ],
-)
-def test_verdict(baseline: list[list[int]], candidate: list[list[int]], resolvable: int, expected: str) -> None:
-    sides = ([np.array(r) for r in side] for side in (baseline, candidate))
-    assert verdict(*sides, resolvable) == expected
-
-
-def test_speedup_of_nothing_is_none() -> None:
-    assert speedup(0, 5) is None
-    assert speedup(5, 0) is None
-    assert speedup(5, 2) == 2.5

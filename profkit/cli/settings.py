@@ -1,0 +1,38 @@
+"""What ``[tool.profkit]`` in the nearest pyproject.toml says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from profkit.errors import InputError
+
+FAIL_IF = "fail-if"
+
+
+def configured_rules(start: Path) -> list[str]:
+    """Return ``fail-if`` of the pyproject.toml in ``start`` or the nearest folder above it, [] where there is none.
+
+    Raises InputError where the file cannot be read or its table holds something else.
+    """
+    path = next((p for folder in (start, *start.parents) if (p := folder / "pyproject.toml").is_file()), None)
+    if path is None:
+        return []
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("profkit", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"cannot be read: {error}", where=path) from None
+    hint = f"[tool.profkit] knows {FAIL_IF}, a list of rules such as ['forward > 3%']."
+    rules = table.get(FAIL_IF, []) if isinstance(table, dict) else None
+    if (
+        rules is None
+        or set(table) - {FAIL_IF}
+        or not isinstance(rules, list)
+        or not all(isinstance(r, str) for r in rules)
+    ):
+        raise InputError("holds a [tool.profkit] that is not understood", where=path, hint=hint)
+    return rules

@@ -1,0 +1,55 @@
+"""What PyTorch renamed or began to call, as data, and which operators only run others.
+
+Seen by running fifty common layers and functions on CPU in 1.13.1, 2.0.1, 2.1.2, 2.2.2, 2.3.1, 2.4.1, 2.5.1, 2.6.0,
+2.8.0, 2.10.0, 2.12.0 and 2.15.0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Renamed(NamedTuple):
+    """From version ``since`` on, ``after`` is called where ``before`` was."""
+
+    since: str
+    before: str
+    after: str
+
+
+class Added(NamedTuple):
+    """From version ``since`` on, ``below`` calls ``name`` too."""
+
+    since: str
+    name: str
+    below: str
+
+
+RENAMED = (
+    Renamed("2.0", "aten::_scaled_dot_product_attention", "aten::scaled_dot_product_attention"),
+    Renamed("2.1", "aten::_reshape_alias", "aten::view"),
+    Renamed("2.3", "aten::_scaled_dot_product_flash_attention", "aten::_scaled_dot_product_flash_attention_for_cpu"),
+)
+ADDED = (
+    Added("2.0", "aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd"),
+    Added("2.1", "aten::resize_", "aten::mkldnn_convolution"),
+    Added("2.15", "aten::_unsafe_view", "aten::linear"),
+)
+_CANONICAL = {entry.before: entry.after for entry in RENAMED}
+_SINCE = {entry.name: entry.since for entry in ADDED} | {entry.after: entry.since for entry in RENAMED}
+_TRANSPARENT = ("forward", "Torch-Compiled Region", "CompiledFunction", "TorchDynamo", "AOTDispatcher", "Pregraph")
+
+
+def canonical(name: str) -> str:
+    """Return the newest name of an operator."""
+    return _CANONICAL.get(name, name)
+
+
+def known_since(name: str) -> str | None:
+    """Return the version from which on PyTorch calls ``name`` where it did not before, if it is known."""
+    return _SINCE.get(name)
+
+
+def is_transparent(name: str) -> bool:
+    """Whether an operator only runs others, as a whole model or a compiled part of one does."""
+    return name.startswith(_TRANSPARENT)

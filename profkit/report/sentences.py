@@ -1,0 +1,65 @@
+"""The answer in a sentence."""
+
+from __future__ import annotations
+
+from profkit import units
+from profkit.compare.records import Comparison, Estimate, LatencyChange, WorkloadChange
+
+_SHOWN = ("faster", "slower")
+
+
+def headline(change: WorkloadChange) -> str:
+    """Say whether a workload's forward got faster, how sure that is, and which operator did most of it."""
+    found = change.inference
+    if isinstance(found, LatencyChange):
+        before, after, how = found.baseline.p50_ns, found.candidate.p50_ns, ""
+    else:
+        before, after, how = found.baseline_ns, found.candidate_ns, " under the profiler"
+    interval = units.interval(found.low, found.high)
+    ratio = f"{units.ratio(found.speedup)}{' ' * bool(interval)}{interval}"
+    if found.verdict not in _SHOWN:
+        why = "its interval holds 1" if interval else "nothing is known of how processes differ"
+        if found.verdict == "unresolved":
+            why = "the clock resolves no more"
+        return (
+            f"{change.name}'s forward{how} shows no change: {units.duration(before)} and {units.duration(after)} "
+            f"({ratio}); {why}."
+        )
+    text = f"{change.name}'s forward{how} went from {units.duration(before)} to {units.duration(after)} ({ratio})"
+    return f"{text}{_responsible(change, shown_off=isinstance(found, LatencyChange))}."
+
+
+def _responsible(change: WorkloadChange, *, shown_off: bool) -> str:
+    """Name the largest part in the same direction as the whole; under the profiler that may not be the latency's."""
+    whole = change.attribution.forward_delta_ns
+    faster = change.inference.verdict == "faster"
+    if not whole or (whole < 0) != faster:
+        return ", which the profiled forwards do not show"
+    parts = [(share.name, share.delta_ns) for share in change.attribution.operators if share.delta_ns * whole > 0]
+    parts.append(("the time outside operators", change.attribution.outside_operators_ns))
+    name, part = max(parts, key=lambda p: p[1] * (1 if whole > 0 else -1))
+    where = "under the profiler, " if shown_off else ""
+    verb, back = ("brought", "took back") if faster else ("cost", "gave back")
+    if abs(part) <= abs(whole):
+        return f"; {where}{name} {verb} {units.duration(abs(part))} of the {units.duration(abs(whole))}"
+    # more than the whole, as where one operator's work went over to another
+    against = min(change.attribution.operators, key=lambda share: share.delta_ns * whole)
+    return (
+        f"; {where}{name} {verb} {units.duration(abs(part))}, of which {against.name} {back} "
+        f"{units.duration(abs(against.delta_ns))}"
+    )
+
+
+def together(comparison: Comparison) -> str | None:
+    """Say what several workloads gained together, and which are not in it; None where there is but one."""
+    if len(comparison.workloads) < 2:
+        return None
+    left_out = [w.name for w in comparison.workloads if w.inference.speedup is None]
+    counted = len(comparison.workloads) - len(left_out)
+    text = f"Geometric mean over {counted} workloads: {estimate(comparison.geomean_speedup)}"
+    return text + (f", without {', '.join(left_out)}" if left_out else "")
+
+
+def estimate(value: Estimate) -> str:
+    """Format a ratio with its interval."""
+    return f"{units.ratio(value.value)} {units.interval(value.low, value.high)}".rstrip()

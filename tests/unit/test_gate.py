@@ -1,0 +1,138 @@
+"""The gate: rules, what fails, what noise may do, and where rules come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from profkit.cli.settings import configured_rules
+from profkit.compare.comparison import compare_runs
+from profkit.compare.gate import Rule, judge, parse_rule
+from profkit.compare.records import Comparison, OutputsChange
+from profkit.errors import InputError, UsageError
+from tests.unit.test_cli import Capsys, run
+from tests.unit.test_compare import manifest, write_run
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("forward > 3%", Rule("forward > 3%", "forward", ">", 0.03)),
+        ("aten::conv2d.self>=10.5%", Rule("aten::conv2d.self>=10.5%", "aten::conv2d.self", ">=", 0.105)),
+        (" outputs.cosine < 0.999 ", Rule("outputs.cosine < 0.999", "outputs.cosine", "<", 0.999)),
+        ("outputs.error > 1e-3", Rule("outputs.error > 1e-3", "outputs.error", ">", 0.001)),
+        ("forward > -10%", Rule("forward > -10%", "forward", ">", -0.1)),
+    ],
+)
+def test_rules(text: str, rule: Rule) -> None:
+    assert parse_rule(text) == rule
+
+
+@pytest.mark.parametrize("text", ["", "forward", "forward > fast", "forward > 3", "outputs.cosine < 99%", "> 3%"])
+def test_what_is_no_rule(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_rule(text)
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    for label, latency, convolution in (("before", 1000, 800), ("after", 1300, 1000)):
+        write_run(
+            tmp_path / label / "net", manifest(label, 5, latency), ("aten::conv2d", convolution), ("aten::relu", 100)
+        )
+    return compare_runs(tmp_path / "before", tmp_path / "after")
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        ("forward > 3%", "failed"),
+        ("forward > 29%", "failed"),
+        ("forward > 31%", "passed"),
+        ("forward < 31%", "failed"),
+        ("profiled > 10%", "failed"),
+        ("p50 > 20%", "failed"),
+        ("p90 > 20%", "failed"),
+        ("p99 > 40%", "passed"),
+        ("geomean > 20%", "failed"),
+        ("aten::conv2d > 10%", "failed"),
+        ("aten::conv2d.self > 10%", "failed"),
+        ("aten::conv2d.total > 10%", "failed"),
+        ("aten::conv2d.self > 30%", "passed"),
+        ("aten::relu.self > 0%", "passed"),
+        ("outputs.cosine < 0.9", "not judged"),
+    ],
+)
+def test_what_fails(comparison: Comparison, rule: str, outcome: str) -> None:
+    (result,) = judge(comparison, [parse_rule(rule)]).gates
+    assert result.outcome == outcome
+
+
+def test_outputs(comparison: Comparison) -> None:
+    def outcome(outputs: OutputsChange, rule: str) -> str:
+        workload = msgspec.structs.replace(comparison.workloads[0], outputs=outputs)
+        return judge(msgspec.structs.replace(comparison, workloads=[workload]), [parse_rule(rule)]).gates[0].outcome
+
+    near = OutputsChange(cosine_similarity=0.99, max_abs_error=0.5, comparable=True)
+    assert outcome(near, "outputs.cosine < 0.999") == "failed"
+    assert outcome(near, "outputs.cosine < 0.9") == "passed"
+    assert outcome(near, "outputs.error > 0.1") == "failed"
+    broken = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
+    assert outcome(broken, "outputs.cosine < 0.9") == "failed"
+
+
+def test_noise_does_not_fail(tmp_path: Path) -> None:
+    for label, latency, noise in (("before", 1000, 0.4), ("after", 1100, 0.4)):
+        described = manifest(label, 3, latency)
+        rounds = [
+            msgspec.structs.replace(r, latency_ns=[round(ns * (1 + noise * (r.index - 1))) for ns in r.latency_ns])
+            for r in described.rounds
+        ]
+        write_run(tmp_path / label / "net", msgspec.structs.replace(described, rounds=rounds), ("aten::conv2d", 800))
+    found = judge(compare_runs(tmp_path / "before", tmp_path / "after"), [parse_rule("forward > 3%")])
+    assert found.gates[0].outcome == "passed"
+    assert "+10.0% [-" in found.gates[0].found
+
+
+def test_a_single_round_is_not_judged(tmp_path: Path) -> None:
+    for label, latency in (("before", 1000), ("after", 2000)):
+        write_run(tmp_path / label / "net", manifest(label, 1, latency), ("aten::conv2d", latency))
+    found = judge(compare_runs(tmp_path / "before", tmp_path / "after"), [parse_rule("forward > 3%")])
+    assert found.gates[0].outcome == "not judged"
+
+
+def test_an_operator_that_nobody_has(comparison: Comparison) -> None:
+    with pytest.raises(UsageError, match=r"no workload has 'aten::conv3d'.*\n?.*Did you mean aten::conv2d"):
+        judge(comparison, [parse_rule("aten::conv3d.self > 3%")])
+
+
+def test_exit_status_and_configuration(
+    comparison: Comparison, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = [tmp_path / "before", tmp_path / "after"]
+    assert run("diff", *sides, "--fail-if", "forward > 50%") == 0
+    assert run("diff", *sides, "--fail-if", "forward > 3%", "--format", "markdown") == 1
+    out, err = capsys.readouterr()
+    assert "| forward &gt; 3% | net: +30.0%" in out
+    assert "profkit: gate failed: forward > 3% (net: +30.0% [" in err
+    (tmp_path / "pyproject.toml").write_text('[tool.profkit]\nfail-if = ["forward > 3%"]\n')
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    assert run("diff", *sides) == 1
+    assert run("diff", *sides, "--fail-if", "forward > 50%") == 0
+    assert run("diff", *sides, "--fail-if", "forwrd > 50%") == 2
+    assert "Did you mean forward?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[tool.profkit]\nfail-if = 3\n", "[tool.profkit]\nfail_if = []\n", "[tool", "\xff"])
+def test_a_configuration_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError):
+        configured_rules(tmp_path)
+
+
+def test_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.other]\n")
+    assert configured_rules(tmp_path) == []

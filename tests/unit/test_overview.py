@@ -1,0 +1,166 @@
+"""Many runs side by side, and saved results shown again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import numpy as np
+import pytest
+
+from profkit.compare.comparison import compare_runs
+from profkit.compare.overview import compare_many
+from profkit.compare.walls import combine
+from profkit.errors import InputError, UsageError
+from profkit.report.json import load, render_json, schema
+from profkit.report.overview_document import overview_document
+from profkit.report.text import render_text
+from tests.conftest import ROOT
+from tests.unit.test_cli import Capsys, run
+from tests.unit.test_compare import manifest, write_run
+from tests.unit.test_reports import Golden
+
+TRACES = Path("traces")
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_text(golden: Golden) -> None:
+    document = overview_document(compare_many([TRACES]))
+    golden("compare.txt", render_text(document))
+    assert max(map(len, render_text(document, width=80).splitlines())) <= 80
+
+
+def test_json_and_csv(capsys: Capsys) -> None:
+    assert run("compare", TRACES, "--format", "json") == 0
+    text = capsys.readouterr().out
+    jsonschema.validate(json.loads(text), schema("compare"))
+    assert run("compare", TRACES, "--format", "csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["run"] for row in rows][:2] == ["1.13", "1.13-bf16"]
+    assert len(rows) == 8
+
+
+def test_it_agrees_with_diff() -> None:
+    overview = compare_many([TRACES / "1.13", TRACES / "2.0-frozen"])
+    latency = compare_runs(TRACES / "1.13", TRACES / "2.0-frozen").workloads[0].latency
+    (entry,) = overview.runs[1].entries
+    assert latency is not None
+    assert (entry.speedup, entry.low, entry.high) == (latency.speedup, latency.low, latency.high)
+    assert overview.runs[1].geomean_speedup.value == pytest.approx(latency.speedup)
+    assert overview.runs[1].geomean_speedup.low == pytest.approx(latency.low)
+
+
+def test_the_baseline_may_be_any() -> None:
+    overview = compare_many([TRACES], baseline=TRACES / "2.0")
+    assert overview.baseline == "2.0"
+    assert [r.label for r in overview.runs][:3] == ["2.0", "1.13", "1.13-bf16"]
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    for label, names in (("1.9", "ab"), ("1.10", "a"), ("1.11", "ab")):
+        for name in names:
+            described = manifest(label, 3, 1000 if label == "1.9" else 500)
+            described = msgspec.structs.replace(
+                described, workload=msgspec.structs.replace(described.workload, name=name)
+            )
+            write_run(tmp_path / label / name, described, ("aten::conv2d", 400))
+    failed = msgspec.structs.replace(manifest("1.12", 0, 1), status="failed", reason="died of SIGSEGV")
+    write_run(tmp_path / "1.12/a", failed)
+    overview = compare_many([tmp_path])
+    assert [r.label for r in overview.runs] == ["1.9", "1.10", "1.11"]
+    assert [r.left_out for r in overview.runs] == [[], ["b"], []]
+    assert overview.warnings == ["1.12 net is left out: died of SIGSEGV"]
+    text = render_text(overview_document(overview))
+    assert "1.10: its geometric mean is without b." in text
+    assert "died of SIGSEGV" in text
+    assert overview.runs[1].geomean_speedup.value == pytest.approx(2.0)
+
+
+def test_two_runs_of_one_name(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        write_run(tmp_path / folder / "net", manifest("1.9", 2, 100), ("aten::conv2d", 4))
+    with pytest.raises(UsageError, match=r"two runs of net are labelled 1\.9"):
+        compare_many([tmp_path])
+    with pytest.raises(UsageError, match="one run only"):
+        compare_many([tmp_path / "x"])
+
+
+def test_other_peoples_traces_are_compared_by_their_forwards() -> None:
+    traces = sorted((TRACES / "2.0/resnet50").glob("*.json.gz"))[:2]
+    overview = compare_many(traces)
+    assert set(overview.walls.values()) == {"profiled"}
+
+
+def test_the_geometric_mean_covers_the_truth() -> None:
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(300):
+        pairs = []
+        for truth in (0.8, 1.0, 1.25):
+            sides = [
+                [
+                    np.round(1e6 * t * np.exp(random.normal(0, 0.02) + random.normal(0, 0.03, 10))).astype(int)
+                    for _ in range(5)
+                ]
+                for t in (truth, 1.0)
+            ]
+            pairs.append((sides[0], sides[1]))
+        found = combine(pairs)
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 1.0 <= found.high
+    assert 0.92 <= covered / 300 <= 0.98
+    assert combine([]).value is None
+
+
+def test_a_pair_without_an_interval() -> None:
+    one = [np.array([100, 101])]
+    found = combine([(one, one)])
+    assert (found.value, found.low) == (1.0, None)
+
+
+def test_render_shows_what_was_saved(tmp_path: Path, capsys: Capsys) -> None:
+    for words in (
+        ["diff", TRACES / "1.13", TRACES / "2.0"],
+        ["compare", TRACES],
+        ["ops", TRACES / "2.0", "--per-forward"],
+    ):
+        saved = tmp_path / "saved.json"
+        assert run(*words, "--output", saved) == 0
+        for form in ("text", "markdown", "csv", "json"):
+            assert run(*words, "--format", form) == 0
+            expected = capsys.readouterr().out
+            assert run("render", saved, "--format", form) == 0
+            assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"schema": "diff/1"}', '{"schema": "diff/9"}', "[" * 9999, "\xff\xff"])
+def test_what_is_no_saved_result(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises((InputError, RecursionError)):
+        load(path)
+
+
+def test_to_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = compare_runs(TRACES / "1.13", TRACES / "2.0-frozen").to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    row = frame.set_index("operator").loc["aten::mkldnn_convolution"]
+    assert math.isnan(row["candidate_self_host_ns"])
+    assert row["baseline_calls"] == 53
+    assert row["verdict"] == "removed"
+
+
+def test_results_round_trip() -> None:
+    comparison = compare_runs(TRACES / "1.13", TRACES / "2.0")
+    assert msgspec.json.decode(render_json(comparison), type=type(comparison)) == comparison
