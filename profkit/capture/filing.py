@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from profkit.errors import CaptureError, InputError, UsageError
 from profkit.places import cache_root
 from profkit.runs import OUTPUTS_NAME, Manifest, read_manifest, write_manifest
-from profkit.runs.folder import LOG_NAME
+from profkit.runs.folder import KERNELS_LOG, KERNELS_TRACE, LOG_NAME
 
 _KILLED = "the capture was killed"
 
@@ -113,7 +113,12 @@ class Filing:
 
     def _add(self, staging: Path, manifest: Manifest) -> None:
         for path in sorted(staging.iterdir()):
-            if path.name.endswith(".pt.trace.json.gz") or path.name in (OUTPUTS_NAME, LOG_NAME):
+            if path.name.endswith(".pt.trace.json.gz") or path.name in (
+                OUTPUTS_NAME,
+                LOG_NAME,
+                KERNELS_LOG,
+                KERNELS_TRACE,
+            ):
                 path.replace(self.folder / path.name)
         write_manifest(self.folder, manifest)
         shutil.rmtree(staging)

@@ -18,9 +18,13 @@ from profkit.capture.process import Outcome, Report, run_worker
 from profkit.errors import CaptureError, ProfkitError, UsageError
 from profkit.runs import Manifest
 from profkit.runs.folder import LOG_NAME
-from profkit.runs.manifest import Fallback, Host, Python, Round, Settings, Tool, Torch, Workload
+from profkit.runs.manifest import Fallback, Host, Kernels, Python, Round, Settings, Tool, Torch, Workload
 
 INTERRUPTED = "interrupted"
+KERNEL_STEPS = 10  # forwards under oneDNN's log, at most
+# the DNNL names are those that the oneDNN of PyTorch 1.13 knows
+VERBOSE = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
+TIME_STAMPS = ("ONEDNN_VERBOSE_TIMESTAMP", "DNNL_VERBOSE_TIMESTAMP")
 _MANIFEST_TYPES = {"torch": Torch, "python": Python}
 
 
@@ -90,6 +94,9 @@ def run_session(
                 task.filing.open()
                 opened.append(task)
         _run_rounds(tasks, options, listener)
+        for task in tasks:
+            if _wants_kernels(task, options):
+                _observe_kernels(task, options, listener)
     except BaseException as error:
         for task in opened:
             if task.to_do:
@@ -188,7 +195,7 @@ def _find_interpreters(tasks: Sequence[_Task], environments: Environments, liste
 
 
 def _run_rounds(tasks: Sequence[_Task], options: Options, listener: Listener) -> None:
-    listener.planned(sum(task.to_do for task in tasks))
+    listener.planned(sum(task.to_do + _wants_kernels(task, options) for task in tasks))
     before = max((len(task.manifest.rounds) for task in tasks), default=0)
     index = before
     while any(task.to_do > 0 for task in tasks):
@@ -222,9 +229,45 @@ def _run_round(task: _Task, place: int, options: Options, listener: Listener) ->
         listener.say(f"{task.configuration.who}: failed: {task.failure}")
 
 
-def _start_worker(task: _Task, index: int, options: Options, listen: Callable[[Report], None]) -> Outcome:
-    configuration, settings = task.configuration, task.manifest.settings
+def _wants_kernels(task: _Task, options: Options) -> bool:
+    return options.kernels and task.failure is None and task.manifest.kernels is None
+
+
+def _observe_kernels(task: _Task, options: Options, listener: Listener) -> None:
+    """Run the pass with oneDNN's log on, once per run; without it the run is complete all the same."""
+    listener.started(f"{task.configuration.who}, kernels", 1, 1)
+    settings = task.manifest.settings
+    settings = msgspec.structs.replace(
+        settings,
+        with_stack=False,
+        steps=min(settings.steps, KERNEL_STEPS),
+        env=settings.env | dict.fromkeys(VERBOSE, "2") | dict.fromkeys(TIME_STAMPS, "1"),
+    )
+    outcome = _start_worker(task, len(task.manifest.rounds), options, listener.report, settings, kernels=True)
+    listener.finished()
+    if outcome.failure is None:
+        kernels = msgspec.convert({**outcome.reports["kernels"], "log": outcome.reports["log"]["name"]}, type=Kernels)
+        task.manifest = msgspec.structs.replace(task.manifest, kernels=kernels)
+    else:
+        text = f"the pass with oneDNN's log {outcome.failure}"
+        listener.say(f"{task.configuration.who}: {text}")
+        task.manifest = msgspec.structs.replace(task.manifest, warnings=[*task.manifest.warnings, text])
+    if not task.to_do:
+        task.filing.save(task.manifest)
+
+
+def _start_worker(
+    task: _Task,
+    index: int,
+    options: Options,
+    listen: Callable[[Report], None],
+    settings: Settings | None = None,
+    *,
+    kernels: bool = False,
+) -> Outcome:
+    configuration, settings = task.configuration, settings or task.manifest.settings
     orders: dict[str, Any] = {
+        "kernels": kernels,
         "workload": asdict(configuration.workload),
         "settings": msgspec.to_builtins(settings),
         "metadata": {

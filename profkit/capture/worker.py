@@ -11,6 +11,7 @@ descriptor of their own.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import gzip
 import hashlib
@@ -42,6 +43,8 @@ LEVEL_WINDOW = 5  # warm-up is level when two windows of this many forwards agre
 LEVEL_TOLERANCE = 0.03  # ... within this share
 WARMUP_LIMIT = 3  # times the warm-up asked for; then the steps start, level or not
 GZIP_LEVEL = 6
+KERNELS_LOG = "onednn.log"
+KERNELS_TRACE = "onednn.trace.json.gz"  # not named as TensorBoard would have it: its times are disturbed
 
 
 class WorkerError(Exception):
@@ -346,6 +349,45 @@ def profiled(
     return durations[1:], compress(os.path.join(folder, written))
 
 
+def observe_kernels(
+    call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter
+) -> dict[str, Any]:
+    """Run forwards with oneDNN's verbose log on, and trace the last of them: both by the same clock.
+
+    The log is what the process has printed since it began; printing disturbs the times, so no timing uses this pass.
+    """
+    import torch
+
+    with torch.no_grad():
+        forward = Forward(call, inputs)
+        for index in range(settings["warmup"]):
+            forward()
+            report("forward", stage="kernels", index=index + 1, count=settings["warmup"])
+        trace = profiled(forward, settings, folder, metadata, report, chdir=True)[1]
+    os.replace(os.path.join(folder, trace), os.path.join(folder, KERNELS_TRACE))
+    return {
+        "trace": KERNELS_TRACE,
+        "warmup": settings["warmup"] + 1,  # and the one that warms the profiler up
+        "steps": settings["steps"],
+    }
+
+
+@contextlib.contextmanager
+def printed_to(path: str) -> Iterator[None]:
+    """Let everything that this process prints, C++ libraries included, go to the file meanwhile."""
+    sys.stdout.flush()
+    standard_output = os.dup(1)
+    with open(path, "wb") as target:
+        os.dup2(target.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)  # what C's printf still holds back
+        os.dup2(standard_output, 1)
+        os.close(standard_output)
+
+
 def relative_trace_handler(folder: str) -> Callable[[Any], None]:
     """Return a trace handler that works in ``folder``, for a process of our own.
 
@@ -479,7 +521,10 @@ def work(orders: Order, report: Reporter) -> None:
     call, notes = prepare(model, inputs, settings["mode"])
     report("notes", notes=notes)
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())
-    report("round", **measure(call, inputs, settings, orders["folder"], metadata, report, chdir=True))
+    if orders["kernels"]:
+        report("kernels", **observe_kernels(call, inputs, settings, orders["folder"], metadata, report))
+    else:
+        report("round", **measure(call, inputs, settings, orders["folder"], metadata, report, chdir=True))
 
 
 def main(arguments: list[str]) -> int:
@@ -488,7 +533,13 @@ def main(arguments: list[str]) -> int:
         orders = json.load(stream)
     report = Reporter(int(arguments[1]))
     try:
-        work(orders, report)
+        if orders["kernels"]:
+            log = os.path.join(orders["folder"], KERNELS_LOG)
+            with printed_to(log):
+                work(orders, report)
+            report("log", name=compress(log))
+        else:
+            work(orders, report)
     except WorkerError as error:
         report("error", kind=error.kind, message=str(error), hint=error.hint)
         return 1

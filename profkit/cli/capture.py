@@ -108,6 +108,12 @@ def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str)
 )
 @click.option("--with-stack", is_flag=True, help="Record Python stacks and modules; slower, and some versions crash.")
 @click.option(
+    "--kernels/--no-kernels",
+    default=True,
+    show_default=True,
+    help="One more process per configuration, after the rounds: forwards under oneDNN's verbose log.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=1),
     default=1800,

@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "Say what changed between two runs, operator by operator.",
     "compare": "Compare many runs side by side.",
     "ops": "Show the operators of one run or trace.",
+    "kernels": "Show which oneDNN kernels ran, and what the cache did.",
     "info": "Say what a run or trace is.",
     "render": "Show a saved result in another format.",
     "export": "Write a run's tables as Parquet files.",

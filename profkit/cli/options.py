@@ -124,20 +124,26 @@ def selection_options(orders: tuple[str, ...], default: str | None) -> Callable[
     """Add ``--sort``, ``--top`` and ``--filter``."""
 
     def decorate(command: _F) -> _F:
-        for option in (
-            click.option(
-                "--filter", "pattern", metavar="PATTERN", help="Only operators with this in their name; * and ? work."
-            ),
-            click.option(
-                "--top",
-                type=click.IntRange(min=0),
-                help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv and json]",
-            ),
-            click.option(
-                "--sort", type=click.Choice(orders), default=default, show_default=True, help="Order of the rows."
-            ),
-        ):
-            command = option(command)
-        return command
+        sort = click.option(
+            "--sort", type=click.Choice(orders), default=default, show_default=True, help="Order of the rows."
+        )
+        return sort(top_and_filter("operators")(command))
+
+    return decorate
+
+
+def top_and_filter(rows: str) -> Callable[[_F], _F]:
+    """Add ``--top`` and ``--filter``."""
+
+    def decorate(command: _F) -> _F:
+        top = click.option(
+            "--top",
+            type=click.IntRange(min=0),
+            help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv and json]",
+        )
+        pattern = click.option(
+            "--filter", "pattern", metavar="PATTERN", help=f"Only {rows} with this in their name; * and ? work."
+        )
+        return top(pattern(command))
 
     return decorate

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from profkit.cli.options import Output, output_options, selection_options
-from profkit.cli.show import FORMATS, show_comparison, show_operators, show_overview
+from profkit.cli.show import FORMATS, show_comparison, show_kernels, show_operators, show_overview
 from profkit.report.selection import CHANGE_ORDERS, ROW_ORDERS
 
 EPILOG = """\b
@@ -26,15 +26,18 @@ ORDERS = tuple(dict.fromkeys((*CHANGE_ORDERS, *ROW_ORDERS)))
 def command(
     document: Path, sort: str | None, top: int | None, pattern: str | None, output: Output, quiet: bool
 ) -> None:
-    """Show DOCUMENT, the JSON of a diff, compare or ops, in another format; the traces are not needed."""
+    """Show DOCUMENT, the JSON of a diff, compare, ops or kernels, in another format; the traces are not needed."""
     from profkit.compare.overview import Overview
     from profkit.compare.records import Comparison
     from profkit.report.json import load
+    from profkit.runs.kernels import PrimitivesView
 
     value = load(document)
     if isinstance(value, Comparison):
         show_comparison(value, output, pattern, sort, top)
     elif isinstance(value, Overview):
         show_overview(value, output)
+    elif isinstance(value, PrimitivesView):
+        show_kernels(value, output, pattern, top)
     else:
         show_operators(value, output, pattern, sort if sort in ROW_ORDERS else None, top)

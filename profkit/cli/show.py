@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from profkit.cli.options import DEFAULT_TOP, Output
 from profkit.report.selection import Selection
 
 if TYPE_CHECKING:
     from profkit.compare.overview import Overview
-    from profkit.compare.records import Comparison
+    from profkit.compare.records import Comparison, FpmathVerdict
     from profkit.report.document import Document
+    from profkit.runs.kernels import PrimitivesView
     from profkit.runs.operators_view import OperatorsView
 
 FORMATS = ("text", "markdown", "csv", "json")
@@ -58,7 +61,22 @@ def show_overview(overview: Overview, output: Output) -> None:
     _show(output, lambda: overview_document(overview))
 
 
-def _json(value: Comparison | OperatorsView | Overview) -> str:
+def show_kernels(
+    view: PrimitivesView, output: Output, pattern: str | None, top: int | None, fpmath: FpmathVerdict | None = None
+) -> None:
+    """Show oneDNN's primitives; JSON and CSV hold all that match."""
+    from profkit.report.csv import render_primitives_csv
+    from profkit.report.kernels_document import kernels_document, select_primitives
+
+    if output.format in ("json", "csv"):
+        rows = select_primitives(view.primitives, Selection(pattern))[: top or None]
+        chosen = msgspec.structs.replace(view, primitives=rows)
+        output.write(_json(chosen) if output.format == "json" else render_primitives_csv(chosen))
+        return
+    _show(output, lambda: kernels_document(view, Selection(pattern, None, DEFAULT_TOP if top is None else top), fpmath))
+
+
+def _json(value: Comparison | OperatorsView | Overview | PrimitivesView) -> str:
     from profkit.report.json import render_json
 
     return render_json(value)

@@ -11,10 +11,12 @@ from profkit.compare.align import align
 from profkit.compare.attribution import attribute
 from profkit.compare.cautions import cautions
 from profkit.compare.differences import find_differences
+from profkit.compare.fpmath import find_strict, is_strict_twin, judge_fpmath
 from profkit.compare.implementations import implementations, replacements, unpaired
+from profkit.compare.kernels import compare_kernels
 from profkit.compare.operators import compare_operators
 from profkit.compare.outputs import compare_outputs
-from profkit.compare.records import Comparison, ForwardChange, Samples, Side, WorkloadChange
+from profkit.compare.records import Comparison, ForwardChange, FpmathVerdict, Samples, Side, WorkloadChange
 from profkit.compare.statistics import speedup, verdict, weigh
 from profkit.compare.walls import compare_latency, geometric_mean, row
 from profkit.errors import UsageError
@@ -37,7 +39,7 @@ def compare_runs(
         baseline=side([a for a, _ in measured], baseline, candidate),
         candidate=side([b for _, b in measured], candidate, baseline),
         geomean_speedup=geometric_mean(measured),
-        workloads=[_compare_workload(a, b) for a, b in measured],
+        workloads=[_compare_workload(a, b, options) for a, b in measured],
         differences=find_differences((a.workload, a.manifest, b.manifest) for a, b in pairs),
         warnings=[text for a, b in measured for text in cautions(a, b)],
     )
@@ -85,7 +87,7 @@ def _common(values: Sequence[str | None]) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _compare_workload(baseline: Measurement, candidate: Measurement) -> WorkloadChange:
+def _compare_workload(baseline: Measurement, candidate: Measurement, options: ReadOptions) -> WorkloadChange:
     aligned = align(baseline.calls, candidate.calls)
     return WorkloadChange(
         name=baseline.run.workload,
@@ -98,9 +100,21 @@ def _compare_workload(baseline: Measurement, candidate: Measurement) -> Workload
         unpaired=unpaired(aligned),
         attribution=attribute(baseline, candidate),
         outputs=compare_outputs(baseline.run, candidate.run),
+        kernels=compare_kernels(baseline.run, candidate.run, options),
+        fpmath=_fpmath_verdicts(baseline.run, candidate.run, options),
         baseline_samples=_samples(baseline),
         candidate_samples=_samples(candidate),
     )
+
+
+def _fpmath_verdicts(baseline: Run, candidate: Run, options: ReadOptions) -> list[FpmathVerdict]:
+    """Judge the fpmath mode of a side against the other where that is the same in FP32, else against what lies near."""
+    found = []
+    for run, other in ((baseline, candidate), (candidate, baseline)):
+        strict = other if is_strict_twin(run, other) else find_strict(run)
+        if (verdict_ := judge_fpmath(strict, run, options)) is not None:
+            found.append(verdict_)
+    return found
 
 
 def _compare_forward(baseline: Measurement, candidate: Measurement) -> ForwardChange:

@@ -34,10 +34,12 @@ def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return NOT_FINITE
     norms = float(np.linalg.norm(x) * np.linalg.norm(y))
+    error, scale = float(np.abs(x - y).max(initial=0.0)), float(np.abs(x).max(initial=0.0))
     cosine = float(x @ y) / norms if norms else None
     return OutputsChange(
         cosine_similarity=None if cosine is None else min(1.0, cosine),
-        max_abs_error=float(np.abs(x - y).max(initial=0.0)),
+        max_abs_error=error,
+        relative_error=error / scale if scale else None,
         comparable=True,
     )
 

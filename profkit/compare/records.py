@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Verdict = Literal["faster", "slower", "same", "unresolved", "added", "removed", "replaced"]
 
 
+Outcome = Literal["in effect", "accepted without effect", "not accepted", "unknown"]
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the comparison's records."""
 
@@ -185,6 +188,68 @@ class OutputsChange(Record, frozen=True, kw_only=True):
     max_abs_error: float | None
     comparable: bool
     finite: bool = True
+    relative_error: float | None = None
+
+
+class KernelTimes(Record, frozen=True, kw_only=True):
+    """What ran for a problem on one side, per warm forward; the dearest implementation first."""
+
+    implementations: list[str]
+    fpmath: str
+    calls: float
+    exec_ns: float
+
+
+class KernelChange(Record, frozen=True, kw_only=True):
+    """One problem of oneDNN's on both sides; null where a side has no primitive for it."""
+
+    kind: str
+    problem: str
+    baseline: KernelTimes | None
+    candidate: KernelTimes | None
+
+    @property
+    def delta_ns(self) -> float:
+        before, after = (side.exec_ns if side else 0.0 for side in (self.baseline, self.candidate))
+        return after - before
+
+    @property
+    def changed(self) -> bool:
+        """Whether other implementations ran, or none on a side."""
+        sides = (self.baseline, self.candidate)
+        return None in sides or len({tuple(sorted(side.implementations)) for side in sides if side}) > 1
+
+
+class KernelSide(Record, frozen=True, kw_only=True):
+    """oneDNN on one side, per warm forward under its log; the hit rates are of its primitive cache."""
+
+    onednn: str | None
+    isa: str | None
+    forward_ns: float
+    exec_ns: float
+    reorder_ns: float
+    weights_reorder_ns: float
+    create_ns: float
+    hit_rate: float | None
+    cold_hit_rate: float | None
+
+
+class KernelsChange(Record, frozen=True, kw_only=True):
+    """oneDNN's primitives on both sides; printing its log disturbs these times, so they are shares, not latencies."""
+
+    baseline: KernelSide
+    candidate: KernelSide
+    problems: list[KernelChange]
+
+
+class FpmathVerdict(Record, frozen=True, kw_only=True):
+    """Whether an fpmath mode was real, and on which evidence; ``outputs`` are against FP32."""
+
+    mode: str
+    outcome: Outcome
+    marked_executions: int | None
+    evidence: list[str]
+    outputs: OutputsChange | None
 
 
 class WorkloadChange(Record, frozen=True, kw_only=True):
@@ -198,6 +263,8 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     unpaired: list[Unpaired] = []
     attribution: Attribution
     outputs: OutputsChange | None
+    kernels: KernelsChange | None = None
+    fpmath: list[FpmathVerdict] = []
     baseline_samples: Samples | None = None
     candidate_samples: Samples | None = None
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from profkit.compare.overview import Overview
 from profkit.compare.records import Comparison
 from profkit.report.escape import cell
+from profkit.runs.kernels import PrimitivesView
 from profkit.runs.operators_view import OperatorsView
 
 _DIFF_HEADER = (
@@ -66,6 +67,21 @@ _OVERVIEW_HEADER = (
 )
 
 
+_PRIMITIVES_HEADER = (
+    "kind",
+    "implementation",
+    "fpmath",
+    "data_types",
+    "problem",
+    "post_ops",
+    "calls",
+    "exec_ns",
+    "cache_hits",
+    "cache_misses",
+    "create_ns",
+)
+
+
 def render_diff_csv(comparison: Comparison) -> str:
     """One row per workload and operator; times in ns per forward, empty where a side has none."""
     rows: list[Sequence[object]] = []
@@ -100,6 +116,11 @@ def render_operators_csv(view: OperatorsView) -> str:
         _OPERATORS_HEADER,
         ([getattr(o, name) for name in ("name", *_OPERATORS_HEADER[1:])] for o in view.operators),
     )
+
+
+def render_primitives_csv(view: PrimitivesView) -> str:
+    """One row per primitive; times in ns."""
+    return _write(_PRIMITIVES_HEADER, ([getattr(row, name) for name in _PRIMITIVES_HEADER] for row in view.primitives))
 
 
 def _write(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

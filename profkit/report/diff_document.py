@@ -16,6 +16,7 @@ from profkit.compare.records import (
     WorkloadChange,
 )
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
+from profkit.report.kernels_document import fpmath_paragraph, kernel_changes
 from profkit.report.selection import Selection, select_changes
 from profkit.report.sentences import headline, together
 from profkit.report.waterfall import draw, steps
@@ -27,6 +28,7 @@ _LEGEND = {
     "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
 }
 MARGIN_LEGEND = "±: half of the speedup's 95% interval; a verdict allows 5% false ones over the whole table."
+KERNELS = 8  # kernels named among those that changed
 MOSTLY_PROFILER = 0.5  # of an operator's self time, from which on it is marked
 PROFILER_MARK = "†"
 PROFILER_LEGEND = f"{PROFILER_MARK} at least half of this time is, about, the profiler's own."
@@ -91,6 +93,10 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
         yield _implementations(change, left, right)
     if change.unpaired:
         yield _unpaired(change, left, right)
+    if change.kernels is not None:
+        yield from kernel_changes(change.name, change.kernels, left, right, KERNELS)
+    for verdict in change.fpmath:
+        yield fpmath_paragraph(verdict, f"{change.name}: ")
     yield _operators(change, left, right, selection)
 
 

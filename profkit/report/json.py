@@ -11,6 +11,7 @@ from profkit.compare.overview import Overview
 from profkit.compare.records import Comparison
 from profkit.errors import InputError, UsageError
 from profkit.runs.information import RunInformation
+from profkit.runs.kernels import PrimitivesView
 from profkit.runs.manifest import Manifest
 from profkit.runs.operators_view import OperatorsView
 
@@ -19,23 +20,24 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "operators": OperatorsView,
     "diff": Comparison,
     "compare": Overview,
+    "primitives": PrimitivesView,
     "info": RunInformation,
 }
 
 
-Result = Comparison | Overview | OperatorsView
+Result = Comparison | Overview | OperatorsView | PrimitivesView
 SIZE_LIMIT = 512 << 20  # bytes of a saved result
 
 
 def load(path: Path) -> Result:
     """Read a result that was saved as JSON; raises InputError where it is none."""
-    hint = "It reads what --output FILE.json of diff, compare and ops writes."
+    hint = "It reads what --output FILE.json of diff, compare, ops and kernels writes."
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise InputError(f"is larger than {SIZE_LIMIT >> 20} MiB", where=path, hint=hint)
         data = path.read_bytes()
         schema_of = msgspec.json.decode(data, type=_Head).schema
-        kind = {"diff/1": Comparison, "compare/1": Overview, "operators/1": OperatorsView}.get(schema_of)
+        kind = _RENDERED.get(schema_of)
         if kind is None:
             raise InputError(f"holds {schema_of!r}, which cannot be rendered", where=path, hint=hint)
         result: Result = msgspec.json.decode(data, type=kind)
@@ -44,6 +46,14 @@ def load(path: Path) -> Result:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"is no saved result: {error}", where=path, hint=hint) from None
     return result
+
+
+_RENDERED: dict[str, type[Result]] = {
+    "diff/1": Comparison,
+    "compare/1": Overview,
+    "operators/1": OperatorsView,
+    "primitives/1": PrimitivesView,
+}
 
 
 class _Head(msgspec.Struct, frozen=True):

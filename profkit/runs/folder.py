@@ -15,6 +15,8 @@ from profkit.runs.manifest import Manifest
 MANIFEST_NAME = "profkit.json"
 OUTPUTS_NAME = "outputs.npz"
 LOG_NAME = "worker.log"
+KERNELS_LOG = "onednn.log.gz"
+KERNELS_TRACE = "onednn.trace.json.gz"
 MANIFEST_LIMIT = 64 << 20  # bytes
 _BEGINNING = 1 << 16
 
@@ -47,6 +49,20 @@ class Run:
         """The model's saved outputs, if there are any."""
         path = self.path / OUTPUTS_NAME
         return path if self.manifest is not None and path.is_file() else None
+
+    @property
+    def kernels_log(self) -> Path | None:
+        """oneDNN's verbose log of this run, if there is one."""
+        return self._beside(KERNELS_LOG)
+
+    @property
+    def kernels_trace(self) -> Path | None:
+        """The trace of the forwards in that log; its times are disturbed by the printing."""
+        return self._beside(KERNELS_TRACE)
+
+    def _beside(self, name: str) -> Path | None:
+        found = self.manifest is not None and self.manifest.kernels is not None and (self.path / name).is_file()
+        return self.path / name if found else None
 
     def require_traces(self) -> None:
         """Raise InputError, with the capture's reason, where there is no trace."""

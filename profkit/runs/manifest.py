@@ -87,6 +87,15 @@ class Round(Record, frozen=True, kw_only=True):
     outputs_sha256: str | None = None
 
 
+class Kernels(Record, frozen=True, kw_only=True):
+    """A pass of its own with oneDNN's verbose log on: the log and a trace of its last ``steps`` forwards."""
+
+    log: str
+    trace: str
+    warmup: int
+    steps: int
+
+
 class Fallback(Record, frozen=True, kw_only=True):
     """A configuration that could not run as asked, and what was done instead."""
 
@@ -111,6 +120,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     python: Python | None = None
     host: Host = Host()
     rounds: list[Round] = []
+    kernels: Kernels | None = None
     fallbacks: list[Fallback] = []
     warnings: list[str] = []
     reason: str | None = None

@@ -1,0 +1,104 @@
+"""``profkit kernels``: which oneDNN kernels ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.options import Output, output_options, read_options, top_and_filter
+from profkit.cli.show import FORMATS, show_kernels
+from profkit.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from profkit.compare.records import FpmathVerdict
+    from profkit.onednn.join import Joined
+    from profkit.onednn.log import Log
+    from profkit.runs.kernels import By
+    from profkit.trace.options import ReadOptions
+
+EPILOG = """\b
+Examples:
+  profkit kernels logs/2.0/resnet50 --warm
+  profkit kernels logs/2.0-bf16/resnet50 --by implementation
+  profkit kernels onednn.log --filter convolution
+  profkit kernels logs/2.0/resnet50 --merge both.json.gz      (open it in TensorBoard or ui.perfetto.dev)
+
+\b
+A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMESTAMP=1 or without.
+"""
+
+
+@click.command("kernels", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|LOG")
+@click.option(
+    "--by",
+    type=click.Choice(["kind", "implementation", "problem"]),
+    default="problem",
+    show_default=True,
+    help="What rows are told apart by.",
+)
+@click.option("--warm", is_flag=True, help="The traced forwards alone, after the warm-up.")
+@click.option(
+    "--merge",
+    "merged",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.json.gz",
+    help="Write the trace with the primitives nested under their operators, too.",
+)
+@top_and_filter("primitives")
+@read_options
+@output_options(*FORMATS)
+def command(
+    run: Path,
+    by: By,
+    warm: bool,
+    merged: Path | None,
+    top: int | None,
+    pattern: str | None,
+    reading: ReadOptions,
+    output: Output,
+    quiet: bool,
+) -> None:
+    """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
+    from profkit.runs.kernels import view_kernels, view_log
+
+    joined, fpmath = _of_run(run, reading)
+    if joined is None:
+        if warm or merged:
+            raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
+        show_kernels(view_log(_of_log(run), by), output, pattern, top)
+        return
+    if merged is not None:
+        from profkit.onednn.merge import merge
+
+        count = merge(joined, merged)
+        click.echo(f"profkit: {merged}: the trace with {count} records of oneDNN", err=True)
+    show_kernels(view_kernels(joined, run, by, warm=warm), output, pattern, top, fpmath)
+
+
+def _of_run(path: Path, reading: ReadOptions) -> tuple[Joined | None, FpmathVerdict | None]:
+    """Return the run's primitives and what its fpmath mode did; nothing where the path is no run."""
+    from profkit.cli.runs import one_run
+    from profkit.compare.fpmath import find_strict, judge_fpmath
+    from profkit.runs.kernels import read_kernels
+
+    if path.is_file() and path.name != "profkit.json":
+        return None, None
+    run = one_run(path)
+    joined = read_kernels(run, reading)
+    if joined is None:
+        hint = "Capture it with this profkit, without --no-kernels."
+        raise InputError("this run holds no log of oneDNN", where=path, hint=hint)
+    return joined, judge_fpmath(find_strict(run), run, reading)
+
+
+def _of_log(path: Path) -> Log:
+    from profkit.onednn.log import read_log
+
+    log = read_log(path)
+    if not len(log):
+        hint = "A log is what a process prints with ONEDNN_VERBOSE=2; profkit capture keeps it as onednn.log.gz."
+        raise InputError("holds no record of oneDNN", where=path, hint=hint)
+    return log

@@ -1,0 +1,106 @@
+"""Was an fpmath mode real? Whether oneDNN took it, and whether anything came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+from collections.abc import Iterator
+
+from profkit import units
+from profkit.compare.outputs import compare_outputs
+from profkit.compare.records import FpmathVerdict, LatencyChange, Outcome, OutputsChange
+from profkit.compare.walls import compare_latency
+from profkit.errors import InputError
+from profkit.onednn.grammar import STRICT
+from profkit.runs import Run, find_runs
+from profkit.runs.folder import MANIFEST_NAME
+from profkit.runs.kernels import read_kernels
+from profkit.runs.measurement import wall_times
+from profkit.trace.options import DEFAULT, ReadOptions
+
+_SHOWN = ("faster", "slower")
+SAME_OUTPUTS = 1e-6  # largest error over the largest output, up to which the order of additions may be the reason
+
+
+def judge_fpmath(strict: Run | None, run: Run, options: ReadOptions = DEFAULT) -> FpmathVerdict | None:
+    """Judge the fpmath mode of ``run`` by its log, and against ``strict``, the same in FP32; None where it has none.
+
+    Raises InputError where a file cannot be read.
+    """
+    mode = run.manifest.settings.fpmath if run.manifest is not None else STRICT
+    if mode == STRICT:
+        return None
+    marked = _marked_executions(run, mode, options)
+    outputs = compare_outputs(strict, run) if strict is not None else None
+    before, after = (wall_times(r, options).latency_ns if r is not None else () for r in (strict, run))
+    latency = compare_latency(before, after)
+    outcome: Outcome = "unknown"
+    if marked == 0:
+        outcome = "not accepted"
+    elif _outputs_moved(outputs) or (marked and latency is not None and latency.verdict in _SHOWN):
+        outcome = "in effect"
+    elif marked and outputs is not None and outputs.comparable:
+        outcome = "accepted without effect"
+    evidence = [_of_log(mode, marked), *_of_outputs(outputs), *_of_latency(latency)]
+    return FpmathVerdict(mode=mode, outcome=outcome, marked_executions=marked, evidence=evidence, outputs=outputs)
+
+
+def _marked_executions(run: Run, mode: str, options: ReadOptions) -> int | None:
+    joined = read_kernels(run, options)
+    if joined is None:
+        return None
+    log = joined.log
+    return int(log.where([p.fpmath == mode and p.operation == "exec" for p in log.primitives]).sum())
+
+
+def _of_log(mode: str, marked: int | None) -> str:
+    if marked is None:
+        return "the run has no log of oneDNN"
+    return f"oneDNN's log names {mode} in {marked or 'none'} of its executions"
+
+
+def _of_outputs(outputs: OutputsChange | None) -> Iterator[str]:
+    if outputs is not None and outputs.max_abs_error is not None:
+        cosine = outputs.cosine_similarity
+        near = "" if cosine is None else f", cosine similarity {cosine:.7f}"
+        off = f"outputs differ from FP32 by {outputs.max_abs_error:.2g} at most{near}"
+        yield off if outputs.max_abs_error else "outputs identical to FP32"
+
+
+def _of_latency(latency: LatencyChange | None) -> Iterator[str]:
+    if latency is not None:
+        interval = units.interval(latency.low, latency.high)
+        shown = latency.verdict if latency.verdict in _SHOWN else "the same within the noise"
+        yield f"latency {shown}: {units.ratio(latency.speedup)} {interval}".rstrip()
+
+
+def is_strict_twin(run: Run, other: Run) -> bool:
+    """Whether ``other`` is the same as ``run`` but for FP32."""
+    a, b = run.manifest, other.manifest
+    if a is None or b is None or a.torch is None or b.torch is None or b.settings.fpmath != STRICT:
+        return False
+    return all(
+        getattr(x, name) == getattr(y, name)
+        for x, y, names in (
+            (a.workload, b.workload, ("name", "batch", "weights_sha256")),
+            (a.settings, b.settings, ("mode", "threads", "lru_cache_capacity")),
+            (a.torch, b.torch, ("version", "wheel")),
+            (a.host, b.host, ("cpu", "cores")),
+        )
+        for name in names
+    )
+
+
+def find_strict(run: Run) -> Run | None:
+    """Return the FP32 run of the same configuration that lies beside ``run``, among the labels of its log folder."""
+    for folder in sorted(run.path.parent.parent.glob(f"*/{glob.escape(run.path.name)}")):
+        if (folder / MANIFEST_NAME).is_file() and folder != run.path:
+            with contextlib.suppress(InputError):
+                (other,) = find_runs(folder)
+                if is_strict_twin(run, other):
+                    return other
+    return None
+
+
+def _outputs_moved(outputs: OutputsChange | None) -> bool:
+    return outputs is not None and (outputs.relative_error or 0.0) > SAME_OUTPUTS

@@ -1,0 +1,86 @@
+"""Primitives to operators: which call each primitive ran in, by time, on the forward's thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from profkit.onednn.log import Log
+from profkit.trace.forward import Forwards, find_forwards
+from profkit.trace.spans import innermost_open
+from profkit.trace.table import Events, Integers, Trace
+
+NONE = -1
+_NEVER = np.broadcast_to(np.int64(NONE), 1)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """For each record of ``log``: the forward and the operator event it ran in, -1 where there is none.
+
+    ``operator`` is a row of ``trace.operator_events``.
+    """
+
+    log: Log
+    trace: Trace
+    forwards: Forwards
+    forward: Integers
+    operator: Integers
+
+    @property
+    def is_warm(self) -> np.ndarray:
+        """The mask of records that belong to one of the traced forwards, which run after the warm-up."""
+        return np.asarray(self.forward >= 0)
+
+    def operator_names(self) -> list[str | None]:
+        """Return the name of the operator of each record, None where it ran in none."""
+        names = self.trace.operator_events.name
+        return [self.trace.names[names[row]] if row >= 0 else None for row in self.operator.tolist()]
+
+
+def join(log: Log, trace: Trace) -> Joined:
+    """Join the records of ``log`` to the operators of ``trace``, both of the same process.
+
+    A record belongs to the forward whose time it begins in, and there to the innermost operator that is open on the
+    forward's thread. Both clocks are the epoch's: oneDNN's in steps of a quarter of a microsecond, the trace's up to
+    PyTorch 2.3 in whole microseconds, so a record may begin a tick before the operator it belongs to.
+    """
+    forwards = find_forwards(trace)
+    start_ns = log.start_ns - trace.base_ns
+    forward = np.where(log.start_ns >= 0, _covering(forwards, start_ns), NONE)
+    operators = trace.operator_events
+    operator = np.full(len(log), NONE, dtype=np.int64)
+    inside = np.flatnonzero(forward >= 0)
+    if len(inside) and len(operators):
+        track = forwards.track[forward[inside]].astype(np.int32)
+        # the middle of a short record lies in its operator where its beginning is a tick too early
+        middle = start_ns[inside] + np.minimum(log.duration_ns[inside] // 2, trace.resolution_ns)
+        operator[inside] = innermost_open(operators, _points(middle, track))
+    return Joined(log, trace, forwards, forward, operator)
+
+
+def _covering(forwards: Forwards, at_ns: Integers) -> Integers:
+    """Return the forward that is open at each time, -1 where none is; forwards do not overlap in such a pass."""
+    if not len(forwards):
+        return np.full(len(at_ns), NONE, dtype=np.int64)
+    place = np.searchsorted(forwards.start_ns, at_ns, side="right") - 1
+    return np.where((place >= 0) & (at_ns < forwards.end_ns[np.maximum(place, 0)]), place, NONE)
+
+
+def _points(at_ns: Integers, track: np.ndarray) -> Events:
+    count = len(at_ns)
+    nothing = np.broadcast_to(_NEVER, count)
+    return Events(
+        start_ns=at_ns,
+        duration_ns=np.zeros(count, dtype=np.int64),
+        name=nothing.astype(np.int32),
+        category=nothing.astype(np.int32),
+        track=track,
+        index=nothing,
+        shape=nothing,
+        external_id=nothing,
+        correlation=nothing,
+        call_stack=nothing,
+        module=nothing,
+    )
