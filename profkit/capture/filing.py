@@ -153,6 +153,7 @@ def what_differs(existing: Manifest, new: Manifest) -> list[str]:
         if field == "with_stack" and stacks_given_up:
             continue
         pairs.append((f"settings.{field}", getattr(existing.settings, field), getattr(new.settings, field)))
+    pairs.append(("settings.env", existing.settings.env, new.settings.env))
     for field in ("cpu", "cores"):
         pairs.append((f"host.{field}", getattr(existing.host, field), getattr(new.host, field)))
     # what follows is not known before the first worker has looked

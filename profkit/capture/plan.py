@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ Mode = Literal["eager", "script", "frozen", "compile"]
 MODES: tuple[Mode, ...] = ("eager", "script", "frozen", "compile")
 # what oneDNN calls the mode, by what users call it
 FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any": "ANY"}
+# variables of the user's own that change what runs: they reach the worker, and the manifest says so
+PASSED = ("ONEDNN_", "DNNL_", "OMP_", "KMP_", "GOMP_", "MKL_", "LD_PRELOAD", "MALLOC_")
 _LABEL = re.compile(r"[\w+][\w.+-]*")
 
 
@@ -52,6 +55,9 @@ class Configuration:
         """Return what makes the configuration real in the worker: read by oneDNN and OpenMP as they load."""
         mode = FPMATH[self.fpmath]
         variables = {
+            name: value for name, value in os.environ.items() if name.startswith(PASSED) and "VERBOSE" not in name
+        }
+        variables |= {
             # the DNNL name is the one that the oneDNN of PyTorch 1.13 knows
             "DNNL_DEFAULT_FPMATH_MODE": mode,
             "ONEDNN_DEFAULT_FPMATH_MODE": mode,

@@ -19,6 +19,7 @@ EPILOG = """\b
 Examples:
   profkit ops logs/2.0/resnet50
   profkit ops logs/2.0/resnet50 --per-forward --by shape --filter conv
+  profkit ops logs/2.0-frozen/resnet50 --with-kernels
   profkit ops trace.pt.trace.json.gz --format csv --output operators.csv
 """
 
@@ -26,12 +27,14 @@ Examples:
 @click.command("ops", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
+@click.option("--with-kernels", is_flag=True, help="Show what oneDNN ran in each operator; implies --per-forward.")
 @table_options(ROW_ORDERS)
 @read_options
 @output_options(*FORMATS)
 def command(
     run: Path,
     per_forward: bool,
+    with_kernels: bool,
     by: By,
     sort: str,
     top: int | None,
@@ -46,8 +49,10 @@ def command(
     least one call of it on the stack.
     """
     start_reading(run, by, reading)  # before what it takes to show it is loaded
-    from profkit.runs.operators_view import view_operators
+    from profkit.runs.operators_view import add_kernels, view_operators
 
-    show_operators(
-        view_operators(one_run(run), by=by, per_forward=per_forward, options=reading), output, pattern, sort, top
-    )
+    found = one_run(run)
+    view = view_operators(found, by=by, per_forward=per_forward or with_kernels, options=reading)
+    if with_kernels:
+        view = add_kernels(view, found, reading)
+    show_operators(view, output, pattern, sort, top)

@@ -9,6 +9,7 @@ import numpy as np
 
 from profkit.compare.align import align
 from profkit.compare.attribution import attribute
+from profkit.compare.call_changes import call_changes
 from profkit.compare.cautions import cautions
 from profkit.compare.differences import find_differences
 from profkit.compare.fpmath import find_strict, is_strict_twin, judge_fpmath
@@ -98,6 +99,7 @@ def _compare_workload(baseline: Measurement, candidate: Measurement, options: Re
         operators=compare_operators(baseline, candidate, replacements(aligned)),
         implementations=implementations(aligned),
         unpaired=unpaired(aligned),
+        calls=call_changes(baseline.calls, candidate.calls),
         attribution=attribute(baseline, candidate),
         outputs=compare_outputs(baseline.run, candidate.run),
         kernels=compare_kernels(baseline.run, candidate.run, options),

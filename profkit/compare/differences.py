@@ -18,6 +18,14 @@ EXPECTED = (
     "settings.mode",
     "settings.fpmath",
 )
+# variables that profkit sets itself, from the settings
+DERIVED = (
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "LRU_CACHE_CAPACITY",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 UNEXPECTED = (
     "torch.threads",
     "settings.lru_cache_capacity",
@@ -26,6 +34,7 @@ UNEXPECTED = (
     "settings.record_shapes",
     "settings.warmup",
     "settings.steps",
+    "settings.env",
     "workload.source",
     "workload.batch",
     "workload.inputs",
@@ -76,4 +85,6 @@ def _text(manifest: Manifest, field: str) -> str | None:
         return None
     if field == "workload.inputs":
         return ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
+    if isinstance(value, dict):  # those that stand for a field above are no difference of their own
+        return " ".join(f"{k}={v}" for k, v in sorted(value.items()) if k not in DERIVED) or None
     return " ".join(str(v) for v in value) if isinstance(value, list) else str(value)

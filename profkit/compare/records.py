@@ -174,6 +174,22 @@ class Unpaired(Record, frozen=True, kw_only=True):
     total_host_ns: float
 
 
+class CallTimes(Record, frozen=True, kw_only=True):
+    """Calls of an operator from one place, per forward, and their total host time."""
+
+    calls: int
+    total_host_ns: float
+
+
+class CallChange(Record, frozen=True, kw_only=True):
+    """An operator called from one place in the call tree; ``parent`` is the position of its caller, -1 at the top."""
+
+    name: str
+    parent: int
+    baseline: CallTimes | None
+    candidate: CallTimes | None
+
+
 class Samples(Record, frozen=True, kw_only=True):
     """Every wall time of a forward that was measured on one side, in ns: one list per round."""
 
@@ -261,6 +277,7 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     operators: list[OperatorChange]
     implementations: list[ImplementationChange] = []
     unpaired: list[Unpaired] = []
+    calls: list[CallChange] = []
     attribution: Attribution
     outputs: OutputsChange | None
     kernels: KernelsChange | None = None

@@ -58,7 +58,7 @@ def parse_record(text: str) -> Primitive | None:
         return _parse_partition(fields[1:])
     if fields[0] == "primitive":
         fields = fields[1:]
-    operation = _operation(fields[0])
+    operation = _operation(fields[0]) if fields else None
     if operation is None or len(fields) != _PRIMITIVE_FIELDS:
         return None
     _, engine, kind, implementation, prop_kind, descriptors, attributes, auxiliary, problem = fields

@@ -54,6 +54,10 @@ class Document:
 
 def cut(rows: Sequence[Sequence[Cell]], top: int, what: str) -> tuple[Sequence[Sequence[Cell]], str]:
     """Return the first ``top`` rows (0: all) and a note on the rest."""
-    if not top or len(rows) <= top:
-        return rows, ""
-    return rows[:top], f"{len(rows) - top} more {what}: --top 0 shows them all"
+    shown = rows[: top or None]
+    return shown, cut_note(len(rows) - len(shown), what)
+
+
+def cut_note(left_out: int, what: str) -> str:
+    """Return what is said of so many rows left out."""
+    return f"{left_out} more {what}: --top 0 shows them all" if left_out else ""

@@ -22,3 +22,8 @@ def cell(text: str) -> str:
     """Keep a spreadsheet from taking a name for a formula."""
     text = plain(text)
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text
+
+
+def markup(text: str) -> str:
+    """Escape what a browser, or plotly in its labels, would take for markup."""
+    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

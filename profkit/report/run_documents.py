@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from profkit import units
-from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note
 from profkit.report.selection import Selection, select_rows
 from profkit.runs.information import RunInformation
 from profkit.runs.manifest import Manifest
-from profkit.runs.operators_view import OperatorsView
+from profkit.runs.operators_view import OperatorRow, OperatorsView
+
+KERNELS_NOTE = "→ kernels of oneDNN per forward, from a pass of their own under its log, which slows them."
 
 
 def operators_document(view: OperatorsView, selection: Selection) -> Document:
@@ -23,21 +27,15 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
     on_device = any(row.total_device_ns for row in view.operators)
     if on_device:
         columns += [Column("self device"), Column("total device")]
-    rows = [
-        [
-            Cell(f"{row.name} {row.place or ''}".rstrip()),
-            Cell(units.count(row.calls)),
-            Cell(units.duration(row.self_host_ns)),
-            Cell(units.share(row.self_host_ns / whole if whole else None)),
-            Cell(units.duration(row.total_host_ns)),
-            *(Cell(units.duration(ns)) for ns in (row.self_device_ns, row.total_device_ns) if on_device),
-        ]
-        for row in select_rows(view.operators, selection)
-    ]
-    shown, note = cut(rows, selection.top, "operators")
+    chosen = select_rows(view.operators, selection)
+    shown = chosen[: selection.top or None]
+    note = cut_note(len(chosen) - len(shown), "operators")
+    rows = [cells for row in shown for cells in _operator_rows(row, whole, on_device=on_device)]
+    if any(row.kernels for row in shown):
+        note = "\n".join(filter(None, (note, KERNELS_NOTE)))
     forwards = view.forwards
     scope = "per forward (medians)" if view.per_forward else "whole file"
-    blocks: list[Table | Paragraph] = [Table(f"Operators, {scope}", columns, shown, note)]
+    blocks: list[Table | Paragraph] = [Table(f"Operators, {scope}", columns, rows, note)]
     if forwards.count:
         middle = sorted(forwards.wall_ns)[forwards.count // 2]
         text = f"{forwards.count} forward(s) by rule {forwards.rule}, median wall time {units.duration(middle)}."
@@ -50,6 +48,28 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
         blocks.append(Paragraph("Anomalies: " + ", ".join(odd), "bad"))
     version = f", PyTorch {view.torch}" if view.torch else ""
     return Document(f"{view.source}{version}", blocks)
+
+
+def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterator[list[Cell]]:
+    """Yield an operator's row, and one for each kernel of oneDNN's that ran in it."""
+    yield [
+        Cell(f"{row.name} {row.place or ''}".rstrip()),
+        Cell(units.count(row.calls)),
+        Cell(units.duration(row.self_host_ns)),
+        Cell(units.share(row.self_host_ns / whole if whole else None)),
+        Cell(units.duration(row.total_host_ns)),
+        *(Cell(units.duration(ns)) for ns in (row.self_device_ns, row.total_device_ns) if on_device),
+    ]
+    for use in row.kernels:
+        mode = "" if use.fpmath == "fp32" else f" {use.fpmath}"
+        cells = [
+            Cell(f"  → {use.kind} {use.implementation}{mode}", "dim"),
+            Cell(units.count(use.calls), "dim"),
+            Cell(""),
+            Cell(""),
+            Cell(units.duration(use.exec_ns), "dim"),
+        ]
+        yield [*cells, *([Cell("")] * (2 * on_device))]
 
 
 def information_document(information: RunInformation) -> Document:

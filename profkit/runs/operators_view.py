@@ -10,7 +10,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from profkit.errors import InputError
 from profkit.runs.folder import Run
+from profkit.runs.kernels import KernelUse, kernels_by_operator, read_kernels
 from profkit.runs.measurement import measure
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import Key, sum_operators
@@ -41,6 +43,7 @@ class OperatorRow(Record, frozen=True, kw_only=True):
     total_host_ns: float
     self_device_ns: float = 0
     total_device_ns: float = 0
+    kernels: list[KernelUse] = []
 
     @property
     def place(self) -> str | None:
@@ -93,6 +96,20 @@ def view_operators(
         anomalies=anomalies,
         repairs=[Repair(defect=defect, count=n) for defect, n in sorted(repairs.items())],
     )
+
+
+def add_kernels(view: OperatorsView, run: Run, options: ReadOptions = DEFAULT) -> OperatorsView:
+    """Return ``view`` with what oneDNN ran in each operator, per forward, from the run's own pass with its log.
+
+    Raises InputError where the run has no such pass.
+    """
+    joined = read_kernels(run, options)
+    if joined is None:
+        hint = "Capture it with this profkit, without --no-kernels."
+        raise InputError("this run holds no log of oneDNN", where=run.path, hint=hint)
+    kernels = kernels_by_operator(joined)
+    rows = [msgspec.structs.replace(row, kernels=list(kernels.get(row.name, []))) for row in view.operators]
+    return msgspec.structs.replace(view, operators=rows)
 
 
 def _sums(traces: Sequence[Trace], by: By) -> tuple[list[OperatorRow], dict[str, int]]:
