@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.options import Output, output_options, read_options
-from profkit.cli.show import FORMATS, show_overview
+from profkit.cli.show import FORMATS, OVERVIEW_PLOTS, show_overview
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -18,6 +18,7 @@ Examples:
   profkit compare logs
   profkit compare logs/1.13 logs/2.0 logs/2.0-bf16
   profkit compare logs --baseline logs/2.0
+  profkit compare logs --plot heatmap --output versions.svg
   profkit compare logs --format markdown --output versions.md
 """
 
@@ -28,7 +29,7 @@ Examples:
     "--baseline", type=click.Path(path_type=Path), help="What the others are relative to.  [default: the first RUN]"
 )
 @read_options
-@output_options(*FORMATS)
+@output_options(*FORMATS, plots=OVERVIEW_PLOTS)
 def command(runs: tuple[Path, ...], baseline: Path | None, reading: ReadOptions, output: Output, quiet: bool) -> None:
     """Compare any number of runs, all their workloads, with the first of them.
 

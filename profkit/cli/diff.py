@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.options import Output, output_options, read_options, table_options
-from profkit.cli.show import FORMATS, show_comparison
+from profkit.cli.show import DIFF_PLOTS, FORMATS, show_comparison
 from profkit.report.selection import CHANGE_ORDERS
 
 if TYPE_CHECKING:
+    from profkit.compare.records import Comparison
     from profkit.trace.options import By, ReadOptions
 
 EPILOG = """\b
@@ -20,6 +21,8 @@ Examples:
   profkit diff logs/1.13 logs/2.0 --by shape --filter conv --top 10
   profkit diff before.pt.trace.json.gz after.pt.trace.json.gz --sort self
   profkit diff logs/1.13 logs/2.0 --output diff.json      (profkit render shows it again)
+  profkit diff logs/1.13 logs/2.0 --output diff.html      (one page with pictures)
+  profkit diff logs/1.13 logs/2.0 --plot waterfall --output waterfall.png
   profkit diff logs/main logs/change --fail-if 'forward > 3%' --fail-if 'outputs.cosine < 0.999'
 
 \b
@@ -41,7 +44,7 @@ Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"
 )
 @table_options(CHANGE_ORDERS)
 @read_options
-@output_options(*FORMATS)
+@output_options(*FORMATS, plots=DIFF_PLOTS)
 def command(
     baseline: Path,
     candidate: Path,
@@ -66,8 +69,18 @@ def command(
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     comparison = judge(compare_runs(baseline, candidate, by, reading), gates)
-    show_comparison(comparison, output, pattern, sort, top)
+    others: dict[str, Comparison] = {}
+    if output.format == "html" and output.plot is None:
+        others = {kind: compare_runs(baseline, candidate, kind, reading) for kind in _other_views(by, comparison)}
+    show_comparison(comparison, output, pattern, sort, top, others)
     failed = [gate for gate in comparison.gates if gate.outcome == "failed"]
     for gate in failed:
         click.echo(f"profkit: gate failed: {gate.rule} ({gate.found})", err=True)
     return 1 if failed else 0
+
+
+def _other_views(by: By, comparison: Comparison) -> list[By]:
+    """Return what else a page can tell operators apart by: shapes, and modules where the runs were captured so."""
+    stacks = all(side.with_stack for side in (comparison.baseline, comparison.candidate))
+    others: list[By] = ["name", "shape", "module"] if stacks else ["name", "shape"]
+    return [other for other in others if other != by]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -16,7 +16,8 @@ import click
 from profkit.errors import UsageError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-SUFFIXES = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "text"}
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "text", ".html": "html"}
+PICTURES = (".png", ".svg", ".html")
 DEFAULT_TOP = 20
 
 
@@ -27,6 +28,8 @@ class Output:
     format: str
     path: Path | None
     colour: bool
+    cdn: bool = False
+    plot: str | None = None
 
     @property
     def width(self) -> int | None:
@@ -38,21 +41,27 @@ class Output:
         if self.path is None:
             sys.stdout.write(text)
             sys.stdout.flush()
-            return
-        part = self.path.with_name(f".{self.path.name}.part-{os.getpid()}")
+        else:
+            self.write_bytes(self.path, text.encode("utf-8", "replace"))
+
+    def write_bytes(self, path: Path, content: bytes) -> None:
+        """Write ``content`` whole or not at all."""
+        part = path.with_name(f".{path.name}.part-{os.getpid()}")
         try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(self.path)
+            part.write_bytes(content)
+            part.replace(path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            raise UsageError(
-                f"cannot write ({error.strerror})", where=self.path, hint="Choose another --output."
-            ) from None
+            raise UsageError(f"cannot write ({error.strerror})", where=path, hint="Choose another --output.") from None
 
 
-def output_options(*formats: str) -> Callable[[_F], _F]:
-    """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output`` and ``quiet``."""
+def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _F]:
+    """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output`` and ``quiet``.
+
+    Where there are ``plots``, ``--plot`` writes one of them to the file; with html among the formats there is ``--cdn``
+    too.
+    """
 
     def decorate(command: _F) -> _F:
         import functools
@@ -65,13 +74,26 @@ def output_options(*formats: str) -> Callable[[_F], _F]:
         @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
         @functools.wraps(command)
         def wrapped(*args: Any, format_: str | None, path: Path | None, no_color: bool, **options: Any) -> Any:
+            cdn, plot = options.pop("cdn", False), options.pop("plot", None)
             chosen = format_ or (SUFFIXES.get(path.suffix) if path else None) or "text"
-            if chosen not in formats:
+            if plot is not None and (path is None or path.suffix not in PICTURES):
+                hint = f"Add --output FILE with one of the endings {', '.join(PICTURES)}."
+                raise UsageError("a picture needs a file to go to", where=path, hint=hint)
+            if plot is None and chosen not in formats:
                 raise UsageError(f"cannot be written as {chosen}", where=path, hint=f"Formats: {', '.join(formats)}.")
-            return command(
-                *args, output=Output(chosen, path, path is None and use_colour(no_color, sys.stdout)), **options
-            )
+            colour = path is None and use_colour(no_color, sys.stdout)
+            return command(*args, output=Output(chosen, path, colour, cdn, plot), **options)
 
+        if "html" in formats:
+            wrapped = click.option(
+                "--cdn", is_flag=True, help="In HTML, load plotly from its site: a small file that needs the network."
+            )(wrapped)
+        if plots:
+            wrapped = click.option(
+                "--plot",
+                type=click.Choice(plots),
+                help="Write one picture to --output FILE.png, .svg, .html.",
+            )(wrapped)
         return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
     return decorate

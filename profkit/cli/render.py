@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from profkit.cli.options import Output, output_options, selection_options
-from profkit.cli.show import FORMATS, show_comparison, show_kernels, show_operators, show_overview
+from profkit.cli.show import DIFF_PLOTS, FORMATS, show_comparison, show_kernels, show_operators, show_overview
 from profkit.report.selection import CHANGE_ORDERS, ROW_ORDERS
 
 EPILOG = """\b
@@ -22,7 +22,7 @@ ORDERS = tuple(dict.fromkeys((*CHANGE_ORDERS, *ROW_ORDERS)))
 @click.command("render", epilog=EPILOG)
 @click.argument("document", type=click.Path(path_type=Path, dir_okay=False))
 @selection_options(ORDERS, default=None)
-@output_options(*FORMATS)
+@output_options(*FORMATS, plots=(*DIFF_PLOTS, "heatmap"))
 def command(
     document: Path, sort: str | None, top: int | None, pattern: str | None, output: Output, quiet: bool
 ) -> None:

@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(Record, frozen=True, kw_only=True):
-    """Who stands on one side."""
+    """Who stands on one side; ``commands`` capture its runs anew, as far as their manifests know."""
 
     label: str
     path: str
@@ -33,6 +33,8 @@ class Side(Record, frozen=True, kw_only=True):
     mode: str | None
     rounds: int
     forwards: int
+    with_stack: bool = False
+    commands: list[str] = []
 
 
 class Estimate(Record, frozen=True, kw_only=True):

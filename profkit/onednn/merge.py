@@ -74,8 +74,8 @@ def _events(joined: Joined) -> list[dict[str, Any]]:
                 "name": name,
                 "pid": pid,
                 "tid": tid,
-                "ts": _microseconds(start),
-                "dur": _microseconds(max(0, end - start)),
+                "ts": microseconds(start),
+                "dur": microseconds(max(0, end - start)),
                 "args": {
                     "implementation": primitive.implementation,
                     "fpmath": primitive.fpmath,
@@ -89,6 +89,6 @@ def _events(joined: Joined) -> list[dict[str, Any]]:
     return found
 
 
-def _microseconds(ns: int) -> msgspec.Raw:
+def microseconds(ns: int) -> msgspec.Raw:
     """Return ns as decimal microseconds: a float of the epoch's would be off by a quarter of one."""
     return msgspec.Raw(b"%d.%03d" % divmod(ns, 1000))

@@ -18,7 +18,7 @@ from profkit.compare.records import (
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
 from profkit.report.kernels_document import fpmath_paragraph, kernel_changes
 from profkit.report.selection import Selection, select_changes
-from profkit.report.sentences import headline, together
+from profkit.report.sentences import answers
 from profkit.report.waterfall import draw, steps
 
 TONES: dict[Verdict, Tone] = {"faster": "good", "slower": "bad", "same": "dim", "unresolved": "dim"}
@@ -37,19 +37,18 @@ PROFILER_LEGEND = f"{PROFILER_MARK} at least half of this time is, about, the pr
 def diff_document(comparison: Comparison, selection: Selection) -> Document:
     """Lay out ``comparison``; ``selection`` picks and orders the operators."""
     before, after = comparison.baseline, comparison.candidate
-    blocks: list[Table | Paragraph] = [Paragraph(headline(workload), "strong") for workload in comparison.workloads]
-    if (text := together(comparison)) is not None:
-        blocks.append(Paragraph(text, "strong"))
+    blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in answers(comparison)]
     if comparison.gates:
-        blocks.append(_gates(comparison))
-    blocks.append(_differences(comparison))
+        blocks.append(gates_table(comparison))
+    blocks.append(differences_table(comparison))
     blocks += [Paragraph(f"Warning: {text}", "bad") for text in comparison.warnings]
     for workload in comparison.workloads:
         blocks += _workload(workload, before.label, after.label, selection)
     return Document(f"{before.label} → {after.label}", blocks)
 
 
-def _gates(comparison: Comparison) -> Table:
+def gates_table(comparison: Comparison) -> Table:
+    """Lay out what became of the gates."""
     columns = [Column("gate", right=False), Column("found", right=False, flexible=True), Column("", right=False)]
     outcomes = {"failed": Cell("FAILED", "bad"), "passed": Cell("passed", "good")}
     rows = [
@@ -59,7 +58,8 @@ def _gates(comparison: Comparison) -> Table:
     return Table("Gates", columns, rows)
 
 
-def _differences(comparison: Comparison) -> Table:
+def differences_table(comparison: Comparison) -> Table:
+    """Lay out in what the configurations differ."""
     columns = [
         Column("configuration", right=False),
         Column(comparison.baseline.label, right=False, flexible=True),
@@ -87,12 +87,12 @@ def _short(value: str | None) -> str:
 
 
 def _workload(change: WorkloadChange, left: str, right: str, selection: Selection) -> Iterator[Table | Paragraph]:
-    yield _wall_times(change, left, right)
+    yield wall_times_table(change, left, right)
     yield responsible(change, left, right)
     if change.implementations:
-        yield _implementations(change, left, right)
+        yield implementations_table(change, left, right)
     if change.unpaired:
-        yield _unpaired(change, left, right)
+        yield unpaired_paragraph(change, left, right)
     if change.kernels is not None:
         yield from kernel_changes(change.name, change.kernels, left, right, KERNELS)
     for verdict in change.fpmath:
@@ -100,7 +100,8 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
     yield _operators(change, left, right, selection)
 
 
-def _wall_times(change: WorkloadChange, left: str, right: str) -> Table:
+def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
+    """Lay out the wall times of both sides."""
     columns = [Column(t, right=bool(t), flexible=not t) for t in ("", left, right, "speedup")]
     columns += [Column("95% interval", right=False), Column("", right=False)]
     rows = []
@@ -163,7 +164,8 @@ def responsible(change: WorkloadChange, left: str, right: str) -> Table:
     return Table(title, [*columns, Column("", right=False, drawing=True)], rows)
 
 
-def _implementations(change: WorkloadChange, left: str, right: str) -> Table:
+def implementations_table(change: WorkloadChange, left: str, right: str) -> Table:
+    """Lay out the operators whose work went another way below."""
     columns = [
         Column("operator: its old way → its new way", right=False, flexible=True),
         Column("calls"),
@@ -185,7 +187,8 @@ def _implementation(found: ImplementationChange) -> list[Cell]:
     ]
 
 
-def _unpaired(change: WorkloadChange, left: str, right: str) -> Paragraph:
+def unpaired_paragraph(change: WorkloadChange, left: str, right: str) -> Paragraph:
+    """Name what has no partner on the other side."""
     sides = []
     for label, side in ((left, "baseline"), (right, "candidate")):
         alone = [u for u in change.unpaired if u.side == side]
@@ -213,18 +216,27 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
     ]
     chosen = select_changes(change.operators, selection)
     rows, note = cut([_operator(o) for o in chosen], selection.top, "operators")
-    sides = f"{_forwards(change.baseline)}, {_forwards(change.candidate)}"
+    sides = f"{forwards_of(change.baseline)}, {forwards_of(change.candidate)}"
     title = f"{change.name}: self host time per forward (medians; {sides})"
-    return Table(title, columns, rows, "\n".join([*([note] if note else []), *_legend(chosen[: len(rows)])]))
+    return Table(
+        title,
+        columns,
+        rows,
+        "\n".join([*([note] if note else []), *legend(chosen[: len(rows)]), *_partners(chosen[: len(rows)])]),
+    )
 
 
-def _legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
+def legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
+    """Yield what explains the marks in a table of these operators."""
     verdicts = {o.verdict for o in shown}
     if any(o.low is not None for o in shown):
         yield MARGIN_LEGEND
     yield from (text for verdict, text in _LEGEND.items() if verdict in verdicts)
     if any(mostly_profiler(o) for o in shown):
         yield PROFILER_LEGEND
+
+
+def _partners(shown: Sequence[OperatorChange]) -> Iterator[str]:
     for o in shown:
         if o.paired_with is not None:
             yield f"{o.name} is replaced by {o.paired_with}." if o.baseline else f"{o.name} replaces {o.paired_with}."
@@ -237,7 +249,8 @@ def mostly_profiler(change: OperatorChange) -> bool:
     return any((s.profiler_share or 0) >= MOSTLY_PROFILER for s in (change.baseline, change.candidate) if s)
 
 
-def _forwards(side: Side) -> str:
+def forwards_of(side: Side) -> str:
+    """Say how many forwards stand behind a side."""
     return f"{side.forwards} forward{'s' * (side.forwards != 1)} in {side.rounds} round{'s' * (side.rounds != 1)}"
 
 

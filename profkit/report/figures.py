@@ -7,7 +7,7 @@ too. Text from traces is escaped, for plotly takes ``<b>`` and ``<a>`` for marku
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from profkit import units
@@ -21,6 +21,7 @@ Figure = dict[str, Any]
 
 FASTER, SLOWER, BASELINE, CANDIDATE, PLAIN = "#2f7ebc", "#d9702b", "#7f8c9a", "#2f7ebc", "#9aa5b1"
 SCALE = [[0.0, "#1f5f99"], [0.5, "#e9ecef"], [1.0, "#c75a12"]]
+NAMES = {"type": "category", "autorange": "reversed"}  # or a label such as 2.0 is taken for a number
 NAMED = 10  # operators with a bar of their own in the waterfall
 LONGEST = 40  # characters of a name on an axis
 
@@ -47,7 +48,7 @@ def waterfall(change: WorkloadChange) -> Figure:
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
     layout = _layout("mean forward, profiled (ms)", height=120 + 32 * len(bars))
-    layout["yaxis"] |= {"autorange": "reversed"}
+    layout["yaxis"] |= NAMES
     return {"data": [data], "layout": layout}
 
 
@@ -63,7 +64,7 @@ def latency(change: WorkloadChange) -> Figure:
                 "type": "violin",
                 "orientation": "h",
                 "x": values,
-                "y0": markup(label),
+                "y": [markup(label)] * len(values),
                 "name": markup(label),
                 "line": {"color": colour},
                 "points": "all",
@@ -81,6 +82,7 @@ def latency(change: WorkloadChange) -> Figure:
             point |= {"marker": marker, "name": name, "legendgroup": name, "showlegend": colour == BASELINE}
             data.append(point | {"hovertemplate": f"{name}: %{{x:.3f}} ms<extra></extra>"})
     layout = _layout(f"wall time of a forward, {what} (ms)", height=300)
+    layout["yaxis"] |= NAMES
     layout |= {"showlegend": True, "violingap": 0.1}
     return {"data": data, "layout": layout}
 
@@ -160,9 +162,8 @@ def icicle(change: WorkloadChange) -> Figure:
         {"label": markup(f"widths of {label}"), "method": "update", "args": [{"visible": [k == n for n in (0, 1)]}]}
         for k, label in enumerate((change.candidate.label, change.baseline.label))
     ]
-    layout["updatemenus"] = [
-        {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0, "xanchor": "left", "y": 1.12}
-    ]
+    menu = {"type": "buttons", "showactive": False, "direction": "right", "buttons": buttons}
+    layout["updatemenus"] = [menu | {"x": 0, "xanchor": "left", "y": 1.12}]
     return {"data": data, "layout": layout}
 
 
@@ -205,7 +206,7 @@ def kernels(change: WorkloadChange) -> Figure:
         for k, (label, _, colour) in enumerate(_sides(change))
     ]
     layout = _layout("oneDNN per warm forward, under its log (ms)", height=140 + 44 * len(names))
-    layout["yaxis"] |= {"autorange": "reversed"}
+    layout["yaxis"] |= NAMES
     return {"data": data, "layout": layout | {"barmode": "group", "showlegend": True}}
 
 
@@ -245,7 +246,7 @@ def _bars(found: Sequence[tuple[str, float | None, float | None, float | None]],
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
     layout = _layout(markup(title), height=110 + 34 * len(rows))
-    layout["yaxis"] |= {"autorange": "reversed"}
+    layout["yaxis"] |= NAMES
     layout["xaxis"] |= {"rangemode": "tozero"}
     layout["shapes"] = [_line_at_one()]
     return {"data": [data], "layout": layout}
@@ -298,8 +299,8 @@ def heatmap(overview: Overview) -> Figure:
         "hovertemplate": "%{y}, %{x}: %{text}<extra></extra>",
     }
     layout = _layout("", height=110 + 34 * len(overview.runs))
-    layout["yaxis"] |= {"autorange": "reversed"}
-    layout["xaxis"] |= {"side": "top", "showgrid": False}
+    layout["yaxis"] |= NAMES
+    layout["xaxis"] |= {"side": "top", "showgrid": False, "type": "category"}
     return {"data": [data], "layout": layout}
 
 
@@ -318,7 +319,7 @@ def parts(title: str, rows: Sequence[tuple[str, float]]) -> Figure:
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
     layout = _layout(markup(title), height=110 + 26 * len(shown))
-    layout["yaxis"] |= {"autorange": "reversed"}
+    layout["yaxis"] |= NAMES
     return {"data": [data], "layout": layout}
 
 
@@ -362,7 +363,7 @@ def _short(name: str) -> str:
 
 
 def _layout(title: str, *, height: int) -> Figure:
-    axis = {"automargin": True, "zeroline": False, "fixedrange": False}
+    axis = {"automargin": True, "zeroline": False}
     return {
         "height": height,
         "margin": {"l": 8, "r": 70, "t": 24, "b": 44},
@@ -375,12 +376,3 @@ def _layout(title: str, *, height: int) -> Figure:
         "legend": {"orientation": "h", "y": -0.25},
         "hoverlabel": {"namelength": -1},
     }
-
-
-DIFF_PLOTS: Mapping[str, Callable[[WorkloadChange], Figure]] = {
-    "waterfall": waterfall,
-    "latency": latency,
-    "icicle": icicle,
-    "kernels": kernels,
-}
-OVERVIEW_PLOTS: Mapping[str, Callable[[Overview], Figure]] = {"heatmap": heatmap, "speedup": run_speedups}

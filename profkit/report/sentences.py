@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from profkit import units
 from profkit.compare.records import Comparison, Estimate, LatencyChange, WorkloadChange
 
 _SHOWN = ("faster", "slower")
+MATTERS = 0.2  # of the change of the forward, from which on a reason is worth a sentence
 
 
 def headline(change: WorkloadChange) -> str:
@@ -50,6 +53,19 @@ def _responsible(change: WorkloadChange, *, shown_off: bool) -> str:
     )
 
 
+def kernels_reason(change: WorkloadChange) -> str | None:
+    """Say what oneDNN's log adds, where weights begin or cease to be reordered in every forward and it matters."""
+    kernels = change.kernels
+    if kernels is None or change.inference.verdict not in _SHOWN:
+        return None
+    before, after = kernels.baseline.weights_reorder_ns, kernels.candidate.weights_reorder_ns
+    whole = abs(change.attribution.forward_delta_ns)
+    if abs(after - before) < MATTERS * whole:
+        return None
+    then, now = (units.duration(ns) if ns else "none" for ns in (before, after))
+    return f"oneDNN's log: bringing weights into another layout in every forward takes {now} now, {then} before."
+
+
 def together(comparison: Comparison) -> str | None:
     """Say what several workloads gained together, and which are not in it; None where there is but one."""
     if len(comparison.workloads) < 2:
@@ -63,3 +79,13 @@ def together(comparison: Comparison) -> str | None:
 def estimate(value: Estimate) -> str:
     """Format a ratio with its interval."""
     return f"{units.ratio(value.value)} {units.interval(value.low, value.high)}".rstrip()
+
+
+def answers(comparison: Comparison) -> Iterator[str]:
+    """Yield what stands on top of every report: each workload's headline, its reason, and all together."""
+    for workload in comparison.workloads:
+        yield headline(workload)
+        if (text := kernels_reason(workload)) is not None:
+            yield text
+    if (text := together(comparison)) is not None:
+        yield text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
 import msgspec
@@ -125,3 +126,25 @@ class Manifest(Record, frozen=True, kw_only=True):
     warnings: list[str] = []
     reason: str | None = None
     tool: Tool
+
+    def capture_command(self) -> str:
+        """Return the command that captures the same again, elsewhere or with more rounds."""
+        words = ["profkit capture", self.workload.name if self.workload.source == "torchvision" else "FILE.py:FUNCTION"]
+        settings = self.settings
+        options: list[tuple[str, object, object]] = [
+            ("--torch", self.torch.version if self.torch else None, None),
+            ("--fpmath", settings.fpmath, "fp32"),
+            ("--mode", settings.mode, "eager"),
+            ("--rounds", len(self.rounds) or settings.rounds, None),
+            ("--steps", settings.steps, None),
+            ("--warmup", settings.warmup, None),
+            ("--batch", self.workload.batch, 1),
+            ("--threads", settings.threads, None),
+            ("--weights", self.workload.weights, "random"),
+            ("--lru-cache-capacity", settings.lru_cache_capacity, 1024),
+            ("--label", self.label, None),
+        ]
+        words += [
+            f"{name} {shlex.quote(str(value))}" for name, value, default in options if value not in (None, default)
+        ]
+        return " ".join([*words, *(["--with-stack"] if settings.with_stack else [])])

@@ -10,7 +10,7 @@ import numpy as np
 
 from profkit.trace.forward import Forwards
 from profkit.trace.spans import nest, sort_order
-from profkit.trace.table import Integers, Trace
+from profkit.trace.table import Events, Integers, Trace
 
 Call = tuple[str, str]
 """An operator's name and the JSON text of its input shapes, empty where the trace has none."""
@@ -56,10 +56,7 @@ def call_trees(trace: Trace, forwards: Forwards) -> list[CallTree]:
     """
     events = trace.operator_events
     row = forwards.of(events)
-    order = sort_order(events)
-    order = order[np.argsort(row[order], kind="stable")]
-    order = order[row[order] >= 0]
-    starts = np.searchsorted(row[order], np.arange(len(forwards) + 1))
+    order, starts = _ordered(events, row, len(forwards))
     place = np.full(len(events), -1, dtype=np.int64)  # of each event within its forward
     place[order] = np.arange(len(order)) - starts[row[order]]
     above = nest(events).parent
@@ -77,6 +74,21 @@ def call_trees(trace: Trace, forwards: Forwards) -> list[CallTree]:
         duration = np.stack([events.duration_ns[order[span]] for span in spans])
         trees.append(CallTree(tuple(calls), tuple(nearest.tolist()), duration))
     return trees
+
+
+def rows_of(trace: Trace, forwards: Forwards, forward: int) -> Integers:
+    """Return the rows of ``trace.operator_events`` that are the calls of one forward, in the order of its tree."""
+    events = trace.operator_events
+    order, starts = _ordered(events, forwards.of(events), len(forwards))
+    return order[starts[forward] : starts[forward + 1]]
+
+
+def _ordered(events: Events, row: Integers, count: int) -> tuple[Integers, Integers]:
+    """Return the rows in forwards, forward by forward in nesting order, and where each forward begins among them."""
+    order = sort_order(events)
+    order = order[np.argsort(row[order], kind="stable")]
+    order = order[row[order] >= 0]
+    return order, np.searchsorted(row[order], np.arange(count + 1))
 
 
 def merge(trees: Iterable[CallTree]) -> CallTree:

@@ -1,0 +1,1 @@
+"""Reports as one self-contained HTML file. Nothing is imported here."""

@@ -1,0 +1,240 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const FIRST = 100; // rows drawn at once; more as one scrolls
+  const WORDS = { same: "~ same", unresolved: "~ clock" };
+  const TONES = { faster: "good", slower: "bad", same: "dim", unresolved: "dim" };
+
+  // --- numbers to text, as the text report has them ---
+  const digits = (value) => {
+    const size = Math.abs(value);
+    return value.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
+  };
+  const duration = (ns) => {
+    if (ns === null || ns === undefined) return "-";
+    for (const [factor, unit] of [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]]) {
+      if (Math.abs(ns) >= factor * 0.9995) return `${digits(ns / factor)} ${unit}`;
+    }
+    return `${ns.toFixed(0)} ns`;
+  };
+  const show = {
+    text: (value) => value ?? "",
+    time: duration,
+    delta: (ns) => (ns > 0 ? "+" : "") + duration(ns),
+    ratio: (value) => (value === null || value === undefined ? "-" : `${value < 0.0995 ? value.toFixed(3) : digits(value)}x`),
+    count: (value) => (value === null || value === undefined ? "-" : Number.isInteger(value) ? String(value) : value.toFixed(1)),
+    share: (value) => (value === null || value === undefined ? "-" : `${(100 * value).toFixed(1)}%`),
+    verdict: (value) => WORDS[value] ?? value ?? "",
+  };
+  const element = (name, properties = {}, ...children) => {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children); // strings go in as text
+    return made;
+  };
+
+  // --- pictures ---
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const themed = (layout) => {
+    const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), tickcolor: colour("--line") };
+    const dressed = { ...layout, font: { ...layout.font, color: colour("--ink"), family: "system-ui, sans-serif" } };
+    for (const key of ["xaxis", "yaxis"]) if (layout[key]) dressed[key] = { ...layout[key], ...axis };
+    dressed.hoverlabel = { ...layout.hoverlabel, bgcolor: colour("--wash"), font: { color: colour("--ink") } };
+    if (layout.updatemenus) {
+      dressed.updatemenus = layout.updatemenus.map((menu) => ({
+        ...menu, bgcolor: colour("--wash"), bordercolor: colour("--line"), font: { color: colour("--ink") },
+      }));
+    }
+    return dressed;
+  };
+  const plots = [...document.querySelectorAll("[data-plot]")];
+  const draw = (place) => {
+    const { data: traces, layout } = data.pictures[Number(place.dataset.plot)];
+    return Plotly.react(place, traces, themed(layout), { responsive: true, displayModeBar: false });
+  };
+  if (window.Plotly) {
+    const seen = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        seen.unobserve(entry.target);
+        draw(entry.target);
+      }
+    }, { rootMargin: "400px" });
+    for (const place of plots) {
+      place.style.height = `${data.pictures[Number(place.dataset.plot)].layout.height}px`;
+      seen.observe(place);
+    }
+    const redraw = () => plots.filter((place) => place.data).forEach(draw);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    addEventListener("beforeprint", () => plots.forEach(draw));
+  }
+
+  // --- downloads ---
+  const save = (name, url) => {
+    const link = element("a", { href: url, download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.download) {
+      const name = button.dataset.download;
+      const packed = Uint8Array.from(atob(data.downloads[name]), (letter) => letter.charCodeAt(0));
+      const text = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+      const url = URL.createObjectURL(await new Response(text).blob());
+      save(name, url);
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    }
+    if (button.dataset.save) {
+      const place = plots[Number(button.dataset.picture)];
+      if (!place.data) await draw(place);
+      const format = button.dataset.save;
+      const { width, height } = place.getBoundingClientRect();
+      const url = await Plotly.toImage(place, { format, width, height, scale: format === "png" ? 2 : 1 });
+      save(`${place.dataset.name.replace(/[^\w.-]+/g, "-")}.${format}`, url);
+    }
+  });
+
+  // --- grids: sort, search, choose, expand ---
+  const cellOf = (field, row) => {
+    const value = row[field.key];
+    const cell = element("td", { className: field.kind === "text" ? "name" : field.kind === "verdict" ? "" : "number" });
+    const text = show[field.kind](value);
+    if (field.kind === "verdict" || field.kind === "ratio") {
+      cell.classList.add(...[TONES[row.verdict]].filter(Boolean));
+    }
+    if (field.kind === "share" && value > 0) {
+      cell.append(element("span", { className: "bar", style: `width:${Math.min(1, value) * 4}em`, ariaHidden: "true" }));
+    }
+    cell.append(text);
+    return cell;
+  };
+  const makeGrid = (figure) => {
+    const { fields, views, tree, treeFields } = data.grids[Number(figure.dataset.grid)];
+    const names = Object.keys(views);
+    const state = { view: names[0], sort: null, ascending: false, words: "", verdict: "", rows: [], drawn: 0 };
+    const children = new Map();
+    tree.forEach((node, at) => children.set(node.parent, [...(children.get(node.parent) ?? []), at]));
+    const byName = new Map();
+    tree.forEach((node, at) => byName.set(node.name, [...(byName.get(node.name) ?? []), at]));
+
+    const search = element("input", { type: "search", placeholder: "search …", ariaLabel: "Search" });
+    const verdicts = [...new Set(Object.values(views).flat().map((row) => row.verdict).filter(Boolean))];
+    const tools = element("div", { className: "tools" }, search);
+    const chooser = (label, options, onchange) => {
+      const select = element("select", { ariaLabel: label, onchange: () => onchange(select.value) });
+      select.append(...options.map(([value, text]) => element("option", { value, textContent: text })));
+      tools.append(element("label", {}, `${label} `, select));
+    };
+    if (names.length > 1) chooser("by", names.map((name) => [name, name]), (value) => { state.view = value; fill(); });
+    if (verdicts.length > 1) {
+      chooser("verdict", [["", "all"], ...verdicts.map((v) => [v, show.verdict(v)])], (value) => { state.verdict = value; fill(); });
+    }
+    const count = element("span", { className: "note", role: "status" });
+    tools.append(count);
+
+    const head = element("tr");
+    for (const field of fields) {
+      const cell = element("th", { scope: "col", className: ["text", "verdict"].includes(field.kind) ? "" : "number" });
+      cell.setAttribute("aria-sort", "none");
+      const sort = () => {
+        state.ascending = state.sort === field ? !state.ascending : ["text", "verdict"].includes(field.kind);
+        state.sort = field;
+        for (const other of head.children) other.setAttribute("aria-sort", "none");
+        cell.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
+        fill();
+      };
+      cell.append(element("button", { type: "button", textContent: field.title, onclick: sort }));
+      head.append(cell);
+    }
+    const body = element("tbody");
+    const more = element("button", { type: "button", onclick: () => drawRows() });
+    const scroll = element("div", { className: "scroll", tabIndex: 0 },
+      element("table", {}, element("thead", {}, head), body));
+    figure.querySelector("figcaption").after(tools, scroll, more);
+
+    const treeRows = (name) => {
+      const rows = [];
+      const add = (at, depth) => {
+        const node = tree[at];
+        const row = element("tr", { className: "tree" });
+        const cells = treeFields.map((field) => cellOf(field, node));
+        cells[0].style.paddingLeft = `${1.2 + depth}rem`;
+        row.append(...cells);
+        if (fields.length > cells.length) row.append(element("td", { colSpan: fields.length - cells.length }));
+        rows.push(row);
+        if (rows.length < 400) for (const below of children.get(at) ?? []) add(below, depth + 1);
+      };
+      for (const at of byName.get(name) ?? []) {
+        const path = [];
+        for (let above = tree[at].parent; above >= 0; above = tree[above].parent) path.unshift(tree[above].name);
+        if (path.length) {
+          const cell = element("td", { colSpan: fields.length, className: "dim", textContent: `in ${path.join(" › ")}` });
+          rows.push(element("tr", { className: "tree" }, cell));
+        }
+        add(at, 0);
+      }
+      return rows;
+    };
+    const rowOf = (row) => {
+      const made = element("tr", {}, ...fields.map((field) => cellOf(field, row)));
+      if (byName.has(row.name)) {
+        let opened = null;
+        const toggle = element("button", { type: "button", className: "open", textContent: "▸", ariaLabel: "Show the calls" });
+        toggle.setAttribute("aria-expanded", "false");
+        toggle.onclick = () => {
+          if (opened) opened.forEach((below) => below.remove());
+          else made.after(...treeRows(row.name));
+          opened = opened ? null : treeRowsAfter(made);
+          toggle.textContent = opened ? "▾" : "▸";
+          toggle.setAttribute("aria-expanded", String(Boolean(opened)));
+        };
+        made.firstChild.prepend(toggle);
+      }
+      return made;
+    };
+    const treeRowsAfter = (row) => {
+      const found = [];
+      for (let next = row.nextElementSibling; next?.classList.contains("tree"); next = next.nextElementSibling) found.push(next);
+      return found;
+    };
+    const drawRows = () => {
+      const next = state.rows.slice(state.drawn, state.drawn + FIRST);
+      body.append(...next.map(rowOf));
+      state.drawn += next.length;
+      const left = state.rows.length - state.drawn;
+      more.hidden = left <= 0;
+      more.textContent = `${left} more rows`;
+    };
+    const fill = () => {
+      const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
+      const texts = fields.filter((field) => field.kind === "text");
+      state.rows = views[state.view].filter((row) => {
+        if (state.verdict && row.verdict !== state.verdict) return false;
+        const text = texts.map((field) => row[field.key] ?? "").join(" ").toLowerCase();
+        return words.every((word) => text.includes(word));
+      });
+      if (state.sort) {
+        const { key } = state.sort;
+        const way = state.ascending ? 1 : -1;
+        const absent = (value) => value === null || value === undefined;
+        state.rows.sort((a, b) => {
+          if (absent(a[key]) || absent(b[key])) return absent(a[key]) - absent(b[key]);
+          return way * (typeof a[key] === "string" ? a[key].localeCompare(b[key]) : a[key] - b[key]);
+        });
+      }
+      body.replaceChildren();
+      state.drawn = 0;
+      count.textContent = `${state.rows.length} rows`;
+      drawRows();
+    };
+    search.oninput = () => { state.words = search.value; fill(); };
+    new IntersectionObserver((entries) => {
+      if (entries[0].isIntersecting && !more.hidden) drawRows();
+    }, { rootMargin: "600px" }).observe(more);
+    addEventListener("beforeprint", () => { while (state.drawn < Math.min(state.rows.length, 500)) drawRows(); });
+    fill();
+  };
+  document.querySelectorAll("[data-grid]").forEach(makeGrid);
+})();
