@@ -30,6 +30,7 @@ WRAPPED = 2  # weight of a pair of which one is called inside the other over the
 SAME_TENSORS = 1  # and of a pair of operators that have nothing but their tensors in common
 CARRIES = 0.5  # of a caller's time: a call that takes as much is where its work is done
 MATTERS = 0.2  # of a caller's time: a call that takes less makes no other implementation
+KIN = 1 << 18  # pairs of calls without a partner that are looked at one by one
 CELLS = 1 << 24  # of the table for two lists of siblings; longer ones are aligned piece by piece
 _NO_TENSOR = re.compile(r"(, )?\[\](, )?")
 _TOP = (-1, -1)
@@ -79,9 +80,12 @@ def align(baseline: CallTree, candidate: CallTree) -> Alignment:
         ordered = _align_siblings(calls[0], calls[1])
         pairs = [(sides[0][i], sides[1][j]) for i, j in [*ordered, *_moved(calls[0], calls[1], ordered)]]
         if caller == _TOP:
-            gaps = _gaps(ordered, len(sides[0]), len(sides[1]))
-            open_ = [[[side[k] for k in gap[at]] for at, side in enumerate(sides)] for gap in gaps]
-            pairs += _stand_ins(found, open_, pairs)
+            rest = [set(side) for side in _unpaired(sides, pairs)]
+            gaps = [gap for gap in _gaps(ordered, len(sides[0]), len(sides[1])) if any(gap)]
+            open_ = [
+                [[side[k] for k in gap[at] if side[k] in rest[at]] for at, side in enumerate(sides)] for gap in gaps
+            ]
+            pairs += _stand_ins(found, open_)
             for k, side in enumerate(sides):
                 taken = {pair[k] for pair in [*pairs, *found.stand_ins]}
                 found.alone[k].extend(position for position in side if position not in taken)
@@ -186,24 +190,28 @@ def _moved(left: Sequence[Call], right: Sequence[Call], matched: Sequence[Pair])
     return found
 
 
-def _stand_ins(found: Alignment, gaps: Sequence[Sequence[Positions]], paired: Sequence[Pair]) -> list[Pair]:
+def _stand_ins(found: Alignment, gaps: Sequence[Sequence[Positions]]) -> list[Pair]:
     """File the pairs of different operators over the same tensors; return those of the same found inside a wrapper.
 
-    In each gap in order; what is a wrapper of the other may also stand elsewhere.
+    ``gaps`` hold the calls without a partner. In each they pair in order; what is a wrapper of the other may also
+    stand elsewhere.
     """
-    inside: list[Pair] = []
-    gaps = [*gaps, [[p for gap in gaps for p in gap[k]] for k in (0, 1)]]
-    for gap in gaps:
-        left, right = _unpaired(gap, [*paired, *found.stand_ins])
-        if not left or not right or len(left) * len(right) > CELLS:
-            continue
-        weight = np.array([[_kinship(found, i, j) for j in right] for i in left], dtype=np.int32)
-        if gap is gaps[-1]:
-            weight[weight < WRAPPED] = 0
-        pairs = [(left[i], right[j]) for i, j in (_heaviest(weight) if gap is not gaps[-1] else _first(weight))]
-        found.stand_ins.extend(pairs)
-        inside += filter(None, (_inner_pair(found, *pair) for pair in pairs))
-    return inside
+    for left, right in gaps:
+        weight = _kinships(found, left, right)
+        found.stand_ins.extend((left[i], right[j]) for i, j in _heaviest(weight))
+    everywhere = _unpaired([[p for gap in gaps for p in gap[k]] for k in (0, 1)], found.stand_ins)
+    weight = _kinships(found, *everywhere)
+    weight[weight < WRAPPED] = 0
+    found.stand_ins.extend((everywhere[0][i], everywhere[1][j]) for i, j in _first(weight))
+    return [pair for pair in (_inner_pair(found, i, j) for i, j in found.stand_ins) if pair is not None]
+
+
+def _kinships(found: Alignment, left: Positions, right: Positions) -> Ids:
+    """Return the weight of every pair; none where one looks at too many."""
+    if len(left) * len(right) > KIN:
+        return np.zeros((0, 0), dtype=np.int32)
+    weights = [[_kinship(found, i, j) for j in right] for i in left]
+    return np.array(weights, dtype=np.int32).reshape(len(left), len(right))
 
 
 def _first(weight: Ids) -> list[Pair]:

@@ -23,6 +23,8 @@ FASTER, SLOWER, BASELINE, CANDIDATE, PLAIN = "#2f7ebc", "#d9702b", "#7f8c9a", "#
 SCALE = [[0.0, "#1f5f99"], [0.5, "#e9ecef"], [1.0, "#c75a12"]]
 NAMES = {"type": "category", "autorange": "reversed"}  # or a label such as 2.0 is taken for a number
 NAMED = 10  # operators with a bar of their own in the waterfall
+THINNEST = 0.0002  # of the call tree: a fifth of a pixel
+NODES = 1500  # of the call tree that are drawn
 LONGEST = 40  # characters of a name on an axis
 
 
@@ -118,11 +120,12 @@ def over_time(change: WorkloadChange) -> Figure:
 def icicle(change: WorkloadChange) -> Figure:
     """Draw the call tree; widths are times of one side, which buttons choose, and colours the change."""
     data = []
+    seen = _visible(change)
     for side in ("candidate", "baseline"):
         ids, parents, labels, values, colours, texts = ["all"], [""], [change.name], [0.0], [0.0], [""]
         for at, call in enumerate(change.calls):
             times = getattr(call, side)
-            if times is None:
+            if times is None or at not in seen:
                 continue
             before, after = (t.total_host_ns if t else 0.0 for t in (call.baseline, call.candidate))
             ids.append(str(at))
@@ -165,6 +168,20 @@ def icicle(change: WorkloadChange) -> Figure:
     menu = {"type": "buttons", "showactive": False, "direction": "right", "buttons": buttons}
     layout["updatemenus"] = [menu | {"x": 0, "xanchor": "left", "y": 1.12}]
     return {"data": data, "layout": layout}
+
+
+def _visible(change: WorkloadChange) -> set[int]:
+    """Return the calls wide enough to be seen on a side, the largest at most; their callers are wider still."""
+    largest = [max(t.total_host_ns for t in (c.baseline, c.candidate) if t) for c in change.calls]
+    whole = sum(ns for ns, call in zip(largest, change.calls, strict=True) if call.parent < 0)
+    wide = [at for at, ns in enumerate(largest) if ns >= whole * THINNEST]
+    found: set[int] = set()
+    for at in sorted(wide, key=lambda at: -largest[at])[:NODES]:
+        above = at
+        while above >= 0 and above not in found:  # a median may make a caller look smaller than what it calls
+            found.add(above)
+            above = change.calls[above].parent
+    return found
 
 
 def _fitting(ids: Sequence[str], parents: Sequence[str], values: Sequence[float]) -> list[float]:

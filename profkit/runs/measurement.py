@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +61,13 @@ class Measurement:
             return None
         return float(np.median(np.concatenate(self.forward_ns)) / np.median(np.concatenate(self.latency_ns)))
 
-    @property
+    @cached_property
     def recording_ns(self) -> float | None:
         """What the profiler adds per operator call, about: the observer effect over the calls of a forward, in ns."""
+        if not self.latency_ns:
+            return None
         calls = sum(float(np.median(series.calls)) for series in self.operators.values())
-        if not self.latency_ns or not calls:
+        if not calls:
             return None
         added = np.median(np.concatenate(self.forward_ns)) - np.median(np.concatenate(self.latency_ns))
         return max(0.0, float(added) / calls)

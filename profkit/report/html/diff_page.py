@@ -42,7 +42,7 @@ def diff_page(comparison: Comparison, others: Mapping[str, Comparison] | None = 
     )
     sections = [Section("What differs, and what it gained", first)]
     for number, workload in enumerate(comparison.workloads):
-        views = {_view(w): w.operators for w in _same(comparison, others or {}, number)}
+        views = {_view(w): w.operators for w in _same(comparison, others or {}, number) if _tells_more(w, workload)}
         sections.append(Section(workload.name, list(_workload(workload, before.label, after.label, views))))
     sections.append(Section("How to reproduce it", [_reproduce(comparison)]))
     return Page(
@@ -55,6 +55,11 @@ def diff_page(comparison: Comparison, others: Mapping[str, Comparison] | None = 
 
 def _same(comparison: Comparison, others: Mapping[str, Comparison], number: int) -> list[WorkloadChange]:
     return [comparison.workloads[number], *(other.workloads[number] for other in others.values())]
+
+
+def _tells_more(view: WorkloadChange, first: WorkloadChange) -> bool:
+    """Whether a table has other rows than the first one: traces without shapes have the same by shape."""
+    return view is first or len(view.operators) != len(first.operators)
 
 
 def _view(change: WorkloadChange) -> str:

@@ -110,14 +110,20 @@
     cell.append(text);
     return cell;
   };
+  const unpack = ({ keys, rows }) => rows.map((row) => Object.fromEntries(keys.map((key, at) => [key, row[at]])));
   const makeGrid = (figure) => {
-    const { fields, views, tree, treeFields } = data.grids[Number(figure.dataset.grid)];
+    const { fields, views: packed, tree: packedTree, treeFields } = data.grids[Number(figure.dataset.grid)];
+    const views = Object.fromEntries(Object.entries(packed).map(([name, rows]) => [name, unpack(rows)]));
+    const tree = unpack(packedTree);
     const names = Object.keys(views);
     const state = { view: names[0], sort: null, ascending: false, words: "", verdict: "", rows: [], drawn: 0 };
     const children = new Map();
-    tree.forEach((node, at) => children.set(node.parent, [...(children.get(node.parent) ?? []), at]));
     const byName = new Map();
-    tree.forEach((node, at) => byName.set(node.name, [...(byName.get(node.name) ?? []), at]));
+    const add = (map, key, at) => (map.has(key) ? map.get(key).push(at) : map.set(key, [at]));
+    tree.forEach((node, at) => {
+      add(children, node.parent, at);
+      add(byName, node.name, at);
+    });
 
     const search = element("input", { type: "search", placeholder: "search …", ariaLabel: "Search" });
     const verdicts = [...new Set(Object.values(views).flat().map((row) => row.verdict).filter(Boolean))];

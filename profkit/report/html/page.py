@@ -101,8 +101,8 @@ def render_html(page: Page, *, cdn: bool = False) -> str:
         "grids": [
             {
                 "fields": [_field(f) for f in grid.fields],
-                "views": grid.views,
-                "tree": grid.tree,
+                "views": {name: _compact(rows) for name, rows in grid.views.items()},
+                "tree": _compact(grid.tree),
                 "treeFields": [_field(f) for f in grid.tree_fields],
             }
             for grid in grids
@@ -123,6 +123,19 @@ def render_html(page: Page, *, cdn: bool = False) -> str:
         cdn=CDN.format(version=_plotly_version()) if cdn and pictures else None,
         data=Markup(embed(data)),  # holds no markup: see embed
     )
+
+
+def _compact(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return rows without their keys, which all of them share, and without digits that nobody sees."""
+    keys = list(rows[0]) if rows else []
+    return {"keys": keys, "rows": [[_short(row[key]) for key in keys] for row in rows]}
+
+
+def _short(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    short = float(f"{value:.5g}")
+    return int(short) if short.is_integer() else short
 
 
 def _field(column: Field) -> dict[str, str]:

@@ -1,0 +1,245 @@
+"""Reports in a real browser, from disk, with the network off."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import ROOT, event, trace_json
+from tests.unit.test_cli import run
+
+pytestmark = pytest.mark.live
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = [
+    "aten::<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "aten::`${alert(3)}`</script>",
+    "<b>bold</b>&amp;",
+]
+TRACES = ROOT / "traces"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield launched
+        launched.close()
+
+
+Opened = Callable[..., tuple[Page, list[str]]]
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Opened]:
+    """Return a function that opens a file, and what the page then says or asks for: nothing, if all is well."""
+    contexts = []
+
+    def open_(path: Path, width: int = 1280, scheme: str = "light") -> tuple[Page, list[str]]:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,  # type: ignore[arg-type]  # light or dark
+            offline=True,
+            accept_downloads=True,
+        )
+        contexts.append(context)
+        page, said = context.new_page(), []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "request",
+            lambda asked: said.append(asked.url) if not asked.url.startswith(("file:", "data:", "blob:")) else None,
+        )
+        page.goto(path.as_uri())
+        return page, said
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def scroll_through(page: Page) -> None:
+    """Bring everything into view once: pictures are drawn when they are near."""
+    for y in range(0, page.evaluate("document.documentElement.scrollHeight"), 700):
+        page.evaluate(f"scrollTo(0, {y})")
+        page.wait_for_timeout(60)
+    page.wait_for_timeout(200)
+
+
+PAGES = {
+    "diff": ["diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen"],
+    "compare": ["compare", TRACES],
+    "ops": ["ops", TRACES / "2.0", "--with-kernels"],
+    "kernels": ["kernels", TRACES / "2.0-bf16"],
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_at_every_width(name: str, opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.html"
+    assert run(*PAGES[name], "--output", path) == 0
+    for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light")):
+        page, said = opened(path, width, scheme)
+        scroll_through(page)
+        assert said == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        plots = page.locator("[data-plot]")
+        assert plots.count() > 0
+        assert page.locator("[data-plot] svg.main-svg").count() >= plots.count()
+
+
+def test_sorting_searching_choosing_and_expanding(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "diff.html"
+    assert run("diff", TRACES / "1.13", TRACES / "2.0-frozen", "--output", path) == 0
+    page, said = opened(path)
+    grid = page.locator("figure.grid").first
+    rows = grid.locator("tbody tr:not(.tree)")
+    first = rows.first.inner_text()
+    assert "aten::mkldnn_convolution" in first
+    total = rows.count()
+    grid.get_by_role("button", name="operator", exact=True).click()
+    names = grid.locator("tbody tr:not(.tree) td:first-child").all_inner_texts()
+    bare = [name.removeprefix("▸").strip() for name in names]
+    assert bare == sorted(bare, key=str.lower) or len(set(bare)) == total
+    grid.get_by_role("button", name="1.13", exact=True).click()
+    assert "aten::mkldnn_convolution" in rows.first.inner_text()
+    grid.get_by_label("Search").fill("pool max")
+    assert rows.count() == 3
+    grid.get_by_label("Search").fill("zzz")
+    assert rows.count() == 0
+    grid.get_by_label("Search").fill("")
+    grid.get_by_label("verdict").select_option("replaced")
+    assert 0 < rows.count() < total
+    assert all("replaced" in text for text in rows.all_inner_texts())
+    grid.get_by_label("verdict").select_option("")
+    grid.get_by_label("by").select_option("operator and shapes")
+    assert rows.count() >= total
+    assert "[1, 3, 224, 224]" in grid.inner_text()
+    grid.get_by_label("by").select_option("kernel (oneDNN, under its log)")
+    assert "avx512_core" in grid.inner_text()
+    grid.get_by_label("by").select_option("operator")
+    grid.get_by_label("Search").fill("aten::relu_")
+    rows.first.get_by_role("button", name="Show the calls").click()
+    tree = grid.locator("tbody tr.tree")
+    assert "aten::clamp_min_" in tree.nth(1).inner_text()
+    rows.first.get_by_role("button", name="Show the calls").click()
+    assert tree.count() == 0
+    assert said == []
+
+
+def test_what_can_be_downloaded(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "diff.html"
+    sides = [TRACES / "2.0-frozen", TRACES / "2.15-frozen"]
+    assert run("diff", *sides, "--output", path) == 0
+    assert run("diff", *sides, "--output", tmp_path / "expected.json") == 0
+    page, said = opened(path)
+    for button, name in (("diff.json", "diff.json"), ("diff.csv", "diff.csv")):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=button).click()
+        waiting.value.save_as(tmp_path / name)
+    assert json.loads((tmp_path / "diff.json").read_text()) == json.loads((tmp_path / "expected.json").read_text())
+    assert (tmp_path / "diff.csv").read_text().startswith("workload,operator,")
+    scroll_through(page)
+    for form, magic in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
+        for number in range(page.locator("[data-plot]").count()):
+            with page.expect_download() as waiting:
+                page.get_by_role("button", name=form).nth(number).click()
+            waiting.value.save_as(tmp_path / "picture")
+            assert (tmp_path / "picture").read_bytes().startswith(magic)
+    assert said == []
+
+
+def test_text_from_traces_is_text(opened: Opened, tmp_path: Path) -> None:
+    def records(scale: int) -> list[dict[str, Any]]:
+        found, at = [], 0
+        for k, name in enumerate(EVIL):
+            found.append(event(name, at, 10 * scale, 2 * k, args={"Ev Idx": 2 * k, "Input Dims": [[1, 2]]}))
+            found.append(event(name + " inside", at + 1, 5 * scale, 2 * k + 1))
+            at += 100
+        return found
+
+    for side, scale in (("before <i>", 1), ("after <i>", 3)):
+        (tmp_path / f"{side}.json").write_bytes(trace_json(records(scale)))
+    for words in (
+        ["diff", tmp_path / "before <i>.json", tmp_path / "after <i>.json"],
+        ["ops", tmp_path / "after <i>.json"],
+    ):
+        path = tmp_path / "evil.html"
+        assert run(*words, "--output", path) == 0
+        page, said = opened(path)
+        scroll_through(page)
+        text = page.locator("main").inner_text()
+        for name in EVIL:
+            assert name in text
+        assert page.locator("main img, main b, main i, figure script").count() == 0
+        for label in page.locator("[data-plot] .ytick text, [data-plot] .slicetext").all_text_contents():
+            assert "alert(1)" not in label or "<script>" in label
+        assert said == []
+
+
+def test_five_thousand_operators(opened: Opened, tmp_path: Path) -> None:
+    def write(name: str, scale: int) -> Path:
+        records = [event(f"aten::operator_number_{k}", 20 * k, 5 * scale + k % 7, k) for k in range(5000)]
+        path = tmp_path / name
+        path.write_bytes(trace_json(records))
+        return path
+
+    path = tmp_path / "large.html"
+    assert run("diff", write("before.json", 1), write("after.json", 2), "--output", path) == 0
+    assert path.stat().st_size < 8_000_000
+    page, said = opened(path)
+    grid = page.locator("figure.grid").first
+    assert "5000 rows" in grid.inner_text()
+    grid.get_by_label("Search").fill("number_4999")
+    assert grid.locator("tbody tr").count() == 1
+    assert said == []
+
+
+def test_without_plotly_inside(tmp_path: Path) -> None:
+    path = tmp_path / "small.html"
+    assert run("diff", TRACES / "1.13", TRACES / "2.0", "--cdn", "--output", path) == 0
+    text = path.read_text()
+    assert path.stat().st_size < 600_000
+    assert 'src="https://cdn.plot.ly/plotly-' in text
+
+
+@pytest.mark.parametrize("kind", ["speedup", "waterfall", "latency", "icicle", "kernels"])
+def test_pictures_from_the_command_line(kind: str, tmp_path: Path) -> None:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    sides = [TRACES / "2.0-frozen", TRACES / "2.15-frozen"]
+    for ending, magic in ((".png", b"\x89PNG"), (".svg", b"<svg"), (".html", b"<!doctype html>")):
+        path = tmp_path / f"{kind}{ending}"
+        assert run("diff", *sides, "--plot", kind, "--output", path) == 0
+        assert path.read_bytes().startswith(magic)
+        assert path.stat().st_size > 5000
+
+
+def test_a_heat_map(tmp_path: Path) -> None:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    assert run("compare", TRACES, "--plot", "heatmap", "--output", tmp_path / "x.svg") == 0
+    assert "2.15-frozen" in (tmp_path / "x.svg").read_text()
+
+
+def test_the_list_of_runs(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path))
+    assert run("view", "--html", TRACES, "--no-browser") == 0
+    path = Path(capsys.readouterr().out.strip().removeprefix("file://"))
+    page, said = opened(path, 400)
+    scroll_through(page)
+    text = page.locator("main").inner_text()
+    for word in ("2.15-frozen", "2.15.0", "AMD EPYC", "baseline", "faster", "complete"):
+        assert word in text
+    assert said == []
