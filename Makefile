@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3.11 py
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test unit lint setup setup-test golden clean
+.PHONY: demo test unit lint setup setup-test chromium golden clean
 
 demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
 	$(BIN)/profkit capture resnet50 --torch 1.13 --torch 2.0
@@ -16,7 +16,7 @@ demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
 	@echo "  $(BIN)/profkit capture resnet50 --torch 2.0 --mode frozen"
 	@echo "  $(BIN)/profkit capture --help"
 
-test: setup-test lint ## everything: lint, types, layers, unit tests, live tests
+test: setup-test chromium lint ## everything: lint, types, layers, unit tests, live tests
 	$(BIN)/python -m pytest
 
 unit: setup-test ## the tests that make no environments
@@ -45,6 +45,11 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[tensorboard,parquet,pandas]' --group dev
 	@touch $@
+
+chromium: ## a browser for the tests of pages, from the system's packages where that may be done
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  $$([ "$$(id -u)" = 0 ] || echo sudo -n) sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium' >/dev/null; } || \
+	  echo "make: no Chromium, and it cannot be installed from here: the tests of pages are skipped (Debian: apt-get install chromium)"
 
 clean:
 	rm -rf $(VENV) dist build

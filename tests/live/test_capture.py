@@ -16,6 +16,7 @@ import pytest
 from profkit.capture.environments import Environment
 from profkit.capture.filing import Filing
 from profkit.report.json import schema
+from profkit.runs import find_runs
 from profkit.trace.forward import find_forwards
 from profkit.trace.reader import read
 from tests.live.conftest import TINY, Profkit, profkit_command, start
@@ -266,3 +267,51 @@ def bin_path() -> str:
     import sys
 
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_the_pass_with_onednns_log(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    words = ("capture", f"{TINY}:make", "--torch", "1.13", "--torch", "2.15", "--fpmath", "bf16", "--mode", "frozen")
+    short = ("--rounds", 1, "--steps", 2, "--warmup", 2)
+    profkit(*words, *short)
+    for label, onednn in (("1.13-bf16-frozen", "2.6.0"), ("2.15-bf16-frozen", "3.")):
+        (run,) = find_runs(tmp_path / "logs" / label)
+        assert run.manifest is not None
+        assert run.manifest.kernels is not None
+        assert len(run.traces) == 1  # the pass's own trace is none of those that are timed
+        assert not any("VERBOSE" in name for name in run.manifest.settings.env)
+        assert run.kernels_log is not None
+        before = run.kernels_log.read_bytes()
+        view = json.loads(profkit("kernels", f"logs/{label}/tiny", "--warm", "--format", "json").stdout)
+        assert view["onednn"].startswith(onednn)
+        assert view["forwards"] == run.manifest.kernels.steps == 2
+        assert view["matched"] == view["warm_records"] > 0
+        assert {row["fpmath"] for row in view["primitives"]} == {"bf16"}
+        text = profkit("ops", f"logs/{label}/tiny", "--with-kernels").stdout
+        assert "→ convolution" in text
+        profkit(*words[:2], "--torch", label.partition("-")[0], *words[6:], *short)  # more rounds: one pass is enough
+        assert run.kernels_log.read_bytes() == before
+        assert len(find_runs(tmp_path / "logs" / label)[0].traces) == 2
+    profkit("capture", f"{TINY}:make", "--torch", "2.15", *short, "--no-kernels", "--label", "without")
+    (run,) = find_runs(tmp_path / "logs/without")
+    assert run.kernels_log is None
+    assert "holds no log of oneDNN" in profkit("kernels", "logs/without/tiny", status=3).stderr
+
+
+def test_a_pass_that_dies_costs_no_round(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    profkit("capture", f"{TINY}:dying_under_the_log", "--torch", "2.0", "--rounds", 1, "--steps", 2, "--warmup", 2)
+    (run,) = find_runs(tmp_path / "logs/2.0")
+    assert run.manifest is not None
+    assert run.manifest.status == "complete"
+    assert run.manifest.kernels is None
+    assert any("the pass with oneDNN's log died of SIGSEGV" in text for text in run.manifest.warnings)
+
+
+def test_variables_that_change_what_runs_are_kept(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    for capacity in (1024, 0):
+        words = ("capture", f"{TINY}:make", "--torch", "2.0", "--rounds", 1, "--steps", 2, "--warmup", 2)
+        profkit(*words, "--label", f"c{capacity}", ONEDNN_PRIMITIVE_CACHE_CAPACITY=str(capacity))
+    found = json.loads(profkit("diff", "logs/c1024", "logs/c0", "--format", "json").stdout)
+    (difference,) = [d for d in found["differences"] if d["field"] == "settings.env"]
+    assert difference["candidate"] == "ONEDNN_PRIMITIVE_CACHE_CAPACITY=0"
+    kernels = found["workloads"][0]["kernels"]
+    assert (kernels["baseline"]["hit_rate"], kernels["candidate"]["hit_rate"]) == (1.0, 0.0)

@@ -58,3 +58,14 @@ def dying() -> tuple[Any, Any]:
 
 def broken() -> tuple[Any, Any]:
     raise ValueError("no such weights")
+
+
+def dying_under_the_log() -> tuple[Any, Any]:
+    model = Tiny()
+
+    def call(image: torch.Tensor) -> torch.Tensor:
+        if os.environ.get("ONEDNN_VERBOSE"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return model(image)
+
+    return call, torch.ones(1, 3, 32, 32)

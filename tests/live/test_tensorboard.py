@@ -1,0 +1,110 @@
+"""TensorBoard with its plugin, in a real browser, on what profkit captured and on the lanes it wrote."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Frame, Page, sync_playwright
+
+from profkit.capture.environments import Environment
+from tests.conftest import ROOT
+from tests.live.conftest import TINY, profkit_command, start
+from tests.live.test_pages import CHROMIUM
+
+pytestmark = pytest.mark.live
+# The plugin draws its charts with a library that it fetches from Google's site, and draws nothing at all without it:
+# in its place stands something that accepts every call. Tables and the trace view are the plugin's own.
+CHARTS = """
+(() => {
+  const anything = () => new Proxy(function () {}, {
+    get: (_, key) => (key === Symbol.toPrimitive ? () => 0 : key === "then" ? undefined : anything()),
+    apply: () => anything(),
+    construct: () => anything(),
+  });
+  const charts = { load() {}, setOnLoadCallback(done) { setTimeout(done, 0); } };
+  window.google = { charts, visualization: anything() };
+})();
+"""
+
+
+@pytest.fixture
+def address(tmp_path: Path, environments: dict[str, Environment]) -> Iterator[str]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; Debian: apt-get install chromium")
+    words = ["--torch", "2.0", "--with-stack", "--rounds", 1, "--steps", 3, "--warmup", 2, "--no-kernels"]
+    command = profkit_command("capture", f"{TINY}:make", *words)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    lanes = tmp_path / "logs/lanes/both.pt.trace.json.gz"
+    lanes.parent.mkdir()
+    sides = [ROOT / "traces/2.0-frozen", ROOT / "traces/2.15-frozen"]
+    subprocess.run(profkit_command("lanes", *sides, "--output", lanes), check=True, capture_output=True)
+    server = start(profkit_command("view", "logs", "--port", 0), tmp_path, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[1]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def choose(frame: Frame, box: int, name: str) -> None:
+    frame.locator("[role=button][aria-haspopup=listbox]").nth(box).click()
+    frame.get_by_role("option", name=name, exact=True).click()
+
+
+def test_every_view(address: str, polyfill: str | None) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.route("**/charts/loader.js", lambda route: route.fulfill(body=CHARTS, content_type="text/javascript"))
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("iframe")
+        frame = page.frames[-1]
+        frame.get_by_text("Execution Summary").wait_for()  # the Overview
+        choose(frame, 0, "2.0/tiny")
+        choose(frame, 1, "Operator")
+        frame.get_by_text("aten::_convolution").first.wait_for()
+        choose(frame, 1, "Module")
+        frame.locator("td", has_text="Tiny_0").first.wait_for()
+        if polyfill is not None:
+            page.route("**/webcomponents.min.js", lambda route: route.fulfill(body=polyfill))
+            for run, process in (("2.0/tiny", "python"), ("lanes", "candidate: 2.15-frozen")):
+                choose(frame, 0, run)
+                choose(frame, 1, "Trace")
+                trace_view_shows(page, process)
+                choose(frame, 1, "Overview")
+        assert errors == []
+        browser.close()
+
+
+def trace_view_shows(page: Page, process: str) -> None:
+    """Wait until the embedded trace viewer has a model with such a process in it."""
+    model = "document.querySelector('tr-ui-timeline-view')?.model"
+    for _ in range(60):
+        for frame in page.frames:
+            if frame.url.endswith("trace_embedding.html"):
+                names = frame.evaluate(f"Object.values({model}?.processes ?? {{}}).map(p => p.name ?? '')")
+                if any(process in name for name in names):
+                    return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"the trace view shows no {process}")
+
+
+@pytest.fixture
+def polyfill(tmp_path: Path) -> str | None:
+    """What the plugin's trace view needs of a browser that knows no web components of 2016; from npm, if it is here."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return None
+    subprocess.run([npm, "pack", "--silent", "webcomponents.js@0.7.24"], cwd=tmp_path, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("webcomponents*.tgz"))) as archive:
+        member = archive.extractfile("package/webcomponents.min.js")
+        assert member is not None
+        return member.read().decode()
