@@ -1,29 +1,39 @@
 """Draws the README's pictures from the real captures in traces/: python examples/pictures/make.py.
 
-A test redraws them and compares, so that none is ever stale.
+A test draws them again and compares, so that none is ever stale. It needs a Chromium.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from profkit.compare.comparison import compare_runs
+from profkit.compare.overview import compare_many
 from profkit.report.diff_document import diff_document
+from profkit.report.html.diff_page import diff_page
+from profkit.report.html.page import render_html
+from profkit.report.pictures import diff_picture, overview_picture, render_picture
 from profkit.report.selection import Selection
 from profkit.report.text import render_text
 
 HERE = Path(__file__).parent
 TRACES = HERE.parent.parent / "traces"
+SIDES = ("2.0-frozen", "2.15-frozen")
 WIDTH = 88
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.S)
+_IDS = re.compile(r"(?<=[a-z-])[0-9a-f]{6}(?=[\"')x-]|xy)")
 
 
-def draw(command: str, text: str) -> str:
+def terminal(command: str, text: str) -> str:
     """Return a terminal's picture, as SVG, of ``command`` and the coloured ``text`` it printed."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard")
     console.print(Text(f"$ {command}", style="bold"))
@@ -32,12 +42,44 @@ def draw(command: str, text: str) -> str:
 
 
 def pictures() -> dict[str, str]:
-    """Return every picture by its file's name."""
-    comparison = compare_runs(TRACES / "1.13", TRACES / "2.0")
-    text = render_text(diff_document(comparison, Selection(top=12)), width=WIDTH, colour=True)
-    return {"diff.svg": draw("profkit diff traces/1.13 traces/2.0 --top 12", text)}
+    """Return every SVG by its file's name."""
+    comparison = compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])
+    text = render_text(diff_document(comparison, Selection(top=8)), width=WIDTH, colour=True)
+    drawn = {
+        "waterfall.svg": render_picture(diff_picture(comparison, "waterfall"), "svg"),
+        "latency.svg": render_picture(diff_picture(comparison, "latency"), "svg"),
+        "heatmap.svg": render_picture(overview_picture(compare_many([TRACES]), "heatmap"), "svg"),
+    }
+    plots = {name: _IDS.sub("000000", svg.decode()) for name, svg in drawn.items()}
+    return {"diff.svg": terminal(f"profkit diff traces/{SIDES[0]} traces/{SIDES[1]} --top 8", text), **plots}
+
+
+def page() -> str:
+    """Return the page of the report, which is shown as a screenshot."""
+    return render_html(diff_page(compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])))
+
+
+def fingerprint(text: str) -> str:
+    """Return the SHA-256 of a page's own text: without plotly's script, and without this machine's folders."""
+    own = re.sub(r"<script>/\*\*\n\* plotly.*?</script>", "", text, flags=re.S).replace(str(TRACES), "traces")
+    downloads = re.sub(r'"downloads":\{.*?\}', "", own)
+    return hashlib.sha256(downloads.encode()).hexdigest()
+
+
+def photograph(text: str, target: Path) -> None:
+    """Let Chromium draw the top of a page."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "page.html")
+        path.write_text(text, encoding="utf-8")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/user"]
+        options += ["--window-size=1180,1500", "--virtual-time-budget=4000", f"--screenshot={target}"]
+        subprocess.run([browser, *options, path.as_uri()], check=True, capture_output=True)
 
 
 if __name__ == "__main__":
     for name, svg in pictures().items():
         (HERE / name).write_text(svg, encoding="utf-8")
+    report = page()
+    photograph(report, HERE / "report.png")
+    (HERE / "report.sha256").write_text(fingerprint(report) + "\n", encoding="utf-8")

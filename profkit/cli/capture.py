@@ -101,10 +101,10 @@ def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str)
 )
 @click.option(
     "--lru-cache-capacity",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=1),  # at 0 PyTorch 1.13, 2.0 and 2.15 die of SIGSEGV in their first convolution
     default=1024,
     show_default=True,
-    help="LRU_CACHE_CAPACITY, of PyTorch's oneDNN primitives.",
+    help="LRU_CACHE_CAPACITY, of PyTorch's oneDNN primitives; 0 crashes PyTorch.",
 )
 @click.option("--with-stack", is_flag=True, help="Record Python stacks and modules; slower, and some versions crash.")
 @click.option(

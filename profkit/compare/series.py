@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from profkit import units
-from profkit.compare.statistics import ROUNDS_NEEDED, Floats
+from profkit.compare.statistics import ROUNDS_NEEDED, Floats, mean_ranks
 from profkit.trace.table import Integers
 
 TREND = 0.05  # of the time: a rise or fall from the first to the last third that is worth a word
-TREND_P = 0.01
+STEADY = 0.6  # rank correlation with time from which on that is no chance: p < 0.04 for the fewest samples
 BIMODAL = 0.9  # part of the variance that two groups must explain (of one uniform spread it is 0.75)
 MODES_APART = 0.05  # of the median, at least
 MODE_SHARE = 0.2  # of the samples, in the smaller mode, at least
@@ -67,14 +67,13 @@ def _drift(rounds: Sequence[Integers]) -> float | None:
 
 def _trend(series: Floats) -> float | None:
     """Return the relative change from the first to the last third of all forwards, where the ranks rise or fall too."""
-    from scipy.stats import kendalltau
-
     thirds = np.array_split(series, 3)
     change = float(np.median(thirds[2]) / np.median(thirds[0]) - 1)
     if abs(change) < TREND:
         return None
-    test = kendalltau(np.arange(len(series)), series)
-    return change if test.pvalue < TREND_P and abs(test.statistic) > 0.4 else None
+    ranks = mean_ranks(series[None])[0]
+    steady = float(np.corrcoef(np.arange(len(series)), ranks)[0, 1])  # Spearman's
+    return change if abs(steady) >= STEADY else None
 
 
 def _modes(series: Floats) -> tuple[float, float, float] | None:

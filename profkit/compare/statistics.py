@@ -9,7 +9,10 @@ the noise within rounds is in it twice, since rounds differ by it already; Davis
 their Application*, 1997, section 3.8) shrink the rounds to make up for it. What its standard error then tends to needs
 no drawing: the sample standard deviation of the rounds' values over the root of their number. Around so few rounds the
 interval takes Student's t for width (T. C. Hesterberg, *What Teachers Should Know About the Bootstrap*, 2015).
-``tests/benchmarks/verdicts.py`` measures how often it covers the truth, and how often a verdict is wrong or missed.
+
+The ranks and the control of false discoveries are SciPy's to the digit (tests compare them), written out because
+importing ``scipy.stats`` takes longer than all the rest of a diff. ``tests/benchmarks/verdicts.py`` measures how often
+an interval covers the truth, and how often a verdict is wrong or missed.
 """
 
 from __future__ import annotations
@@ -125,12 +128,25 @@ def rank_test(baseline: Rounds, candidate: Rounds) -> Floats:
     All forwards of both sides are ranked together, and Student's t test compares the rounds' mean ranks (the rank
     transformation of Conover and Iman, 1981).
     """
-    from scipy.stats import rankdata
-
-    ranks = rankdata(np.concatenate([*baseline, *candidate], axis=1), axis=1)
+    ranks = mean_ranks(np.concatenate([*baseline, *candidate], axis=1))
     edges = np.cumsum([forwards.shape[1] for forwards in (*baseline, *candidate)])[:-1]
     means: Floats = np.stack([part.mean(axis=1) for part in np.split(ranks, edges, axis=1)], axis=1)
     return _t_test(*_difference(means[:, : len(baseline)], means[:, len(baseline) :]))
+
+
+def mean_ranks(values: Integers | Floats) -> Floats:
+    """Rank each row from 1 on; equal values share the mean of their ranks."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    place = np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    rises = np.diff(ordered, axis=1) != 0
+    edge = np.ones((len(values), 1), dtype=bool)
+    first = np.maximum.accumulate(np.where(np.hstack((edge, rises)), place, 0), axis=1)
+    last = np.where(np.hstack((rises, edge)), place, values.shape[1])
+    last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=1)
+    return ranks
 
 
 def _difference(before: Floats, after: Floats) -> tuple[Floats, Floats, float]:
@@ -168,13 +184,19 @@ def control_discoveries(p_value: Floats, share: Floats | None = None) -> Floats:
     Benjamini and Hochberg's procedure with weights (Genovese, Roeder and Wasserman, 2006): the operators that make up
     at least 1% of the forward have half of the errors to themselves, for the many small ones must not drown them.
     """
-    from scipy.stats import false_discovery_control
-
     result = np.full(len(p_value), np.nan)
     tested = np.flatnonzero(~np.isnan(p_value))
     if len(tested):
-        weighted = p_value[tested] / _weights(tested, share)
-        result[tested] = false_discovery_control(np.minimum(weighted, 1.0), method="bh")
+        result[tested] = adjust(np.minimum(p_value[tested] / _weights(tested, share), 1.0))
+    return result
+
+
+def adjust(p_value: Floats) -> Floats:
+    """Adjust p values by Benjamini and Hochberg (1995), as scipy.stats.false_discovery_control does."""
+    order = np.argsort(p_value)[::-1]
+    scaled = p_value[order] * len(p_value) / np.arange(len(p_value), 0, -1)
+    result = np.empty_like(p_value)
+    result[order] = np.minimum.accumulate(np.minimum(scaled, 1.0))
     return result
 
 

@@ -94,7 +94,7 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
     if change.unpaired:
         yield unpaired_paragraph(change, left, right)
     if change.kernels is not None:
-        yield from kernel_changes(change.name, change.kernels, left, right, KERNELS)
+        yield from kernel_changes(change.name, change.kernels, left, right, selection.top and KERNELS)
     for verdict in change.fpmath:
         yield fpmath_paragraph(verdict, f"{change.name}: ")
     yield _operators(change, left, right, selection)

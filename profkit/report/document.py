@@ -52,6 +52,15 @@ class Document:
     blocks: Sequence[Table | Paragraph] = field(default_factory=tuple)
 
 
+BAR = 8  # characters of a whole
+
+
+def bar(share: float) -> str:
+    """Draw a share of a whole in characters, to an eighth of one."""
+    eighths = round(min(max(share, 0.0), 1.0) * BAR * 8)
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+
+
 def cut(rows: Sequence[Sequence[Cell]], top: int, what: str) -> tuple[Sequence[Sequence[Cell]], str]:
     """Return the first ``top`` rows (0: all) and a note on the rest."""
     shown = rows[: top or None]

@@ -118,8 +118,10 @@ def select_primitives(rows: Sequence[PrimitiveRow], selection: Selection) -> lis
     return [row for row in rows if selection.matches(describe(row))]
 
 
-def kernel_changes(name: str, change: KernelsChange, left: str, right: str, top: int) -> Iterator[Table | Paragraph]:
-    """Lay out what changed among the kernels of a workload."""
+def kernel_changes(
+    name: str, change: KernelsChange, left: str, right: str, top: int, *, cut_said: bool = True
+) -> Iterator[Table | Paragraph]:
+    """Lay out what changed among the kernels of a workload; ``cut_said`` names the option that shows all of them."""
     columns = [Column("", right=False, flexible=True), Column(left), Column(right)]
     sides = (change.baseline, change.candidate)
     rows = [
@@ -136,6 +138,7 @@ def kernel_changes(name: str, change: KernelsChange, left: str, right: str, top:
     columns += [Column(left), Column(right), Column("speedup")]
     changed = [problem for problem in change.problems if problem.changed]
     shown, note = cut([_kernel(problem) for problem in changed], top, "kernels")
+    note = note if cut_said else note.partition(":")[0]
     if shown:
         yield Table(f"{name}: kernels before and after, per warm forward", columns, shown, note)
     else:

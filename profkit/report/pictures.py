@@ -53,6 +53,7 @@ def render_picture(picture: Picture, form: str) -> bytes:
     title = {"text": markup(picture.title), "x": 0.01, "font": {"size": 16}}
     layout = {"paper_bgcolor": "white", "plot_bgcolor": "white", "title": title, "height": height, "width": WIDTH}
     figure.update_layout(**layout, margin_t=64, updatemenus=[])
+    figure.update_xaxes(gridcolor="#d9dee3").update_yaxes(gridcolor="#d9dee3")
     try:
         image: bytes = figure.to_image(format=form, width=WIDTH, height=height, scale=2 if form == "png" else 1)
     except Exception as error:  # kaleido's are of many kinds: no browser, one that dies, one that hangs

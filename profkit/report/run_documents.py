@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note
 from profkit.report.selection import Selection, select_rows
 from profkit.runs.information import RunInformation
 from profkit.runs.manifest import Manifest
@@ -22,6 +22,7 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
         Column("calls"),
         Column("self host"),
         Column("share"),
+        Column("", right=False, drawing=True),
         Column("total host"),
     ]
     on_device = any(row.total_device_ns for row in view.operators)
@@ -57,6 +58,7 @@ def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterat
         Cell(units.count(row.calls)),
         Cell(units.duration(row.self_host_ns)),
         Cell(units.share(row.self_host_ns / whole if whole else None)),
+        Cell(bar(row.self_host_ns / whole if whole else 0), "dim"),
         Cell(units.duration(row.total_host_ns)),
         *(Cell(units.duration(ns)) for ns in (row.self_device_ns, row.total_device_ns) if on_device),
     ]
@@ -65,8 +67,7 @@ def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterat
         cells = [
             Cell(f"  → {use.kind} {use.implementation}{mode}", "dim"),
             Cell(units.count(use.calls), "dim"),
-            Cell(""),
-            Cell(""),
+            *[Cell("")] * 3,
             Cell(units.duration(use.exec_ns), "dim"),
         ]
         yield [*cells, *([Cell("")] * (2 * on_device))]

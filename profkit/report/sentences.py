@@ -42,28 +42,39 @@ def _responsible(change: WorkloadChange, *, shown_off: bool) -> str:
     parts.append(("the time outside operators", change.attribution.outside_operators_ns))
     name, part = max(parts, key=lambda p: p[1] * (1 if whole > 0 else -1))
     where = "under the profiler, " if shown_off else ""
+    name = _called(name)
     verb, back = ("brought", "took back") if faster else ("cost", "gave back")
     if abs(part) <= abs(whole):
         return f"; {where}{name} {verb} {units.duration(abs(part))} of the {units.duration(abs(whole))}"
     # more than the whole, as where one operator's work went over to another
     against = min(change.attribution.operators, key=lambda share: share.delta_ns * whole)
     return (
-        f"; {where}{name} {verb} {units.duration(abs(part))}, of which {against.name} {back} "
+        f"; {where}{name} {verb} {units.duration(abs(part))}, of which {_called(against.name)} {back} "
         f"{units.duration(abs(against.delta_ns))}"
     )
 
 
+def _called(name: str) -> str:
+    """Return an operator's name as it can stand in a sentence: TorchScript's ``forward`` is no forward."""
+    return name if "::" in name or " " in name else f"the operator {name}"
+
+
 def kernels_reason(change: WorkloadChange) -> str | None:
-    """Say what oneDNN's log adds, where weights begin or cease to be reordered in every forward and it matters."""
+    """Say what oneDNN's log adds: work beside the kernels that begins or ceases in every forward, where it matters."""
     kernels = change.kernels
     if kernels is None or change.inference.verdict not in _SHOWN:
         return None
-    before, after = kernels.baseline.weights_reorder_ns, kernels.candidate.weights_reorder_ns
     whole = abs(change.attribution.forward_delta_ns)
-    if abs(after - before) < MATTERS * whole:
-        return None
-    then, now = (units.duration(ns) if ns else "none" for ns in (before, after))
-    return f"oneDNN's log: bringing weights into another layout in every forward takes {now} now, {then} before."
+    found = []
+    for what, field in (
+        ("bringing weights into another layout", "weights_reorder_ns"),
+        ("creating primitives", "create_ns"),
+    ):
+        before, after = (getattr(side, field) for side in (kernels.baseline, kernels.candidate))
+        if abs(after - before) >= MATTERS * whole:
+            then, now = (units.duration(ns) if ns else "none" for ns in (before, after))
+            found.append(f"{what} in every forward takes {now} now, {then} before")
+    return f"oneDNN's log: {'; '.join(found)}." if found else None
 
 
 def together(comparison: Comparison) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -13,6 +15,8 @@ from profkit.report.document import Column, Document, Paragraph, Table, Tone
 from profkit.report.escape import plain
 
 _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "dim": "dim", "strong": "bold"}
+# a sign and digits; decimals and what sticks to them, such as x and %; a unit apart
+_FIGURE = re.compile(r"(?P<whole>[-+±~ ]*\d+)(?P<decimals>(\.\d+)?[x%]?)(?P<unit> \S+)?")
 ROOMY_WIDTH = 100  # from here on columns stand further apart
 PIPE_WIDTH = 1_000  # wide enough that nothing is cut; lines carry no padding
 
@@ -53,11 +57,35 @@ def _print_table(console: Console, table: Table) -> None:
         )
         for column in table.columns:
             _add_column(rich_table, column)
-        for row in table.rows:
-            rich_table.add_row(*(Text(plain(cell.text), style=_STYLES[cell.tone]) for cell in row))
+        for row, texts in zip(table.rows, _texts(table, roomy=console.width >= ROOMY_WIDTH), strict=True):
+            rich_table.add_row(*(Text(text, style=_STYLES[cell.tone]) for cell, text in zip(row, texts, strict=True)))
         console.print(rich_table)
     for line in table.note.splitlines():
         console.print(Text(plain(line), style="dim"))
+
+
+def _texts(table: Table, *, roomy: bool) -> Sequence[Sequence[str]]:
+    """Return the cells' texts; where there is room, the figures of a column have their decimal points in a line."""
+    columns = list(zip(*([plain(cell.text) for cell in row] for row in table.rows), strict=True))
+    aligned = [
+        align_decimals(texts) if roomy and column.right else texts
+        for column, texts in zip(table.columns, columns, strict=True)
+    ]
+    return list(zip(*aligned, strict=True))
+
+
+def align_decimals(texts: Sequence[str]) -> Sequence[str]:
+    """Pad figures on the right so that, set flush right, their decimal points and units stand below each other."""
+    parts = [_FIGURE.fullmatch(text) for text in texts]
+    tails = [len(p["decimals"] or "") for p in parts if p]
+    units = [len(p["unit"] or "") for p in parts if p]
+    if not tails:
+        return texts
+    after, unit = max(tails), max(units)
+    return [
+        (p["whole"] + (p["decimals"] or "").ljust(after) + (p["unit"] or "").ljust(unit)) if p else text
+        for text, p in zip(texts, parts, strict=True)
+    ]
 
 
 def _add_column(table: RichTable, column: Column) -> None:

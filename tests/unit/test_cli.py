@@ -38,7 +38,7 @@ def run(*words: object) -> int:
         (["dif"], 2, "Did you mean diff?"),
         (["diff", "traces/1.13", "nowhere"], 3, "nowhere: no such file or folder"),
         (["diff", "traces/1.13", "tests/unit"], 3, "no trace in this folder"),
-        (["ops", "traces"], 2, "holds 8 runs"),
+        (["ops", "traces"], 2, "holds 10 runs"),
         (["ops", "traces/2.0", "--filter", "zzz"], 2, "no operator matches"),
         (["ops", "LICENSE"], 3, "is not valid JSON"),
         (["info", "traces/2.0", "--output", "/nowhere/x.txt"], 2, "cannot write"),
@@ -168,7 +168,7 @@ def test_reading_needs_no_pandas_and_no_torch() -> None:
 def test_the_interface_for_programs() -> None:
     import profkit
 
-    (path,) = sorted(Path("traces/2.0").rglob("*.gz"))[:1]
+    (path,) = sorted(Path("traces/2.0").rglob("*.pt.trace.json.gz"))[:1]
     assert len(profkit.load(path).operator_events) > 1000
     assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
     assert callable(profkit.capture)

@@ -46,7 +46,7 @@ def test_json_and_csv(capsys: Capsys) -> None:
     assert run("compare", TRACES, "--format", "csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["run"] for row in rows][:2] == ["1.13", "1.13-bf16"]
-    assert len(rows) == 8
+    assert len(rows) == 10
 
 
 def test_it_agrees_with_diff() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from profkit.compare import statistics
@@ -142,6 +145,18 @@ def test_false_discoveries_are_scipys(random: np.random.Generator) -> None:
     adjusted = control_discoveries(p_value)
     assert np.isnan(adjusted[7])
     assert np.delete(adjusted, 7) == pytest.approx(stats.false_discovery_control(np.delete(p_value, 7)))
+
+
+@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1)))
+@settings(max_examples=100, deadline=None)
+def test_adjusting_is_scipys(p_value: np.ndarray) -> None:
+    assert statistics.adjust(p_value) == pytest.approx(stats.false_discovery_control(p_value))
+
+
+@given(arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(1, 30)), elements=st.integers(0, 9)))
+@settings(max_examples=100, deadline=None)
+def test_ranks_are_scipys(values: np.ndarray) -> None:
+    assert np.array_equal(statistics.mean_ranks(values), stats.rankdata(values, axis=1))
 
 
 def test_weighty_operators_have_half_of_the_errors() -> None:

@@ -93,7 +93,7 @@ def _workload(
         )
     if change.kernels is not None:
         yield Picture("Kernels before and after", figures.kernels(change), "oneDNN's own log, from a pass of its own.")
-        yield from kernel_changes(change.name, change.kernels, left, right, KERNELS)
+        yield from kernel_changes(change.name, change.kernels, left, right, KERNELS, cut_said=False)
     yield from (fpmath_paragraph(verdict) for verdict in change.fpmath)
     yield Picture("Forwards over time", figures.over_time(change), "Round by round, in the order in which they ran.")
 
