@@ -210,7 +210,12 @@ def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
         click.echo("\nNext:")
         if len(labels) > 1:
             click.echo(f"  profkit diff {labels[0]} {labels[1]}")
-        click.echo(f"  profkit ops {done[-1].folder}\n  profkit view {labels[0].parent}")
+        if len(labels) > 2:
+            click.echo(f"  profkit compare {labels[0].parent}")
+        click.echo(f"  profkit ops {done[-1].folder}")
+        if done[-1].manifest is not None and done[-1].manifest.kernels is not None:
+            click.echo(f"  profkit kernels {done[-1].folder} --warm")
+        click.echo(f"  profkit view {labels[0].parent}")
     if failed:
         reasons = "; ".join(f"{c.configuration.who}: {c.failure}" for c in failed)
         raise CaptureError(f"{len(failed)} of {len(captured)} configurations failed: {reasons}")

@@ -123,6 +123,10 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         off, on = latencies[len(latencies) // 2], profiled[len(profiled) // 2]
         facts.append(("latency p50", f"{units.duration(off)} with the profiler off"))
         facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
+    if manifest.kernels is not None:
+        facts.append(
+            ("oneDNN's log", f"{manifest.kernels.log}, with a trace of {manifest.kernels.steps} warm forwards")
+        )
     facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
     facts += [("warning", text) for text in manifest.warnings]
     return facts
