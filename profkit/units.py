@@ -44,11 +44,14 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def margin(low: float | None, high: float | None) -> str:
-    """Format half the width of a speedup's interval, relative to it: ``±4%``; empty where there is none."""
+    """Format half the width of a speedup's interval, as a factor: ``±4%``, ``×2.4``; empty where there is none."""
     if low is None or high is None or low <= 0:
         return ""
-    half = 100 * (math.sqrt(high / low) - 1)
-    return f"±{half:.1f}%" if half < 0.95 else f"±{half:.0f}%" if half < 999.5 else "±∞"
+    factor = math.sqrt(high / low)
+    half = 100 * (factor - 1)
+    if half >= 99.5:
+        return f"×{factor:.1f}" if factor < 99.5 else "×∞"
+    return f"±{half:.1f}%" if half < 0.95 else f"±{half:.0f}%"
 
 
 def count(value: float | None) -> str:

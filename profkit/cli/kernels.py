@@ -12,9 +12,9 @@ from profkit.cli.show import FORMATS, show_kernels
 from profkit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from profkit.compare.records import FpmathVerdict
     from profkit.onednn.join import Joined
     from profkit.onednn.log import Log
+    from profkit.runs import Run
     from profkit.runs.kernels import By
     from profkit.trace.options import ReadOptions
 
@@ -62,10 +62,12 @@ def command(
     quiet: bool,
 ) -> None:
     """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
+    from profkit.compare.fpmath import find_strict, judge_fpmath
     from profkit.runs.kernels import view_kernels, view_log
 
-    joined, fpmath = _of_run(run, reading)
-    if joined is None:
+    found = _run(run)
+    joined = _joined(found, reading) if found is not None else None
+    if found is None or joined is None:
         if warm or merged:
             raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
         show_kernels(view_log(_of_log(run), by), output, pattern, top)
@@ -75,23 +77,25 @@ def command(
 
         count = merge(joined, merged)
         click.echo(f"profkit: {merged}: the trace with {count} records of oneDNN", err=True)
-    show_kernels(view_kernels(joined, run, by, warm=warm), output, pattern, top, fpmath)
+    fpmath = judge_fpmath(find_strict(found), found, reading)
+    show_kernels(view_kernels(joined, found, by, warm=warm), output, pattern, top, fpmath)
 
 
-def _of_run(path: Path, reading: ReadOptions) -> tuple[Joined | None, FpmathVerdict | None]:
-    """Return the run's primitives and what its fpmath mode did; nothing where the path is no run."""
+def _run(path: Path) -> Run | None:
+    """Return the run at ``path``; None where it is a file, and so a log."""
     from profkit.cli.runs import one_run
-    from profkit.compare.fpmath import find_strict, judge_fpmath
+
+    return None if path.is_file() and path.name != "profkit.json" else one_run(path)
+
+
+def _joined(run: Run, reading: ReadOptions) -> Joined:
     from profkit.runs.kernels import read_kernels
 
-    if path.is_file() and path.name != "profkit.json":
-        return None, None
-    run = one_run(path)
     joined = read_kernels(run, reading)
     if joined is None:
         hint = "Capture it with this profkit, without --no-kernels."
-        raise InputError("this run holds no log of oneDNN", where=path, hint=hint)
-    return joined, judge_fpmath(find_strict(run), run, reading)
+        raise InputError("this run holds no log of oneDNN", where=run.path, hint=hint)
+    return joined
 
 
 def _of_log(path: Path) -> Log:

@@ -75,14 +75,16 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
         @functools.wraps(command)
         def wrapped(*args: Any, format_: str | None, path: Path | None, no_color: bool, **options: Any) -> Any:
             cdn, plot = options.pop("cdn", False), options.pop("plot", None)
-            chosen = format_ or (SUFFIXES.get(path.suffix) if path else None) or "text"
-            if plot is not None and (path is None or path.suffix not in PICTURES):
-                hint = f"Add --output FILE with one of the endings {', '.join(PICTURES)}."
-                raise UsageError("a picture needs a file to go to", where=path, hint=hint)
-            if plot is None and chosen not in formats:
+            chosen = format_ or (SUFFIXES.get(path.suffix) if path else "text")
+            if plot is not None or (format_ is None and path is not None and path.suffix in (".png", ".svg")):
+                _check_picture(plot, path, plots)
+            elif chosen is None:
+                hint = f"Use one of {', '.join(SUFFIXES)}, or say --format."
+                raise UsageError("no format is known by this ending", where=path, hint=hint)
+            elif chosen not in formats:
                 raise UsageError(f"cannot be written as {chosen}", where=path, hint=f"Formats: {', '.join(formats)}.")
             colour = path is None and use_colour(no_color, sys.stdout)
-            return command(*args, output=Output(chosen, path, colour, cdn, plot), **options)
+            return command(*args, output=Output(chosen or "html", path, colour, cdn, plot), **options)
 
         if "html" in formats:
             wrapped = click.option(
@@ -97,6 +99,17 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
         return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
     return decorate
+
+
+def _check_picture(plot: str | None, path: Path | None, plots: Sequence[str]) -> None:
+    """Raise UsageError where a picture's kind or its file is lacking or wrong."""
+    if plot is None:
+        hint = f"Say which: {', '.join(plots)}." if plots else "profkit diff and profkit compare draw pictures."
+        raise UsageError("a picture needs --plot", where=path, hint=hint)
+    if path is None:
+        raise UsageError("a picture needs a file to go to", hint="Add --output FILE.png, .svg or .html.")
+    if path.suffix not in PICTURES:
+        raise UsageError(f"a picture is written as {', '.join(PICTURES)}", where=path)
 
 
 def use_colour(no_color: bool, stream: IO[str]) -> bool:

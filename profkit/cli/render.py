@@ -8,6 +8,7 @@ import click
 
 from profkit.cli.options import Output, output_options, selection_options
 from profkit.cli.show import DIFF_PLOTS, FORMATS, show_comparison, show_kernels, show_operators, show_overview
+from profkit.errors import UsageError
 from profkit.report.selection import CHANGE_ORDERS, ROW_ORDERS
 
 EPILOG = """\b
@@ -37,6 +38,10 @@ def command(
         show_comparison(value, output, pattern, sort, top)
     elif isinstance(value, Overview):
         show_overview(value, output)
+    elif output.plot is not None:
+        raise UsageError(
+            f"{value.schema} has no {output.plot}", where=document, hint="Diffs and comparisons have plots."
+        )
     elif isinstance(value, PrimitivesView):
         show_kernels(value, output, pattern, top)
     else:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ _BROKEN = (
     ("numpy.dtype size changed", "pandas is built for another NumPy: pip install --upgrade --force-reinstall pandas."),
     ("pandas", "The plugin cannot use this pandas: pip install --upgrade --force-reinstall pandas."),
 )
+_PAGES = 20  # kept in the cache folder
 _PERFETTO_PORT = 9001  # the one that the policy of ui.perfetto.dev allows
 
 
@@ -54,7 +56,10 @@ _PERFETTO_PORT = 9001  # the one that the policy of ui.perfetto.dev allows
 def command(
     runs: Sequence[Path], how: str | None, port: int, host: str, no_browser: bool, reading: ReadOptions
 ) -> None:
-    """Show RUNs in TensorBoard with the profiler plugin, in Perfetto, or as a page; Ctrl-C ends it."""
+    """Show RUNs in TensorBoard with the profiler plugin, in Perfetto, or as a page.
+
+    TensorBoard and Perfetto are served until Ctrl-C; --html writes a page, says where, and opens it.
+    """
     found = [run for path in runs for run in find_runs(path)]  # says what is wrong with a path before an empty page
     with tempfile.TemporaryDirectory(prefix="profkit-view-") as scratch:
         if how == "perfetto":
@@ -107,8 +112,12 @@ def _html(runs: Sequence[Run], reading: ReadOptions, *, opens: bool) -> None:
     from profkit.report.html.page import render_html
 
     page = _page(runs, reading)
-    target = cache_root() / "pages" / f"{'-'.join(sorted({run.workload for run in runs}))[:80]}.html"
+    what = "-".join(dict.fromkeys(re.sub(r"[^\w.+-]", "-", run.label) for run in runs))[:60]
+    digest = sha256("\n".join(str(run.path.resolve()) for run in runs).encode(errors="replace")).hexdigest()
+    target = cache_root() / "pages" / f"{what}-{digest[:8]}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
+    for old in sorted(target.parent.glob("*.html"), key=lambda path: path.stat().st_mtime)[:-_PAGES]:
+        old.unlink(missing_ok=True)
     part = target.with_name(f".{target.name}.part-{os.getpid()}")
     part.write_text(render_html(page), encoding="utf-8")
     part.replace(target)

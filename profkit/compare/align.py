@@ -208,10 +208,22 @@ def _stand_ins(found: Alignment, gaps: Sequence[Sequence[Positions]]) -> list[Pa
 
 def _kinships(found: Alignment, left: Positions, right: Positions) -> Ids:
     """Return the weight of every pair; none where one looks at too many."""
-    if len(left) * len(right) > KIN:
+    if not left or not right or len(left) * len(right) > KIN:
         return np.zeros((0, 0), dtype=np.int32)
-    weights = [[_kinship(found, i, j) for j in right] for i in left]
-    return np.array(weights, dtype=np.int32).reshape(len(left), len(right))
+    sides = ((found.baseline, left), (found.candidate, right))
+    tensors = [[_tensors(tree.calls[at][1]) for at in side] for tree, side in sides]
+    names = [[canonical(tree.calls[at][0]) for at in side] for tree, side in sides]
+    inside = [[_names_inside(tree, at) for at in side] for tree, side in sides]
+    weight = _equal(*tensors).astype(np.int32) * SAME_TENSORS
+    weight[[not text for text in tensors[0]]] = 0
+    for i, j in np.argwhere(weight).tolist():
+        if names[1][j] in inside[0][i] or names[0][i] in inside[1][j]:
+            weight[i, j] = WRAPPED
+    return weight
+
+
+def _names_inside(tree: CallTree, position: int) -> frozenset[str]:
+    return frozenset(canonical(tree.calls[k][0]) for k in _carriers(tree, [position], 0.0)[1:])
 
 
 def _first(weight: Ids) -> list[Pair]:
@@ -222,13 +234,6 @@ def _first(weight: Ids) -> list[Pair]:
         if place is not None:
             taken[place] = i
     return [(i, j) for j, i in taken.items()]
-
-
-def _kinship(found: Alignment, i: int, j: int) -> int:
-    tensors = [_tensors(tree.calls[at][1]) for tree, at in ((found.baseline, i), (found.candidate, j))]
-    if not tensors[0] or tensors[0] != tensors[1]:
-        return 0
-    return WRAPPED if _inner_pair(found, i, j) else SAME_TENSORS
 
 
 def _inner_pair(found: Alignment, i: int, j: int) -> Pair | None:
@@ -262,5 +267,11 @@ def _explain(found: Alignment, caller: Pair, rest: Sequence[Positions]) -> None:
     ways = [_carriers(tree, calls, MATTERS * tree.median_ns[at]) for tree, at, calls in sides]
     while all(ways) and len({canonical(t.calls[way[-1]][0]) for t, way in zip(trees, ways, strict=True)}) == 1:
         ways = [way[:-1] for way in ways]  # in the end the same operator does it
-    if any(ways):
+    # no way is one only where the caller does the work itself, and not where what it calls does it all the same
+    if all(way or _does_itself(tree, at) for tree, at, way in zip(trees, caller, ways, strict=True)) and any(ways):
         found.changes.append(Change(caller, ways[0], ways[1]))
+
+
+def _does_itself(tree: CallTree, position: int) -> bool:
+    inside = sum(tree.median_ns[child] for child in tree.children[position])
+    return tree.median_ns[position] - inside > MATTERS * tree.median_ns[position]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,7 +21,7 @@ def call_changes(baseline: CallTree, candidate: CallTree) -> list[CallChange]:
     model's own; its own time stands under its name at the top.
     """
     before, after = _by_path(baseline), _by_path(candidate)
-    paths = sorted(dict.fromkeys([*before, *after]), key=lambda path: _order(path, before, after))
+    paths = _in_order(before, after)
     place: dict[Path, int] = {}
     found: list[CallChange] = []
     for path in paths:
@@ -31,13 +31,21 @@ def call_changes(baseline: CallTree, candidate: CallTree) -> list[CallChange]:
     return found
 
 
-def _order(path: Path, *sides: Mapping[Path, CallTimes]) -> list[tuple[float, str]]:
-    """Return a key that sorts callers before what they call, and siblings by time."""
-    key = []
-    for depth in range(1, len(path) + 1):
-        times = [side[path[:depth]].total_host_ns for side in sides if path[:depth] in side]
-        key.append((-max(times, default=0.0), path[depth - 1]))
-    return key
+def _in_order(*sides: Mapping[Path, CallTimes]) -> list[Path]:
+    """Return all paths, callers before what they call, siblings by time."""
+    below: dict[Path, list[Path]] = defaultdict(list)
+    for path in dict.fromkeys(path for side in sides for path in side):
+        below[path[:-1]].append(path)
+    found = []
+    waiting: list[Path] = [()]
+    while waiting:
+        path = waiting.pop()
+        if path:
+            found.append(path)
+        siblings = below.get(path, [])
+        siblings.sort(key=lambda p: (max(side[p].total_host_ns for side in sides if p in side), p[-1]))
+        waiting += siblings
+    return found
 
 
 def _by_path(tree: CallTree) -> dict[Path, CallTimes]:
@@ -46,12 +54,14 @@ def _by_path(tree: CallTree) -> dict[Path, CallTimes]:
     paths: list[Path] = []
     positions: dict[Path, list[int]] = defaultdict(list)
     own: dict[Path, np.ndarray] = {}
+    runs: Counter[Path] = Counter()
     for at, ((name, _), parent) in enumerate(zip(tree.calls, tree.parent, strict=True)):
         above = paths[parent] if parent >= 0 else ()
         if is_transparent(name):
             paths.append(above)
             inside = tree.total_ns[:, tree.children[at]].sum(axis=1)
             own[(name,)] = own.get((name,), 0) + np.maximum(tree.total_ns[:, at] - inside, 0)
+            runs[(name,)] += 1
             continue
         paths.append((*above, canonical(name)))
         positions[paths[-1]].append(at)
@@ -59,4 +69,7 @@ def _by_path(tree: CallTree) -> dict[Path, CallTimes]:
         path: CallTimes(calls=len(places), total_host_ns=float(np.median(tree.total_ns[:, places].sum(axis=1))))
         for path, places in positions.items()
     }
-    return {**{path: CallTimes(calls=1, total_host_ns=float(np.median(ns))) for path, ns in own.items()}, **found}
+    return {
+        **{path: CallTimes(calls=runs[path], total_host_ns=float(np.median(ns))) for path, ns in own.items()},
+        **found,
+    }

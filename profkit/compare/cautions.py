@@ -17,6 +17,13 @@ def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
             "their wall times include different things."
         )
     for side in (baseline, candidate):
+        if not side.operators:
+            yield f"{workload}: no operator begins in a forward of {side.run.label}, so there is none to compare."
+    if baseline.run.path.resolve() == candidate.run.path.resolve():
+        yield f"{workload}: both sides are the same run."
+        yield from _about(baseline)
+        return
+    for side in (baseline, candidate):
         yield from _about(side)
     effects = [e for e in (side.observer_effect for side in (baseline, candidate)) if e is not None]
     if len(effects) == 2 and max(effects) > OBSERVER_SKEW * min(effects):

@@ -35,6 +35,7 @@ def compare_runs(
     Raises InputError where a side cannot be read, UsageError where they have no workload in common.
     """
     pairs = _pair(find_runs(baseline), find_runs(candidate), str(baseline), str(candidate))
+    pairs, left_out = _with_traces(pairs)
     measured = [[measure(run, by, options, with_calls=True) for run in pair] for pair in pairs]
     return Comparison(
         baseline=side([a for a, _ in measured], baseline, candidate),
@@ -42,7 +43,7 @@ def compare_runs(
         geomean_speedup=geometric_mean(measured),
         workloads=[_compare_workload(a, b, options) for a, b in measured],
         differences=find_differences((a.workload, a.manifest, b.manifest) for a, b in pairs),
-        warnings=[text for a, b in measured for text in cautions(a, b)],
+        warnings=[*left_out, *(text for a, b in measured for text in cautions(a, b))],
     )
 
 
@@ -65,6 +66,18 @@ def _pair(baseline: list[Run], candidate: list[Run], left: str, right: str) -> l
             hint="Capture the same workload on both sides, or name two runs of the same one.",
         )
     return pairs
+
+
+def _with_traces(pairs: list[tuple[Run, Run]]) -> tuple[list[tuple[Run, Run]], list[str]]:
+    """Return the pairs with a trace on both sides, and a warning for each other one; raises InputError for none."""
+    whole = [pair for pair in pairs if all(run.traces for run in pair)]
+    lacking = [run for pair in pairs for run in pair if not run.traces]
+    if not whole:
+        lacking[0].require_traces()
+    reasons = [(run, run.manifest.reason if run.manifest else None) for run in lacking]
+    return whole, [
+        f"{run.label} {run.workload} is left out: {reason or 'it holds no trace'}." for run, reason in reasons
+    ]
 
 
 def side(measured: Sequence[Measurement], path: str | Path, other: str | Path) -> Side:
@@ -135,7 +148,7 @@ def _compare_forward(baseline: Measurement, candidate: Measurement) -> ForwardCh
         low=shown.low,
         high=shown.high,
         p_value=shown.p_value,
-        verdict=verdict(after - before, resolution_ns, float(evidence.q_value[0])),
+        verdict=verdict(after - before, resolution_ns, float(evidence.q_value[0]), float(evidence.log_ratio[0])),
     )
 
 

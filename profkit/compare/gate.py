@@ -84,7 +84,7 @@ def _judge(comparison: Comparison, rule: Rule) -> Iterator[GateResult]:
         elif rule.subject in _WALLS:
             yield _by_wall(rule, workload)
         else:
-            yield _by_operator(rule, workload)
+            yield from _by_operator(rule, workload)
 
 
 def _by_wall(rule: Rule, workload: WorkloadChange) -> GateResult:
@@ -99,17 +99,19 @@ def _by_wall(rule: Rule, workload: WorkloadChange) -> GateResult:
     return _by_interval(rule, workload.name, change, resolved=found.verdict != "unresolved")
 
 
-def _by_operator(rule: Rule, workload: WorkloadChange) -> GateResult:
+def _by_operator(rule: Rule, workload: WorkloadChange) -> Iterator[GateResult]:
+    """Judge an operator; by shape, module or stack every row of it."""
     name, figure = _operator(rule)
     found = [o for o in workload.operators if o.name == name]
-    both = next((o for o in found if o.baseline and o.candidate), None)
-    if both is None:
+    both = [o for o in found if o.baseline and o.candidate]
+    if not both:
         what = f"{found[0].verdict}, on one side only" if found else "not in this workload"
-        return GateResult(rule=rule.text, workload=workload.name, outcome="not judged", found=what)
-    own = Estimate(value=both.speedup, low=both.low, high=both.high)
-    return _by_interval(
-        rule, workload.name, own if figure == "self" else both.total, resolved=both.verdict != "unresolved"
-    )
+        yield GateResult(rule=rule.text, workload=workload.name, outcome="not judged", found=f"{workload.name}: {what}")
+    for o in both:
+        own = Estimate(value=o.speedup, low=o.low, high=o.high)
+        change, shown = (own, o.verdict) if figure == "self" else (o.total, o.total_verdict)
+        where = f"{workload.name} {o.place}" if o.place else workload.name
+        yield _by_interval(rule, where, change, resolved=shown != "unresolved")
 
 
 def _by_interval(rule: Rule, workload: str | None, speedup: Estimate, *, resolved: bool = True) -> GateResult:
@@ -134,6 +136,8 @@ def _by_outputs(rule: Rule, workload: WorkloadChange) -> GateResult:
     outcome: Literal["passed", "failed", "not judged"] = "not judged"
     if outputs is not None and not outputs.finite:
         outcome, text = "failed", "a side holds NaN or infinity"
+    elif outputs is not None and not outputs.same_shapes:
+        outcome, text = "failed", "the outputs have other shapes"
     elif value is None:
         text = "no outputs to compare"
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -35,11 +35,15 @@ def implementations(alignment: Alignment) -> list[ImplementationChange]:
     return sorted(found, key=lambda c: (-c.baseline.total_host_ns, c.operator))
 
 
-def replacements(alignment: Alignment) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return, per side, the operators of which every call has its work done by another operator over there.
+class Replacement(NamedTuple):
+    """What does an operator's work on the other side, most often, and how many calls per forward that explains."""
 
-    Under the name of each stands the one that does it most often.
-    """
+    by: str
+    calls: int
+
+
+def replacements(alignment: Alignment) -> tuple[Mapping[str, Replacement], Mapping[str, Replacement]]:
+    """Return, per side, the operators of which every call has its work done by another operator over there."""
     trees = (alignment.baseline, alignment.candidate)
     explained: tuple[dict[int, str], dict[int, str]] = ({}, {})
     for position in _partners(alignment):
@@ -50,7 +54,8 @@ def replacements(alignment: Alignment) -> tuple[Mapping[str, str], Mapping[str, 
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for at, (name, _) in enumerate(tree.calls):
             counts[name][by.get(at, "")] += 1
-        result.append({name: c.most_common(1)[0][0] for name, c in counts.items() if "" not in c})
+        whole = {name: c for name, c in counts.items() if "" not in c}
+        result.append({name: Replacement(c.most_common(1)[0][0], c.total()) for name, c in whole.items()})
     return result[0], result[1]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from profkit.compare.implementations import Replacement
 from profkit.compare.records import Estimate, OperatorChange, OperatorTimes, Verdict
 from profkit.compare.renamed import known_since
 from profkit.compare.statistics import Evidence, Rounds, speedup, verdict, weigh
@@ -14,7 +15,7 @@ from profkit.trace.operators import Key
 
 
 def compare_operators(
-    baseline: Measurement, candidate: Measurement, replaced: tuple[Mapping[str, str], Mapping[str, str]]
+    baseline: Measurement, candidate: Measurement, replaced: tuple[Mapping[str, Replacement], Mapping[str, Replacement]]
 ) -> list[OperatorChange]:
     """Compare every operator that a side has, the largest change first.
 
@@ -31,9 +32,16 @@ def compare_operators(
     for k, (here, there) in enumerate(((baseline, candidate), (candidate, baseline))):
         for key in here.operators:
             if key not in there.operators:
-                partner = replaced[k].get(key[0]) if key[0] not in names[1 - k] else None
+                partner = _partner(key[0], here, replaced[k]) if key[0] not in names[1 - k] else None
                 changes.append(_one_sided(key, here, is_new=bool(k), partner=partner))
     return sorted(changes, key=lambda o: (-abs(o.delta_ns), o.name, o.place or ""))
+
+
+def _partner(name: str, side: Measurement, replaced: Mapping[str, Replacement]) -> str | None:
+    """Return what does an operator's work over there, where every call of it in every forward is explained."""
+    found = replaced.get(name)
+    series = [s.calls for key, s in side.operators.items() if key[0] == name]
+    return found.by if found is not None and (np.sum(series, axis=0) == found.calls).all() else None
 
 
 def _evidence(shared: Sequence[Key], baseline: Measurement, candidate: Measurement) -> Evidence:
@@ -54,7 +62,7 @@ def _change(
     before, after = baseline.operators[key], candidate.operators[key]
     left, right = _times(before, baseline), _times(after, candidate)
     # each call's two ends may be off by one tick
-    resolution_ns = max(baseline.resolution_ns, candidate.resolution_ns)
+    blur_ns = max(baseline.resolution_ns, candidate.resolution_ns) * max(left.calls, right.calls)
     delta_ns = right.self_host_ns - left.self_host_ns
     ratio = speedup(left.self_host_ns, right.self_host_ns)
     q_value = float(evidence[0].q_value[place])
@@ -74,8 +82,14 @@ def _change(
         p_value=shown.p_value,
         q_value=None if shown.p_value is None else q_value,
         total=Estimate(value=total, low=around.low, high=around.high),
+        total_verdict=verdict(
+            right.total_host_ns - left.total_host_ns,
+            blur_ns,
+            float(evidence[1].q_value[place]),
+            float(evidence[1].log_ratio[place]),
+        ),
         delta_ns=delta_ns,
-        verdict=verdict(delta_ns, resolution_ns * max(left.calls, right.calls), q_value),
+        verdict=verdict(delta_ns, blur_ns, q_value, float(evidence[0].log_ratio[place])),
     )
 
 

@@ -13,6 +13,7 @@ from profkit.errors import InputError
 from profkit.runs import Run
 
 NOT_COMPARABLE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False)
+OTHER_SHAPES = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, same_shapes=False)
 NOT_FINITE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
 
 
@@ -25,7 +26,9 @@ def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
     if _weights(baseline) != _weights(candidate):
         return NOT_COMPARABLE
     before, after = _load(baseline.outputs), _load(candidate.outputs)
-    if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()} or not before:
+    if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()}:
+        return OTHER_SHAPES
+    if not before:
         return NOT_COMPARABLE
     names = sorted(before)
     if any(array.dtype.kind not in "biufc" for side in (before, after) for array in side.values()):
@@ -33,11 +36,12 @@ def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
     x, y = (np.concatenate([_as_reals(side[n]) for n in names]) for side in (before, after))
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return NOT_FINITE
-    norms = float(np.linalg.norm(x) * np.linalg.norm(y))
+    norms = [float(np.linalg.norm(side)) for side in (x, y)]
     error, scale = float(np.abs(x - y).max(initial=0.0)), float(np.abs(x).max(initial=0.0))
-    cosine = float(x @ y) / norms if norms else None
+    # nothing has no direction: like nothing, and unlike anything else
+    cosine = float(x @ y) / (norms[0] * norms[1]) if all(norms) else float(norms[0] == norms[1])
     return OutputsChange(
-        cosine_similarity=None if cosine is None else min(1.0, cosine),
+        cosine_similarity=min(1.0, cosine),
         max_abs_error=error,
         relative_error=error / scale if scale else None,
         comparable=True,

@@ -46,13 +46,17 @@ class RunOverview(Record, frozen=True, kw_only=True):
 
 
 class Overview(Record, frozen=True, kw_only=True):
-    """Every run relative to the baseline; wall times in ns, by latency or, where it is lacking, under the profiler."""
+    """Every run relative to the baseline; wall times in ns, by latency or, where it is lacking, under the profiler.
+
+    ``fastest`` begins with the run of the largest mean speedup; the others in it are not shown to be slower than it.
+    """
 
     schema: Literal["compare/1"] = "compare/1"
     baseline: str
     workloads: list[str]
     walls: dict[str, Literal["latency", "profiled"]]
     runs: list[RunOverview]
+    fastest: list[str]
     warnings: list[str]
 
 
@@ -68,6 +72,8 @@ def compare_many(paths: Sequence[Path], baseline: Path | None = None, options: R
         for run in group.values()
         if not run.traces and run.manifest
     ]
+    for run in next(iter(found.values())).values():  # what all is relative to must be there
+        run.require_traces()
     runs = {label: {n: r for n, r in group.items() if r.traces} for label, group in found.items()}
     runs = {label: group for label, group in runs.items() if group}
     if len(runs) < 2:
@@ -83,11 +89,13 @@ def compare_many(paths: Sequence[Path], baseline: Path | None = None, options: R
         kinds[name] = "latency" if all(m.latency_ns for m in measured.values()) else "profiled"
         walls[name] = {k: m.latency_ns if kinds[name] == "latency" else m.forward_ns for k, m in measured.items()}
     first = next(iter(runs))
+    overviews = [_overview(label, group, first, walls) for label, group in runs.items()]
     return Overview(
         baseline=first,
         workloads=workloads,
         walls=kinds,
-        runs=[_overview(label, group, first, walls) for label, group in runs.items()],
+        runs=overviews,
+        fastest=_fastest(overviews, walls),
         warnings=warnings,
     )
 
@@ -107,6 +115,24 @@ def _by_label(paths: Sequence[Path]) -> dict[str, dict[str, Run]]:
                 hint = "Capture one of them with another --label, or leave it out."
                 raise UsageError(f"two runs of {run.workload} are labelled {run.label}: {both}", hint=hint)
             group[run.workload] = run
+    return found
+
+
+def _fastest(runs: Sequence[RunOverview], walls: Mapping[str, Mapping[str, Sequence[Integers]]]) -> list[str]:
+    """Return the run with the largest mean speedup, and those that the intervals do not set apart from it."""
+    ranked = sorted(
+        (run for run in runs if run.geomean_speedup.value is not None),
+        key=lambda run: -(run.geomean_speedup.value or 0.0),
+    )
+    if not ranked:
+        return []
+    best = ranked[0].label
+    found = [best]
+    for run in ranked[1:]:
+        shared = [sides for sides in walls.values() if best in sides and run.label in sides]
+        gained = combine([(sides[run.label], sides[best]) for sides in shared])
+        if gained.low is None or gained.low <= 1:
+            found.append(run.label)
     return found
 
 
@@ -154,5 +180,5 @@ def _entry(name: str, before: Sequence[Integers] | None, after: Sequence[Integer
         low=shown.low,
         high=shown.high,
         p_value=shown.p_value,
-        verdict=verdict(wall.p50_ns - median_ns, 0.0, float(evidence.q_value[0])),
+        verdict=verdict(wall.p50_ns - median_ns, 0.0, float(evidence.q_value[0]), float(evidence.log_ratio[0])),
     )

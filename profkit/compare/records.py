@@ -92,7 +92,7 @@ class OperatorTimes(Record, frozen=True, kw_only=True):
 class OperatorChange(Record, frozen=True, kw_only=True):
     """An operator's change; speedup and ``delta_ns`` are of the self host time.
 
-    ``total`` is the speedup of the total host time.
+    ``total`` is the speedup of the total host time, with its own verdict.
     ``q_value`` is the p value after control of false discoveries over the table; the verdict goes by it.
     ``paired_with`` names what stands for it on the other side, ``since`` the PyTorch version that brought it.
     """
@@ -109,6 +109,7 @@ class OperatorChange(Record, frozen=True, kw_only=True):
     p_value: float | None = None
     q_value: float | None = None
     total: Estimate = Estimate(value=None)
+    total_verdict: Verdict | None = None
     delta_ns: float
     verdict: Verdict
     paired_with: str | None = None
@@ -206,6 +207,7 @@ class OutputsChange(Record, frozen=True, kw_only=True):
     max_abs_error: float | None
     comparable: bool
     finite: bool = True
+    same_shapes: bool = True
     relative_error: float | None = None
 
 

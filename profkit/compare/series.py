@@ -20,13 +20,12 @@ SAMPLES_NEEDED = 12  # to speak of trends and modes
 
 def oddities(rounds: Sequence[Integers]) -> Iterator[str]:
     """Yield what is odd in the wall times (ns) of rounds of forwards, in the order in which they ran."""
-    if len(rounds) < ROUNDS_NEEDED or sum(map(len, rounds)) == 1:
-        what = (
-            "a single forward; its noise is unknown"
-            if sum(map(len, rounds)) == 1
-            else ("a single round; how processes differ is unknown")
-        )
-        yield f"{what} and the verdicts rest on the clock alone. Capture more with profkit capture --rounds 5."
+    if len(rounds) < ROUNDS_NEEDED:
+        if sum(map(len, rounds)) == 1:
+            what = "a single forward; its noise is unknown and the verdicts rest on the clock alone"
+        else:
+            what = "a single round; how processes differ is unknown, and the verdicts rest on how its forwards scatter"
+        yield f"{what}. Capture more with profkit capture --rounds 5."
         return
     if len(rounds) < 3:
         yield "two rounds only, so the intervals are wide. Add to them with profkit capture --rounds 5."

@@ -17,6 +17,7 @@ an interval covers the truth, and how often a verdict is wrong or missed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -74,6 +75,7 @@ class Evidence:
     carry. ``q_value`` is the same after control of false discoveries over the table.
     """
 
+    log_ratio: Floats
     low: Floats
     high: Floats
     p_value: Floats
@@ -100,14 +102,20 @@ def weigh(baseline: Rounds, candidate: Rounds, *, q: float = 0.5, share: Floats 
     """
     if min(len(baseline), len(candidate)) < ROUNDS_NEEDED:
         nothing = np.full(len(baseline[0]), np.nan)
-        return Evidence(nothing, nothing, nothing, control_discoveries(_forwards_test(baseline, candidate), share))
+        discoveries = control_discoveries(_forwards_test(baseline, candidate), share)
+        return Evidence(nothing, nothing, nothing, nothing, discoveries)
     ratio = log_ratio(baseline, candidate, q)
     ranks = rank_test(baseline, candidate)
+    # where a round took no time there is no ratio, and the ranks alone can tell
+    of_ratio = np.where(np.isnan(ratio.p_value), ranks, ratio.p_value)
+    p_value = np.maximum(of_ratio, ranks)
     return Evidence(
+        log_ratio=ratio.value,
         low=np.exp(ratio.value - ratio.half_width),
         high=np.exp(ratio.value + ratio.half_width),
-        p_value=np.maximum(ratio.p_value, ranks),
-        q_value=np.maximum(control_discoveries(ratio.p_value, share), ranks),
+        p_value=p_value,
+        # weights buy power over the others, never beyond an operator's own test
+        q_value=np.maximum(control_discoveries(of_ratio, share), p_value),
     )
 
 
@@ -210,12 +218,15 @@ def _weights(tested: Integers, share: Floats | None) -> Floats:
     return np.where(weighty, half / count, half / (len(tested) - count))
 
 
-def verdict(change_ns: float, resolvable_ns: float, q_value: float) -> Verdict:
-    """Say what a change shows: ``unresolved`` if the clock can blur it, ``same`` if noise can, else its direction."""
+def verdict(change_ns: float, resolvable_ns: float, q_value: float, log_ratio: float = math.nan) -> Verdict:
+    """Say what a change shows: ``unresolved`` if the clock can blur it, ``same`` if noise can, else its direction.
+
+    Where the rounds' own ``log_ratio`` points the other way than the medians over all forwards, nothing is shown.
+    """
     if change_ns == 0:
         return "same"
     if abs(change_ns) <= resolvable_ns:
         return "unresolved"
-    if not q_value <= LEVEL:  # nan: nothing could be tested
+    if not q_value <= LEVEL or log_ratio * change_ns > 0:  # nan: nothing could be tested
         return "same"
     return "faster" if change_ns < 0 else "slower"

@@ -38,7 +38,7 @@ def compare_latency(baseline: Sequence[Integers], candidate: Sequence[Integers])
         low=shown.low,
         high=shown.high,
         p_value=shown.p_value,
-        verdict=verdict(after.p50_ns - before.p50_ns, 0.0, float(evidence.q_value[0])),
+        verdict=verdict(after.p50_ns - before.p50_ns, 0.0, float(evidence.q_value[0]), float(evidence.log_ratio[0])),
         p90=tails[0],
         p99=tails[1],
     )
@@ -89,4 +89,6 @@ def combine(pairs: Sequence[Pair]) -> Estimate:
     degrees = total**2 / parts if parts else math.fsum(r.degrees for r in ratios)
     half = float(stdtrit(degrees, 1 - LEVEL / 2)) * math.sqrt(total) / len(ratios)
     middle = math.fsum(float(r.value[0]) for r in ratios) / len(ratios)
+    if not math.isfinite(half + middle):  # a round that took no time
+        return Estimate(value=value)
     return Estimate(value=value, low=min(value, math.exp(middle - half)), high=max(value, math.exp(middle + half)))

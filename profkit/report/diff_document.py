@@ -27,7 +27,10 @@ _LEGEND = {
     "same": "~ same: no change is shown beyond the noise.",
     "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
 }
-MARGIN_LEGEND = "±: half of the speedup's 95% interval; a verdict allows 5% false ones over the whole table."
+MARGIN_LEGEND = (
+    "±: half the width of the speedup's 95% interval, as a factor; it need not lie in its middle. A verdict allows 5% "
+    "false ones over the whole table."
+)
 KERNELS = 8  # kernels named among those that changed
 MOSTLY_PROFILER = 0.5  # of an operator's self time, from which on it is marked
 PROFILER_MARK = "†"
@@ -91,7 +94,7 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
     yield responsible(change, left, right)
     if change.implementations:
         yield implementations_table(change, left, right)
-    if change.unpaired:
+    if any(u.total_host_ns for u in change.unpaired):
         yield unpaired_paragraph(change, left, right)
     if change.kernels is not None:
         yield from kernel_changes(change.name, change.kernels, left, right, selection.top and KERNELS)
@@ -191,7 +194,7 @@ def unpaired_paragraph(change: WorkloadChange, left: str, right: str) -> Paragra
     """Name what has no partner on the other side."""
     sides = []
     for label, side in ((left, "baseline"), (right, "candidate")):
-        alone = [u for u in change.unpaired if u.side == side]
+        alone = [u for u in change.unpaired if u.side == side and u.total_host_ns]
         named = [f"{u.calls} × {u.name} ({units.duration(u.total_host_ns)})" for u in alone[:4]]
         if len(alone) > 4:
             named.append(f"{sum(u.calls for u in alone[4:])} other calls")
@@ -226,11 +229,11 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
     )
 
 
-def legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
-    """Yield what explains the marks in a table of these operators."""
+def legend(shown: Sequence[OperatorChange], *, drawn: bool = False) -> Iterator[str]:
+    """Yield what explains the marks in a table of these operators; ``drawn`` where it shows whole intervals."""
     verdicts = {o.verdict for o in shown}
     if any(o.low is not None for o in shown):
-        yield MARGIN_LEGEND
+        yield "A verdict allows 5% false ones over the whole table." if drawn else MARGIN_LEGEND
     yield from (text for verdict, text in _LEGEND.items() if verdict in verdicts)
     if any(mostly_profiler(o) for o in shown):
         yield PROFILER_LEGEND

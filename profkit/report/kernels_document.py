@@ -73,8 +73,12 @@ def _repeated(view: PrimitivesView) -> Paragraph:
     dearest = ", ".join(f"{r.problem} ({units.duration(r.exec_ns)})" for r in found[:REPEATED])
     return Paragraph(
         f"Every warm forward brings the same {len(found)} weights into another layout anew, "
-        f"{units.duration(ns)} each time: {dearest}{', …' if len(found) > REPEATED else ''}. Reordered once, as frozen "
-        "TorchScript or torch.utils.mkldnn.to_mkldnn may do, they would cost nothing.",
+        f"{units.duration(ns)} each time: {dearest}{', …' if len(found) > REPEATED else ''}. "
+        + (
+            "This run is frozen, and yet it does: another PyTorch may not (profkit diff tells)."
+            if view.mode == "frozen"
+            else "Reordered once, as frozen TorchScript does in some versions, they would cost nothing."
+        ),
         "bad",
     )
 

@@ -23,15 +23,22 @@ def overview_document(overview: Overview) -> Document:
 
 
 def _answers(overview: Overview) -> Iterator[str]:
-    shown = [r for r in overview.runs if r.geomean_speedup.value is not None and r.label != overview.baseline]
-    if not shown:
+    if not [r for r in overview.runs if r.geomean_speedup.value is not None and r.label != overview.baseline]:
         yield f"No other run has a workload of {overview.baseline}."
         return
-    best = max(shown, key=lambda r: r.geomean_speedup.value or 0)
+    if overview.baseline in overview.fastest:
+        yield f"No run is shown to be faster than {overview.baseline}."
+        return
+    best = next(run for run in overview.runs if run.label == overview.fastest[0])
     count = len(overview.workloads) - len(best.left_out)
     what = f" over {count} workload{'s' * (count != 1)}" if len(overview.workloads) > 1 else ""
-    ratio = estimate(best.geomean_speedup)
-    yield f"Of the others {best.label} is the fastest: {ratio} relative to {overview.baseline}{what}."
+    gained = f"{estimate(best.geomean_speedup)} relative to {overview.baseline}{what}"
+    others = overview.fastest[1:]
+    if not others:
+        yield f"{best.label} is the fastest: {gained}."
+    else:
+        verb = "is" if len(others) == 1 else "are"
+        yield f"{best.label} has the lowest times: {gained}; {', '.join(others)} {verb} not shown to be slower."
 
 
 def _heat_map(overview: Overview) -> Table:

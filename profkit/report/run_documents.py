@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note
@@ -11,6 +11,7 @@ from profkit.runs.information import RunInformation
 from profkit.runs.manifest import Manifest
 from profkit.runs.operators_view import OperatorRow, OperatorsView
 
+SUMS = "sums over everything captured"
 KERNELS_NOTE = "→ kernels of oneDNN per forward, from a pass of their own under its log, which slows them."
 
 
@@ -35,14 +36,18 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
     if any(row.kernels for row in shown):
         note = "\n".join(filter(None, (note, KERNELS_NOTE)))
     forwards = view.forwards
-    scope = "per forward (medians)" if view.per_forward else "whole file"
+    scope = "per forward (medians)" if view.per_forward else SUMS
     blocks: list[Table | Paragraph] = [Table(f"Operators, {scope}", columns, rows, note)]
     if forwards.count:
-        middle = sorted(forwards.wall_ns)[forwards.count // 2]
-        text = f"{forwards.count} forward(s) by rule {forwards.rule}, median wall time {units.duration(middle)}."
+        middle = units.duration(_median(forwards.wall_ns))
+        text = (
+            f"{forwards.count} forward{'s' * (forwards.count != 1)} by rule {forwards.rule}, median wall time {middle}."
+        )
         blocks.insert(0, Paragraph(text))
     odd = [f"{n} {name}" for name, n in view.anomalies.items() if n]
     odd += [f"{repair.count} × {repair.defect} mended" for repair in view.repairs]
+    if any(row.module is not None for row in view.operators) and not any(row.module for row in view.operators):
+        blocks.append(Paragraph("There are no modules in it: capture with --with-stack.", "bad"))
     if not view.operators:
         blocks.append(Paragraph("There is no operator in it.", "bad"))
     if odd:
@@ -81,7 +86,7 @@ def information_document(information: RunInformation) -> Document:
         rows = [[Cell(k), Cell(v)] for k, v in _facts(information.manifest)]
         blocks.append(Table(f"{information.manifest.label} {information.workload}", pair, rows))
     for trace in information.traces:
-        middle = sorted(trace.forward_ns)[len(trace.forward_ns) // 2] if trace.forward_ns else None
+        middle = _median(trace.forward_ns)
         anomalies = ", ".join(f"{n} {name}" for name, n in trace.anomalies.items() if n)
         repairs = ", ".join(f"{n} × {name}" for name, n in trace.repairs.items())
         others = ", ".join(f"{n} {phase}" for phase, n in trace.other_events.items())
@@ -103,8 +108,8 @@ def information_document(information: RunInformation) -> Document:
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     torch, settings, host = manifest.torch, manifest.settings, manifest.host
     inputs = ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
-    latencies = sorted(ns for r in manifest.rounds for ns in r.latency_ns)
-    profiled = sorted(ns for r in manifest.rounds for ns in r.profiled_ns)
+    off = _median([ns for r in manifest.rounds for ns in r.latency_ns])
+    on = _median([ns for r in manifest.rounds for ns in r.profiled_ns])
     facts = [
         ("status", manifest.status if manifest.reason is None else f"{manifest.status}: {manifest.reason}"),
         ("workload", f"{manifest.workload.name} ({manifest.workload.source}), {inputs}"),
@@ -119,8 +124,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         facts.insert(3, ("CPU capability", torch.cpu_capability or units.NOTHING))
     if manifest.python is not None:
         facts.append(("Python", manifest.python.version))
-    if latencies and profiled:
-        off, on = latencies[len(latencies) // 2], profiled[len(profiled) // 2]
+    if off and on:
         facts.append(("latency p50", f"{units.duration(off)} with the profiler off"))
         facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
     if manifest.kernels is not None:
@@ -130,3 +134,10 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
     facts += [("warning", text) for text in manifest.warnings]
     return facts
+
+
+def _median(values: Sequence[int]) -> float | None:
+    ordered, middle = sorted(values), len(values) // 2
+    if not ordered:
+        return None
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

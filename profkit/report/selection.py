@@ -65,7 +65,8 @@ def select_comparison(comparison: Comparison, selection: Selection) -> Compariso
 
     Raises UsageError where no workload has an operator that matches.
     """
-    if not any(selection.matches(o.name) for workload in comparison.workloads for o in workload.operators):
+    names = [o.name for workload in comparison.workloads for o in workload.operators]
+    if selection.pattern is not None and not any(map(selection.matches, names)):
         raise _nothing(selection)
     workloads = [
         msgspec.structs.replace(w, operators=select_changes(w.operators, selection)[: selection.top or None])

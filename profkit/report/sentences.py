@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.records import Comparison, Estimate, LatencyChange, WorkloadChange
+from profkit.compare.records import Comparison, Estimate, ForwardChange, LatencyChange, WorkloadChange
 
 _SHOWN = ("faster", "slower")
 MATTERS = 0.2  # of the change of the forward, from which on a reason is worth a sentence
@@ -21,15 +21,22 @@ def headline(change: WorkloadChange) -> str:
     interval = units.interval(found.low, found.high)
     ratio = f"{units.ratio(found.speedup)}{' ' * bool(interval)}{interval}"
     if found.verdict not in _SHOWN:
-        why = "its interval holds 1" if interval else "nothing is known of how processes differ"
-        if found.verdict == "unresolved":
-            why = "the clock resolves no more"
+        why = _why_not(found)
         return (
             f"{change.name}'s forward{how} shows no change: {units.duration(before)} and {units.duration(after)} "
             f"({ratio}); {why}."
         )
     text = f"{change.name}'s forward{how} went from {units.duration(before)} to {units.duration(after)} ({ratio})"
     return f"{text}{_responsible(change, shown_off=isinstance(found, LatencyChange))}."
+
+
+def _why_not(found: ForwardChange | LatencyChange) -> str:
+    """Say why nothing is shown."""
+    if found.verdict == "unresolved":
+        return "the clock resolves no more"
+    if found.low is None or found.high is None:
+        return "the forwards of a single round scatter as much"
+    return "its interval holds 1" if found.low <= 1 <= found.high else "a rank test does not confirm it"
 
 
 def _responsible(change: WorkloadChange, *, shown_off: bool) -> str:
@@ -41,17 +48,18 @@ def _responsible(change: WorkloadChange, *, shown_off: bool) -> str:
     parts = [(share.name, share.delta_ns) for share in change.attribution.operators if share.delta_ns * whole > 0]
     parts.append(("the time outside operators", change.attribution.outside_operators_ns))
     name, part = max(parts, key=lambda p: p[1] * (1 if whole > 0 else -1))
-    where = "under the profiler, " if shown_off else ""
-    name = _called(name)
-    verb, back = ("brought", "took back") if faster else ("cost", "gave back")
+    more = "less" if faster else "more"
+    where = f"under the profiler the mean forward took {units.duration(abs(whole))} {more}"
+    if not shown_off:
+        where = f"the mean forward took {units.duration(abs(whole))} {more}"
     if abs(part) <= abs(whole):
-        return f"; {where}{name} {verb} {units.duration(abs(part))} of the {units.duration(abs(whole))}"
+        return f"; {where}, {units.duration(abs(part))} of it in {_called(name)}"
     # more than the whole, as where one operator's work went over to another
     against = min(change.attribution.operators, key=lambda share: share.delta_ns * whole)
-    return (
-        f"; {where}{name} {verb} {units.duration(abs(part))}, of which {_called(against.name)} {back} "
-        f"{units.duration(abs(against.delta_ns))}"
-    )
+    changes = [
+        f"{_called(n)} {units.signed_duration(ns)}" for n, ns in ((name, part), (against.name, against.delta_ns))
+    ]
+    return f"; {where}: {' and '.join(changes)}"
 
 
 def _called(name: str) -> str:
@@ -72,8 +80,8 @@ def kernels_reason(change: WorkloadChange) -> str | None:
     ):
         before, after = (getattr(side, field) for side in (kernels.baseline, kernels.candidate))
         if abs(after - before) >= MATTERS * whole:
-            then, now = (units.duration(ns) if ns else "none" for ns in (before, after))
-            found.append(f"{what} in every forward takes {now} now, {then} before")
+            then, now = (units.duration(ns) if ns else "no time" for ns in (before, after))
+            found.append(f"{what} took {then} in every forward before, and takes {now} now")
     return f"oneDNN's log: {'; '.join(found)}." if found else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -79,6 +78,7 @@ class PrimitivesView(Record, frozen=True, kw_only=True):
     threads: int | None
     skipped_lines: int
     warm: bool = False
+    mode: str | None = None
     forwards: int | None = None
     forward_ns: list[int] = []
     matched: int | None = None
@@ -122,13 +122,14 @@ def view_log(log: Log, by: By = "problem") -> PrimitivesView:
     )
 
 
-def view_kernels(joined: Joined, source: Path, by: By = "problem", *, warm: bool = False) -> PrimitivesView:
+def view_kernels(joined: Joined, run: Run, by: By = "problem", *, warm: bool = False) -> PrimitivesView:
     """Return the primitives of a run, by time: of the whole log, or with ``warm`` of the traced forwards alone."""
     log, is_warm = joined.log, joined.is_warm
     chosen = is_warm if warm else np.ones(len(log), dtype=bool)
     return msgspec.structs.replace(
         view_log(log, by),
-        source=str(source),
+        source=str(run.path),
+        mode=run.manifest.settings.mode if run.manifest is not None else None,
         warm=warm,
         forwards=len(joined.forwards),
         forward_ns=[int(ns) for ns in joined.forwards.wall_ns],

@@ -83,6 +83,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
             "record_shapes": True,
         },
         "metadata": {},
+        "kernels": False,
         "folder": str(tmp_path),
     }
     (tmp_path / "orders.json").write_text(json.dumps(order))

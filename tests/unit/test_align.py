@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profkit.compare.align import Alignment, _heaviest, align
+from profkit.compare.call_changes import call_changes
 from profkit.compare.comparison import compare_runs
 from profkit.compare.implementations import implementations, replacements, unpaired
 from profkit.compare.records import WorkloadChange
@@ -62,7 +63,7 @@ def test_an_operator_that_went_another_way_below() -> None:
     assert (change.operator, change.calls) == ("aten::_convolution", 1)
     assert (change.baseline.path, change.candidate.path) == (["aten::slow"], ["aten::fast"])
     assert (change.baseline.total_host_ns, change.candidate.total_host_ns, change.speedup) == (100, 20, 5)
-    assert replacements(found)[1]["aten::fast"] == "aten::slow"
+    assert replacements(found)[1]["aten::fast"] == ("aten::slow", 1)
 
 
 def test_a_renamed_operator_is_the_same() -> None:
@@ -72,7 +73,7 @@ def test_a_renamed_operator_is_the_same() -> None:
     )
     assert ("aten::_reshape_alias", "aten::view") in named(found)
     assert implementations(found) == []
-    assert replacements(found)[0]["aten::_reshape_alias"] == "aten::view"
+    assert replacements(found)[0]["aten::_reshape_alias"] == ("aten::view", 1)
 
 
 def test_bookkeeping_is_no_other_implementation() -> None:
@@ -133,8 +134,34 @@ def test_another_operator_over_the_same_tensors_stands_in() -> None:
         tree(a, node("aten::conv2d", 10, shape=shape), b),
         tree(a, node("mkldnn::_convolution_pointwise", 8, shape=shape[:-5] + "]"), b),
     )
-    assert replacements(found)[1]["mkldnn::_convolution_pointwise"] == "aten::conv2d"
+    assert replacements(found)[1]["mkldnn::_convolution_pointwise"] == ("aten::conv2d", 1)
     assert unpaired(found) == []
+
+
+def test_one_call_more_is_no_other_implementation() -> None:
+    plain = tree(node("aten::linear", 1000, node("aten::addmm", 990)))
+    quantized = tree(node("aten::linear", 1500, node("aten::quantize", 500), node("aten::addmm", 990)))
+    for found in (align(plain, quantized), align(quantized, plain)):
+        assert implementations(found) == []
+        assert "aten::quantize" not in {**replacements(found)[0], **replacements(found)[1]}
+
+
+def test_a_deep_tree() -> None:
+    deep = node("aten::bottom", 1)
+    for _ in range(800):
+        deep = node("aten::deep", 1, deep)
+    both = tree(deep)
+    assert len(align(both, both).pairs) == 801
+    changes = call_changes(both, both)
+    assert [change.parent for change in changes] == list(range(-1, 800))
+
+
+def test_what_is_looked_through_counts_its_calls() -> None:
+    compiled = tree(*(node("Torch-Compiled Region: 0/0", 10, node("aten::mm", 4)) for _ in range(12)))
+    found = {change.name: change.baseline for change in call_changes(compiled, compiled)}
+    region = found["Torch-Compiled Region: 0/0"]
+    assert region is not None
+    assert (region.calls, region.total_host_ns) == (12, 72)
 
 
 names = st.sampled_from(["aten::a", "aten::b", "aten::c", "aten::d", "forward"])

@@ -11,6 +11,7 @@ import pytest
 
 from profkit.compare.comparison import compare_runs
 from profkit.errors import InputError, UsageError
+from profkit.report.selection import Selection, select_comparison
 from profkit.runs import Manifest, find_runs, write_manifest
 from profkit.runs.manifest import Host, Round, Settings, Tool, Torch, Workload
 from tests.conftest import event, trace_json
@@ -188,6 +189,47 @@ def test_a_failed_run_without_a_trace(tmp_path: Path, pair: tuple[Path, Path]) -
     write_run(tmp_path / "2.1/net", failed)
     with pytest.raises(InputError, match="holds no trace: died of SIGSEGV"):
         compare_runs(pair[0], tmp_path / "2.1")
+
+
+def test_a_failed_workload_does_not_stop_the_others(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    for side in pair:
+        described = manifest(side.name, 3, 1600)
+        other = msgspec.structs.replace(described, workload=msgspec.structs.replace(described.workload, name="other"))
+        write_run(side / "other", other, ("aten::conv2d", 400))
+    failed = msgspec.structs.replace(manifest("2.0", 0, 1), status="failed", reason="died of SIGSEGV")
+    failed = msgspec.structs.replace(failed, workload=msgspec.structs.replace(failed.workload, name="other"))
+    write_manifest(pair[1] / "other", failed)
+    found = compare_runs(*pair)
+    assert [w.name for w in found.workloads] == ["net"]
+    assert "2.0 other is left out: died of SIGSEGV." in found.warnings
+
+
+def test_no_operator_in_a_forward_is_said(write_trace: Callable[..., Path]) -> None:
+    step = event("ProfilerStep#1", 1000, 100, 9, cat="user_annotation")
+    path = write_trace([event("aten::conv2d", 0, 100, 0), step])
+    found = select_comparison(compare_runs(path, path), Selection())
+    assert found.workloads[0].operators == []
+    assert any("no operator begins in a forward" in warning for warning in found.warnings)
+    assert any("both sides are the same run" in warning for warning in found.warnings)
+
+
+def test_what_other_forwards_call_is_not_replaced(tmp_path: Path) -> None:
+    """Most forwards explain where the operator's work went; one calls it elsewhere."""
+    inner = [event("aten::linear", 1, 90, 1), event("aten::old", 2, 85, 2)]
+    forwards = [[event("profkit.forward", 0, 100, 0, cat="user_annotation"), *inner] for _ in range(3)]
+    forwards[2].append(event("aten::old", 95, 3, 3))
+    for label, name in (("before", "aten::old"), ("after", "aten::new")):
+        records = [
+            {**r, "ts": r["ts"] + 1000 * k, "name": r["name"].replace("aten::old", name)}
+            for k, forward_ in enumerate(forwards)
+            for r in forward_
+        ]
+        (tmp_path / f"{label}.json").write_bytes(trace_json(records))
+    found = compare_runs(tmp_path / "before.json", tmp_path / "after.json")
+    assert {o.name: o.verdict for o in found.workloads[0].operators if o.name != "aten::linear"} == {
+        "aten::old": "removed",
+        "aten::new": "added",
+    }
 
 
 def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path, pair: tuple[Path, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from profkit.cli.settings import configured_rules
@@ -81,6 +82,40 @@ def test_outputs(comparison: Comparison) -> None:
     assert outcome(near, "outputs.error > 0.1") == "failed"
     broken = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
     assert outcome(broken, "outputs.cosine < 0.9") == "failed"
+
+
+def test_outputs_that_are_nothing_or_of_another_shape(tmp_path: Path) -> None:
+    for label, array in (("ones", np.ones(10)), ("zeros", np.zeros(10)), ("longer", np.ones(11))):
+        write_run(tmp_path / label / "net", manifest(label, 2, 1000), ("aten::conv2d", 800))
+        np.savez(tmp_path / label / "net/outputs.npz", output=array)
+    rules = [parse_rule("outputs.cosine < 0.999")]
+    for other, outcome in (("zeros", "failed"), ("longer", "failed"), ("ones", "passed")):
+        found = judge(compare_runs(tmp_path / "ones", tmp_path / other), rules)
+        assert found.gates[0].outcome == outcome
+
+
+def test_total_time_has_a_clock_of_its_own(comparison: Comparison) -> None:
+    """A wrapper's own time is below the clock's resolution; what it calls may be slower all the same."""
+    workload = comparison.workloads[0]
+    wrapper = msgspec.structs.replace(
+        next(o for o in workload.operators if o.name == "aten::conv2d"), verdict="unresolved"
+    )
+    changed = msgspec.structs.replace(workload, operators=[wrapper])
+    found = judge(
+        msgspec.structs.replace(comparison, workloads=[changed]),
+        [parse_rule("aten::conv2d.total > 10%"), parse_rule("aten::conv2d.self > 10%")],
+    )
+    assert [gate.outcome for gate in found.gates] == ["failed", "passed"]
+
+
+def test_every_row_of_an_operator_is_judged(comparison: Comparison) -> None:
+    workload = comparison.workloads[0]
+    slower = next(o for o in workload.operators if o.name == "aten::conv2d")
+    faster = msgspec.structs.replace(slower, input_dims="[[1]]", speedup=2.0, low=1.9, high=2.1)
+    changed = msgspec.structs.replace(workload, operators=[faster, slower])
+    found = judge(msgspec.structs.replace(comparison, workloads=[changed]), [parse_rule("aten::conv2d > 10%")])
+    assert [gate.outcome for gate in found.gates] == ["passed", "failed"]
+    assert "net [[1]]: -50.0%" in found.gates[0].found
 
 
 def test_noise_does_not_fail(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_every_warm_record_lies_in_an_operator(label: str) -> None:
     (found,) = find_runs(captured(label))
     joined = read_kernels(found)
     assert joined is not None
-    view = view_kernels(joined, found.path, warm=True)
+    view = view_kernels(joined, found, warm=True)
     assert view.forwards == 10
     assert view.matched == view.warm_records
     assert view.matched
@@ -233,10 +233,10 @@ def test_weights_that_are_reordered_again_and_again() -> None:
     joined = [read_kernels(found) for found in (eager, frozen)]
     assert joined[0] is not None
     assert joined[1] is not None
-    repeated = view_kernels(joined[0], eager.path).repeated_reorders
+    repeated = view_kernels(joined[0], eager).repeated_reorders
     assert sum(reorder.calls for reorder in repeated) == 53
     assert {reorder.problem for reorder in repeated} >= {"64x3x7x7", "512x512x3x3"}
-    assert view_kernels(joined[1], frozen.path).repeated_reorders == []
+    assert view_kernels(joined[1], frozen).repeated_reorders == []
 
 
 @needs_aarch64

@@ -85,6 +85,31 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert overview.runs[1].geomean_speedup.value == pytest.approx(2.0)
 
 
+def test_no_winner_that_noise_makes() -> None:
+    """What is not shown to be slower than the fastest is named with it."""
+    overview = compare_many([TRACES])
+    frozen = {label for label in (r.label for r in overview.runs) if "frozen" in label and "2.15" not in label}
+    assert set(overview.fastest) == frozen
+    (best, *_) = overview.fastest
+    again = compare_many([TRACES], baseline=TRACES / best)
+    assert render_text(overview_document(again)).splitlines()[2] == f"No run is shown to be faster than {best}."
+
+
+def test_a_baseline_that_failed_is_no_baseline(tmp_path: Path) -> None:
+    failed = msgspec.structs.replace(manifest("1.12", 0, 1), status="failed", reason="died of SIGSEGV")
+    write_run(tmp_path / "1.12/net", failed)
+    for label in ("1.13", "2.0"):
+        write_run(tmp_path / label / "net", manifest(label, 2, 100), ("aten::conv2d", 4))
+    with pytest.raises(InputError, match="died of SIGSEGV"):
+        compare_many([tmp_path / "1.13", tmp_path / "2.0"], baseline=tmp_path / "1.12")
+
+
+def test_a_round_without_time_has_no_interval() -> None:
+    some, nothing = np.array([1000, 1000]), np.array([0, 0])
+    found = combine([([some, some, some], [some, some, nothing])])
+    assert (found.low, found.high) == (None, None)
+
+
 def test_two_runs_of_one_name(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         write_run(tmp_path / folder / "net", manifest("1.9", 2, 100), ("aten::conv2d", 4))

@@ -118,7 +118,8 @@ def test_zero_times_have_no_interval() -> None:
     nothing, some = ([np.array([[ns, ns]])] * 2 for ns in (0, 5))
     found = weigh(nothing, some)
     assert np.isnan(found.low[0])
-    assert found.interval(0, None) == (None, None, None)
+    assert found.interval(0, None) == (None, None, 0.0)  # but the ranks tell
+    assert found.q_value[0] <= LEVEL
 
 
 def test_a_single_round_has_no_interval_but_its_own_noise(random: np.random.Generator) -> None:
@@ -133,7 +134,7 @@ def test_a_single_round_has_no_interval_but_its_own_noise(random: np.random.Gene
 
 
 def test_the_interval_reaches_what_is_shown() -> None:
-    found = statistics.Evidence(*(np.array([v]) for v in (1.1, 1.2, 0.01, 0.02)))
+    found = statistics.Evidence(*(np.array([v]) for v in (0.1, 1.1, 1.2, 0.01, 0.02)))
     assert found.interval(0, 1.3) == (1.1, 1.3, 0.01)
     assert found.interval(0, 1.0) == (1.0, 1.2, 0.01)
 
@@ -157,6 +158,22 @@ def test_adjusting_is_scipys(p_value: np.ndarray) -> None:
 @settings(max_examples=100, deadline=None)
 def test_ranks_are_scipys(values: np.ndarray) -> None:
     assert np.array_equal(statistics.mean_ranks(values), stats.rankdata(values, axis=1))
+
+
+def test_no_verdict_beyond_an_operators_own_test(random: np.random.Generator) -> None:
+    """Weights make adjusted p values smaller than plain ones; what is shown must hold by itself too."""
+    share = np.full(OPERATORS, 0.0001)
+    share[:2] = 0.4
+    before, after = sides(random, factor=1.02)
+    found = weigh(before, after, share=share)
+    assert (found.q_value >= found.p_value).all()
+    shown = found.q_value <= LEVEL
+    assert ((found.low[shown] > 1) | (found.high[shown] < 1)).all()
+
+
+def test_medians_that_point_the_other_way_show_nothing() -> None:
+    assert verdict(50.0, 0.0, 0.01, log_ratio=0.1) == "same"
+    assert verdict(50.0, 0.0, 0.01, log_ratio=-0.1) == "slower"
 
 
 def test_weighty_operators_have_half_of_the_errors() -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from profkit import units
 from profkit.compare.records import CallChange, Comparison, OperatorChange, WorkloadChange
 from profkit.report import figures
 from profkit.report.csv import render_diff_csv
 from profkit.report.diff_document import (
+    PROFILER_MARK,
     differences_table,
     forwards_of,
     gates_table,
     implementations_table,
     legend,
+    mostly_profiler,
     unpaired_paragraph,
     wall_times_table,
 )
@@ -25,6 +26,7 @@ from profkit.report.kernels_document import fpmath_paragraph, kernel_changes, wa
 from profkit.report.sentences import answers
 
 KERNELS = 12  # in a table of their own; the operator table has them all
+NOTE = "▸ shows an operator's calls on both sides, with their total host time: what they call is in it."
 Rows = Sequence[Mapping[str, Any]]
 _VIEW_NAMES = {"name": "operator", "shape": "operator and shapes", "module": "operator and module", "stack": "stack"}
 
@@ -80,7 +82,7 @@ def _workload(
     )
     if change.implementations:
         yield implementations_table(change, left, right)
-    if change.unpaired:
+    if any(u.total_host_ns for u in change.unpaired):
         yield unpaired_paragraph(change, left, right)
     yield _operators(change, left, right, views)
     yield Picture("Latency distributions", figures.latency(change), "One point a forward, with p50, p90 and p99.")
@@ -106,7 +108,7 @@ def _operators(change: WorkloadChange, left: str, right: str, views: Mapping[str
         Field("before", left, "time"),
         Field("after", right, "time"),
         Field("speedup", "speedup", "ratio"),
-        Field("interval", "95% interval", "text"),
+        Field("interval", "95% interval", "interval"),
         Field("delta", "change", "delta"),
         Field("verdict", "verdict", "verdict"),
     ]
@@ -120,7 +122,7 @@ def _operators(change: WorkloadChange, left: str, right: str, views: Mapping[str
         rows,
         tree=[_call(call) for call in change.calls],
         tree_fields=[Field("name", "", "text"), *fields[1:5], Field("delta", "", "delta")],
-        note=" ".join(["▸ shows what an operator calls, on both sides.", *legend(change.operators)]),
+        note=" ".join([NOTE, *legend(change.operators, drawn=True)]),
     )
 
 
@@ -128,13 +130,13 @@ def _operator(change: OperatorChange) -> dict[str, Any]:
     before, after = change.baseline, change.candidate
     return {
         "name": change.name,
-        "label": f"{change.name} {change.place or ''}".rstrip(),
+        "label": f"{change.name} {change.place or ''}".rstrip() + f" {PROFILER_MARK}" * mostly_profiler(change),
         "callsBefore": before.calls if before else None,
         "callsAfter": after.calls if after else None,
         "before": before.self_host_ns if before else None,
         "after": after.self_host_ns if after else None,
         "speedup": _rounded(change.speedup),
-        "interval": units.interval(change.low, change.high),
+        "interval": None if change.low is None or change.high is None else (change.low, change.high),
         "delta": change.delta_ns,
         "verdict": change.verdict,
     }
@@ -153,7 +155,7 @@ def _kernels(change: WorkloadChange) -> Iterator[dict[str, Any]]:
             "before": before.exec_ns if before else None,
             "after": after.exec_ns if after else None,
             "speedup": _rounded(ratio),
-            "interval": "",
+            "interval": None,
             "delta": problem.delta_ns,
             "verdict": "",
         }

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const MOST = 400; // rows that one operator expands to
   const FIRST = 100; // rows drawn at once; more as one scrolls
   const WORDS = { same: "~ same", unresolved: "~ clock" };
   const TONES = { faster: "good", slower: "bad", same: "dim", unresolved: "dim" };
@@ -25,7 +26,10 @@
     count: (value) => (value === null || value === undefined ? "-" : Number.isInteger(value) ? String(value) : value.toFixed(1)),
     share: (value) => (value === null || value === undefined ? "-" : `${(100 * value).toFixed(1)}%`),
     verdict: (value) => WORDS[value] ?? value ?? "",
+    interval: (value) => (value ? `[${show.ratio(value[0]).slice(0, -1)}, ${show.ratio(value[1]).slice(0, -1)}]` : ""),
   };
+  const WORDY = ["text", "verdict"];
+  const sortable = (kind, value) => (kind === "interval" ? value?.[0] : kind === "delta" ? Math.abs(value) : value);
   const element = (name, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
     made.append(...children); // strings go in as text
@@ -33,8 +37,9 @@
   };
 
   // --- pictures ---
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const themed = (layout) => {
+  const PAPER = { "--ink": "#000", "--line": "#bbb", "--wash": "#f4f4f4" }; // while printing the screen's scheme still holds
+  const onScreen = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const themed = (layout, colour) => {
     const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), tickcolor: colour("--line") };
     const dressed = { ...layout, font: { ...layout.font, color: colour("--ink"), family: "system-ui, sans-serif" } };
     for (const key of ["xaxis", "yaxis"]) if (layout[key]) dressed[key] = { ...layout[key], ...axis };
@@ -47,9 +52,11 @@
     return dressed;
   };
   const plots = [...document.querySelectorAll("[data-plot]")];
-  const draw = (place) => {
+  const draw = (place, palette) => {
+    const colour = palette ? (name) => palette[name] : onScreen;
     const { data: traces, layout } = data.pictures[Number(place.dataset.plot)];
-    return Plotly.react(place, traces, themed(layout), { responsive: true, displayModeBar: false });
+    const dressed = traces.map((trace) => (trace.error_x ? { ...trace, error_x: { ...trace.error_x, color: colour("--ink") } } : trace));
+    return Plotly.react(place, dressed, themed(layout, colour), { responsive: true, displayModeBar: false });
   };
   if (window.Plotly) {
     const seen = new IntersectionObserver((entries) => {
@@ -63,9 +70,10 @@
       place.style.height = `${data.pictures[Number(place.dataset.plot)].layout.height}px`;
       seen.observe(place);
     }
-    const redraw = () => plots.filter((place) => place.data).forEach(draw);
+    const redraw = () => plots.filter((place) => place.data).forEach((place) => draw(place));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-    addEventListener("beforeprint", () => plots.forEach(draw));
+    addEventListener("beforeprint", () => plots.forEach((place) => draw(place, PAPER)));
+    addEventListener("afterprint", redraw);
   }
 
   // --- downloads ---
@@ -131,24 +139,29 @@
     const chooser = (label, options, onchange) => {
       const select = element("select", { ariaLabel: label, onchange: () => onchange(select.value) });
       select.append(...options.map(([value, text]) => element("option", { value, textContent: text })));
-      tools.append(element("label", {}, `${label} `, select));
+      const box = element("label", {}, `${label} `, select);
+      tools.append(box);
+      return box;
     };
+    let verdictBox = null;
     if (names.length > 1) chooser("by", names.map((name) => [name, name]), (value) => { state.view = value; fill(); });
     if (verdicts.length > 1) {
-      chooser("verdict", [["", "all"], ...verdicts.map((v) => [v, show.verdict(v)])], (value) => { state.verdict = value; fill(); });
+      verdictBox = chooser("verdict", [["", "all"], ...verdicts.map((v) => [v, show.verdict(v)])], (value) => { state.verdict = value; fill(); });
     }
     const count = element("span", { className: "note", role: "status" });
     tools.append(count);
 
     const head = element("tr");
     for (const field of fields) {
-      const cell = element("th", { scope: "col", className: ["text", "verdict"].includes(field.kind) ? "" : "number" });
+      const cell = element("th", { scope: "col", className: WORDY.includes(field.kind) ? "" : "number" });
       cell.setAttribute("aria-sort", "none");
-      const sort = () => {
-        state.ascending = state.sort === field ? !state.ascending : ["text", "verdict"].includes(field.kind);
-        state.sort = field;
+      const sort = () => { // one way, the other way, and back to how it came
+        const begin = WORDY.includes(field.kind);
+        if (state.sort !== field) Object.assign(state, { sort: field, ascending: begin });
+        else if (state.ascending === begin) state.ascending = !begin;
+        else state.sort = null;
         for (const other of head.children) other.setAttribute("aria-sort", "none");
-        cell.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
+        if (state.sort) cell.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
         fill();
       };
       cell.append(element("button", { type: "button", textContent: field.title, onclick: sort }));
@@ -170,9 +183,10 @@
         row.append(...cells);
         if (fields.length > cells.length) row.append(element("td", { colSpan: fields.length - cells.length }));
         rows.push(row);
-        if (rows.length < 400) for (const below of children.get(at) ?? []) add(below, depth + 1);
+        for (const below of children.get(at) ?? []) if (rows.length < MOST) add(below, depth + 1);
       };
       for (const at of byName.get(name) ?? []) {
+        if (rows.length >= MOST) break;
         const path = [];
         for (let above = tree[at].parent; above >= 0; above = tree[above].parent) path.unshift(tree[above].name);
         if (path.length) {
@@ -181,11 +195,15 @@
         }
         add(at, 0);
       }
+      if (rows.length >= MOST) {
+        const cell = element("td", { colSpan: fields.length, className: "dim", textContent: "… and more calls" });
+        rows.push(element("tr", { className: "tree" }, cell));
+      }
       return rows;
     };
     const rowOf = (row) => {
       const made = element("tr", {}, ...fields.map((field) => cellOf(field, row)));
-      if (byName.has(row.name)) {
+      if (state.view === names[0] && byName.has(row.name)) {
         let opened = null;
         const toggle = element("button", { type: "button", className: "open", textContent: "▸", ariaLabel: "Show the calls" });
         toggle.setAttribute("aria-expanded", "false");
@@ -216,18 +234,21 @@
     const fill = () => {
       const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
       const texts = fields.filter((field) => field.kind === "text");
+      const judged = views[state.view].some((row) => row.verdict);
+      if (verdictBox) verdictBox.hidden = !judged;
       state.rows = views[state.view].filter((row) => {
-        if (state.verdict && row.verdict !== state.verdict) return false;
+        if (judged && state.verdict && row.verdict !== state.verdict) return false;
         const text = texts.map((field) => row[field.key] ?? "").join(" ").toLowerCase();
         return words.every((word) => text.includes(word));
       });
       if (state.sort) {
-        const { key } = state.sort;
+        const { key, kind } = state.sort;
         const way = state.ascending ? 1 : -1;
-        const absent = (value) => value === null || value === undefined;
-        state.rows.sort((a, b) => {
-          if (absent(a[key]) || absent(b[key])) return absent(a[key]) - absent(b[key]);
-          return way * (typeof a[key] === "string" ? a[key].localeCompare(b[key]) : a[key] - b[key]);
+        const absent = (value) => value === null || value === undefined || value === "";
+        state.rows.sort((one, other) => {
+          const [a, b] = [one, other].map((row) => (absent(row[key]) ? null : sortable(kind, row[key])));
+          if (absent(a) || absent(b)) return absent(a) - absent(b);
+          return way * (typeof a === "string" ? a.localeCompare(b) : a - b);
         });
       }
       body.replaceChildren();

@@ -38,7 +38,7 @@ class Picture:
 class Field:
     """A column of a grid: the key of its values in a row, and how they are shown.
 
-    ``kind`` is text, time (ns), delta (ns), ratio, count, share or verdict.
+    ``kind`` is text, time (ns), delta (ns), ratio, interval (two bounds), count, share or verdict.
     """
 
     key: str
@@ -132,6 +132,10 @@ def _compact(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _short(value: object) -> object:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, tuple):
+        return [_short(item) for item in value]
     if not isinstance(value, float):
         return value
     short = float(f"{value:.5g}")

@@ -13,7 +13,7 @@ from profkit.report.html.page import Block, Code, Field, Grid, Page, Picture, Se
 from profkit.report.json import render_json
 from profkit.report.kernels_document import describe, kernels_document
 from profkit.report.overview_document import overview_document
-from profkit.report.run_documents import operators_document
+from profkit.report.run_documents import SUMS, operators_document
 from profkit.report.selection import Selection
 from profkit.runs import Run
 from profkit.runs.kernels import PrimitivesView
@@ -49,7 +49,7 @@ def operators_page(view: OperatorsView) -> Page:
     if any(row.kernels for row in view.operators):
         fields.append(Field("kernels", "kernels of oneDNN", "text"))
     picture = figures.parts("self host time (ms)", [(str(row["label"]), row["self"]) for row in rows])  # type: ignore[misc]  # a float
-    scope = "per forward (medians)" if view.per_forward else "whole file"
+    scope = "per forward (medians)" if view.per_forward else SUMS
     words = [block for block in document.blocks if isinstance(block, Paragraph)]
     return Page(
         title=document.title,
