@@ -73,6 +73,7 @@ class Filing:
             shutil.rmtree(left)  # no round was finished
             return
         if before is None:
+            sweep(left, rounds)
             left.rename(self.folder)
         elif rounds.rounds[: len(before.rounds)] == before.rounds:
             self._add(left, msgspec.structs.replace(rounds, status=before.status, reason=before.reason))
@@ -109,6 +110,7 @@ class Filing:
                 self._add(self.staging, manifest)
             else:
                 write_manifest(self.staging, manifest)
+                sweep(self.staging, manifest)
                 self._replace()
 
     def _add(self, staging: Path, manifest: Manifest) -> None:
@@ -122,10 +124,7 @@ class Filing:
                 path.replace(self.folder / path.name)
         write_manifest(self.folder, manifest)
         shutil.rmtree(staging)
-        named = {round_.trace for round_ in manifest.rounds}
-        for path in self.folder.glob("*.pt.trace.json*"):
-            if path.name not in named:  # a killed capture's worker may have lived on for a moment
-                path.unlink()
+        sweep(self.folder, manifest)
 
     def _replace(self) -> None:
         aside = self.folder.with_name(f".{self.folder.name}.replaced-{os.getpid()}")
@@ -137,6 +136,16 @@ class Filing:
     def discard(self) -> None:
         """Remove the staging folder, where nothing came of it."""
         shutil.rmtree(self.staging, ignore_errors=True)
+
+
+def sweep(folder: Path, manifest: Manifest) -> None:
+    """Remove what an interrupted worker left and the manifest does not name, so that no viewer takes it for a round."""
+    named = {round_.trace for round_ in manifest.rounds}
+    named |= {manifest.kernels.log, manifest.kernels.trace} if manifest.kernels is not None else set()
+    for pattern in ("*.pt.trace.json*", "*.part", f"{Path(KERNELS_LOG).stem}*", KERNELS_TRACE):
+        for path in folder.glob(pattern):
+            if path.name not in named:
+                path.unlink()
 
 
 def _host() -> str:

@@ -21,6 +21,7 @@ from profkit.runs.folder import LOG_NAME
 from profkit.runs.manifest import Fallback, Host, Kernels, Python, Round, Settings, Tool, Torch, Workload
 
 INTERRUPTED = "interrupted"
+KERNELS_PASS = "the pass with oneDNN's log"
 KERNEL_STEPS = 10  # forwards under oneDNN's log, at most
 # the DNNL names are those that the oneDNN of PyTorch 1.13 knows
 VERBOSE = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
@@ -120,7 +121,7 @@ def _prepare(configuration: Configuration, filing: Filing, options: Options, hos
     if existing.fallbacks:
         settings = msgspec.structs.replace(existing.settings, with_stack=False)
         existing = msgspec.structs.replace(existing, settings=settings)
-    resumed = existing.status == "failed" and len(existing.rounds) < options.rounds
+    resumed = existing.status == "failed" and len(existing.rounds) <= options.rounds
     wanted = options.rounds if resumed else len(existing.rounds) + options.rounds
     return _Task(configuration, filing, existing, wanted, existing)
 
@@ -247,9 +248,10 @@ def _observe_kernels(task: _Task, options: Options, listener: Listener) -> None:
     listener.finished()
     if outcome.failure is None:
         kernels = msgspec.convert({**outcome.reports["kernels"], "log": outcome.reports["log"]["name"]}, type=Kernels)
-        task.manifest = msgspec.structs.replace(task.manifest, kernels=kernels)
+        warnings = [text for text in task.manifest.warnings if not text.startswith(KERNELS_PASS)]
+        task.manifest = msgspec.structs.replace(task.manifest, kernels=kernels, warnings=warnings)
     else:
-        text = f"the pass with oneDNN's log {outcome.failure}"
+        text = f"{KERNELS_PASS} {outcome.failure}"
         listener.say(f"{task.configuration.who}: {text}")
         task.manifest = msgspec.structs.replace(task.manifest, warnings=[*task.manifest.warnings, text])
     if not task.to_do:
@@ -323,7 +325,8 @@ def _land(task: _Task, overwrite: bool) -> None:
     if task.failure and overwrite and task.filing.folder.exists():
         task.filing.discard()
         return
-    if not task.failure and not task.manifest.fallbacks:
+    died = any(text.startswith(KERNELS_PASS) for text in task.manifest.warnings)
+    if not task.failure and not task.manifest.fallbacks and not died:
         (task.filing.staging / LOG_NAME).unlink(missing_ok=True)  # it says nothing then
     complete = task.failure is None or (task.existing is not None and task.existing.status == "complete")
     task.manifest = msgspec.structs.replace(

@@ -19,8 +19,9 @@ def serve(path: Path, port: int, *, opens: bool) -> None:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path.partition("?")[0] == f"/{path.name}"
-            self.send_response(200 if found else 404)
+            ours = self.headers.get("Host") in (f"{LOOPBACK}:{port}", f"localhost:{port}")  # no page rebinds its name
+            found = ours and self.path.partition("?")[0] == f"/{path.name}"
+            self.send_response(200 if found else 404 if ours else 403)
             self.send_header("Access-Control-Allow-Origin", ORIGIN)
             self.send_header("Cache-Control", "no-store")
             self.send_header("Content-Type", "application/octet-stream")

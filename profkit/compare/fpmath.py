@@ -30,27 +30,31 @@ def judge_fpmath(strict: Run | None, run: Run, options: ReadOptions = DEFAULT) -
     mode = run.manifest.settings.fpmath if run.manifest is not None else STRICT
     if mode == STRICT:
         return None
-    marked = _marked_executions(run, mode, options)
+    marked, executions = _executions(run, mode, options)
     outputs = compare_outputs(strict, run) if strict is not None else None
     before, after = (wall_times(r, options).latency_ns if r is not None else () for r in (strict, run))
     latency = compare_latency(before, after)
     outcome: Outcome = "unknown"
-    if marked == 0:
+    if marked == 0 and executions:
         outcome = "not accepted"
-    elif _outputs_moved(outputs) or (marked and latency is not None and latency.verdict in _SHOWN):
+    elif outputs is not None and outputs.comparable:
+        # arithmetic in another precision leaves no output as it was, whatever the clock says
+        outcome = "in effect" if _outputs_moved(outputs) else "accepted without effect" if marked else "unknown"
+    elif marked and latency is not None and latency.verdict in _SHOWN:
         outcome = "in effect"
-    elif marked and outputs is not None and outputs.comparable:
-        outcome = "accepted without effect"
     evidence = [_of_log(mode, marked), *_of_outputs(outputs), *_of_latency(latency)]
     return FpmathVerdict(mode=mode, outcome=outcome, marked_executions=marked, evidence=evidence, outputs=outputs)
 
 
-def _marked_executions(run: Run, mode: str, options: ReadOptions) -> int | None:
+def _executions(run: Run, mode: str, options: ReadOptions) -> tuple[int | None, int]:
+    """Return how many executions the log names the mode in, None without a log, and how many there are."""
     joined = read_kernels(run, options)
     if joined is None:
-        return None
+        return None, 0
     log = joined.log
-    return int(log.where([p.fpmath == mode and p.operation == "exec" for p in log.primitives]).sum())
+    executed = [p.operation == "exec" for p in log.primitives]
+    marked = [p.fpmath == mode and p.operation == "exec" for p in log.primitives]
+    return int(log.where(marked).sum()), int(log.where(executed).sum())
 
 
 def _of_log(mode: str, marked: int | None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from profkit.compare.records import KernelChange, KernelsChange, KernelSide, KernelTimes
 from profkit.onednn.join import Joined
 from profkit.runs import Run
-from profkit.runs.kernels import phase, read_kernels
+from profkit.runs.kernels import Phase, phase, read_kernels
 from profkit.trace.options import DEFAULT, ReadOptions
 
 Problem = tuple[str, str]
@@ -82,7 +82,6 @@ def _times(use: _Use | None, joined: Joined) -> KernelTimes | None:
 def _side(joined: Joined) -> KernelSide:
     log, count = joined.log, max(1, len(joined.forwards))
     cold, warm = phase(log, ~joined.is_warm), phase(log, joined.is_warm)
-    created = warm.cache_hits + warm.cache_misses
     return KernelSide(
         onednn=log.version,
         isa=log.isa,
@@ -90,7 +89,12 @@ def _side(joined: Joined) -> KernelSide:
         reorder_ns=warm.reorder_ns / count,
         weights_reorder_ns=warm.weights_reorder_ns / count,
         create_ns=warm.create_ns / count,
-        hit_rate=warm.cache_hits / created if created else None,
-        cold_hit_rate=cold.cache_hits / (cold.cache_hits + cold.cache_misses) if cold.calls else None,
+        hit_rate=_hit_rate(warm),
+        cold_hit_rate=_hit_rate(cold),
         forward_ns=float(np.median(joined.forwards.wall_ns)) if len(joined.forwards) else 0.0,
     )
+
+
+def _hit_rate(part: Phase) -> float | None:
+    created = part.cache_hits + part.cache_misses
+    return part.cache_hits / created if created else None

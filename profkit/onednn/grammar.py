@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 _DESCRIPTOR = re.compile(r"(\w+?)[_:](undef|\w+?):")
+_SIZE = re.compile(r"(ic|oc|id|ih|iw|kd|kh|kw|g)(\d{1,12})")
 _PRIMITIVE_FIELDS = 9  # operation, engine, kind, implementation, prop_kind, descriptors, attributes, auxiliary, problem
 _GRAPH_FIELDS = 10
 STRICT = "fp32"
@@ -139,14 +140,25 @@ def _fpmath(value: str) -> str:
     return STRICT if mode in ("", "strict") else mode
 
 
+def weights_of(primitive: Primitive) -> tuple[str, str] | None:
+    """Return dimensions and layout of a primitive's weights as a reorder into them has it: ``64x3x7x7, Acdb16a``."""
+    dimensions = weights_dimensions(primitive)
+    layout = next((text[4:] for text in primitive.layouts.split() if text.startswith("wei:")), None)
+    return (dimensions, layout) if dimensions and layout else None
+
+
 def weights_dimensions(primitive: Primitive) -> str | None:
-    """Return the dimensions of a primitive's weights as a reorder of them writes it (``64x3x7x7``), if it has any."""
+    """Return the dimensions of a primitive's weights as a reorder of them writes it, if it has any."""
+    problem = primitive.problem.split(" ")[-1]
+    if primitive.kind == "matmul":
+        return problem.split(":")[1] if ":" in problem else None
     if primitive.kind not in ("convolution", "inner_product"):
         return None
-    sizes = {name: int(size) for name, size in re.findall(r"(ic|oc|kd|kh|kw|g)(\d+)", primitive.problem.split(" ")[-1])}
+    sizes = {name: int(size) for name, size in _SIZE.findall(problem)}
     if "ic" not in sizes or "oc" not in sizes:
         return None
     groups = sizes.get("g", 1)
-    spatial = [sizes[name] for name in ("kd", "kh", "kw") if name in sizes]
+    axes = ("kd", "kh", "kw") if primitive.kind == "convolution" else ("id", "ih", "iw")
+    spatial = [sizes[name] for name in axes if name in sizes]
     whole = [groups] if groups > 1 else []
     return "x".join(str(size) for size in (*whole, sizes["oc"] // groups, sizes["ic"] // groups, *spatial))

@@ -24,6 +24,8 @@ _GZIP = b"\x1f\x8b"
 _MARK = re.compile(rb"(?:onednn|dnnl)_verbose,")
 _VERSION = re.compile(r"(?:oneDNN|DNNL|MKL-DNN) v?(\d[\w.]*)")
 _UNKNOWN = -1
+LONGEST_MS = 86_400_000.0  # a day: what took longer is no duration
+_DIGITS = 13  # of a time stamp's whole milliseconds, at most: int64 ns and the year 2262
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,20 @@ def read_log(path: Path) -> Log:
 
 
 def _unpack(data: bytes, path: Path) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        text = unpacker.decompress(data, SIZE_LIMIT)
-    except zlib.error as error:
-        raise InputError(f"is damaged: {error}", where=path, hint="Capture it again.") from None
-    if unpacker.unconsumed_tail:
-        raise InputError(f"is larger than {SIZE_LIMIT >> 30} GiB unpacked", where=path)
-    return text  # cut short, its beginning is good
+    """Return the text of a gzip, of all its members; one that is cut short gives what is there."""
+    texts: list[bytes] = []
+    left = SIZE_LIMIT
+    while data.startswith(_GZIP):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            texts.append(unpacker.decompress(data, left))
+        except zlib.error as error:
+            raise InputError(f"is damaged: {error}", where=path, hint="Capture it again.") from None
+        left -= len(texts[-1])
+        if unpacker.unconsumed_tail or left <= 0:
+            raise InputError(f"is larger than {SIZE_LIMIT >> 30} GiB unpacked", where=path)
+        data = unpacker.unused_data
+    return b"".join(texts)
 
 
 def parse_log(data: bytes, source: str = "") -> Log:
@@ -108,9 +116,11 @@ def parse_log(data: bytes, source: str = "") -> Log:
             known[body] = number
         try:
             # without its line's end a record may lack the last digits of its duration
-            if number == _UNKNOWN or not newline:
+            if number == _UNKNOWN or not newline or b"_" in length:
                 raise ValueError
             duration = float(length)
+            if not 0.0 <= duration < LONGEST_MS:
+                raise ValueError
             start = _nanoseconds(stamp) if stamp else _UNKNOWN
         except ValueError:
             skipped += 1
@@ -132,12 +142,13 @@ def parse_log(data: bytes, source: str = "") -> Log:
 def _nanoseconds(stamp: bytes) -> int:
     """Return decimal milliseconds as ns; six decimals, as oneDNN prints them, are ns as they stand."""
     whole, _, decimals = stamp.partition(b".")
+    if len(whole) > _DIGITS or not (whole + decimals).isdigit():
+        raise ValueError
     return int(whole + (decimals + b"000000")[:6])
 
 
 def _whole_ns(milliseconds: list[float]) -> Integers:
-    ns = np.array(milliseconds, dtype=np.float64) * 1e6
-    return np.rint(np.nan_to_num(np.clip(ns, 0, 2.0**62))).astype(np.int64)
+    return np.rint(np.array(milliseconds, dtype=np.float64) * 1e6).astype(np.int64)
 
 
 def _is_information(record: bytes) -> bool:
@@ -148,7 +159,7 @@ def _facts(text: str) -> dict[str, Any]:
     """Return what the log's head says of the library and the machine."""
     version = _VERSION.search(text)
     isa = re.search(r"^info,cpu,isa:(.*)$", text, re.MULTILINE)
-    threads = re.search(r"nthr:(\d+)", text)
+    threads = re.search(r"nthr:(\d{1,6})\b", text)
     return {
         "version": version[1] if version else None,
         "isa": isa[1].strip() if isa else None,

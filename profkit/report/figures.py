@@ -25,6 +25,8 @@ NAMES = {"type": "category", "autorange": "reversed"}  # or a label such as 2.0 
 NAMED = 10  # operators with a bar of their own in the waterfall
 THINNEST = 0.0002  # of the call tree: a fifth of a pixel
 NODES = 1500  # of the call tree that are drawn
+OBJECT_KEYS = ("constructor", "__proto__", "toString", "valueOf", "hasOwnProperty")  # every JavaScript object has
+NO_KEY = "\u200b"  # which plotly's table of categories is: a space of no width makes another name of them
 LONGEST = 40  # characters of a name on an axis
 
 
@@ -371,7 +373,8 @@ def _labels(names: Sequence[str]) -> list[str]:
     for name in names:
         text = _short(name)
         seen[text] = seen.get(text, 0) + 1
-        found.append(markup(text if seen[text] == 1 else f"{text} ({seen[text]})"))
+        shown = markup(text if seen[text] == 1 else f"{text} ({seen[text]})")
+        found.append(NO_KEY + shown if text in OBJECT_KEYS else shown)
     return found
 
 

@@ -72,7 +72,7 @@ def _repeated(view: PrimitivesView) -> Paragraph:
     ns = sum(reorder.exec_ns for reorder in found)
     dearest = ", ".join(f"{r.problem} ({units.duration(r.exec_ns)})" for r in found[:REPEATED])
     return Paragraph(
-        f"Every warm forward brings the same {len(found)} weights into another layout anew, "
+        f"Every warm forward brings {units.count(sum(r.calls for r in found))} weights into another layout anew, "
         f"{units.duration(ns)} each time: {dearest}{', …' if len(found) > REPEATED else ''}. "
         + (
             "This run is frozen, and yet it does: another PyTorch may not (profkit diff tells)."

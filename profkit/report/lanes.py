@@ -8,6 +8,7 @@ trace event format, as Perfetto and the TensorBoard plugin read it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from profkit.trace.reader import read
 from profkit.trace.table import Integers, Trace
 
 LINK = "same operator"
+PLACED = "by its share of the call"
 _SIDES = ("baseline", "candidate")
 
 
@@ -119,26 +121,48 @@ def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str
         return  # another forward than the one timed: nothing says what belongs where
     place = {int(row): position for position, row in enumerate(there)}
     here, pass_ = lane.trace.operator_events, joined.trace.operator_events
+    by_call: dict[int, list[int]] = defaultdict(list)
     for record in np.flatnonzero((joined.forward == middle) & (joined.operator >= 0)).tolist():
-        primitive = joined.log.primitives[joined.log.primitive[record]]
-        if primitive.operation != "exec":
-            continue
-        disturbed = int(joined.operator[record])
-        call = int(lane.rows[place[disturbed]])
+        if joined.log.primitives[joined.log.primitive[record]].operation == "exec":
+            by_call[int(joined.operator[record])].append(record)
+    for disturbed, records in by_call.items():
+        position = place[disturbed]
+        call = int(lane.rows[position])
         scale = int(here.duration_ns[call]) / max(1, int(pass_.duration_ns[disturbed]))
-        offset = int(joined.log.start_ns[record]) - joined.trace.base_ns - int(pass_.start_ns[disturbed])
-        begin = int(here.start_ns[call]) + max(0, round(offset * scale))
-        end = min(begin + round(int(joined.log.duration_ns[record]) * scale), int(here.end_ns[call]))
-        yield {
-            "ph": "X",
-            "cat": CATEGORY,
-            "name": f"{primitive.kind} {primitive.implementation}",
-            "pid": pid,
-            "tid": int(here.track[call]) + 1,
-            "ts": microseconds(begin - lane.start_ns),
-            "dur": microseconds(max(0, end - begin)),
-            "args": {"fpmath": primitive.fpmath, "problem": primitive.problem, "placed": "by its share of the call"},
-        }
+        inner = [int(lane.rows[child]) for child in lane.tree.children[position]]
+        taken = [(int(here.start_ns[row]), int(here.end_ns[row])) for row in inner]
+        free = int(here.start_ns[call])
+        for record in records:
+            primitive = joined.log.primitives[joined.log.primitive[record]]
+            offset = int(joined.log.start_ns[record]) - joined.trace.base_ns - int(pass_.start_ns[disturbed])
+            begin = max(free, int(here.start_ns[call]) + round(offset * scale))
+            length = round(int(joined.log.duration_ns[record]) * scale)
+            begin, end = _between(taken, begin, length, int(here.end_ns[call]))
+            free = end
+            yield {
+                "ph": "X",
+                "cat": CATEGORY,
+                "name": f"{primitive.kind} {primitive.implementation}",
+                "pid": pid,
+                "tid": int(here.track[call]) + 1,
+                "ts": microseconds(begin - lane.start_ns),
+                "dur": microseconds(end - begin),
+                "args": {
+                    "fpmath": primitive.fpmath,
+                    "problem": primitive.problem,
+                    "placed": "by its share of the call",
+                },
+            }
+
+
+def _between(taken: list[tuple[int, int]], begin: int, length: int, last: int) -> tuple[int, int]:
+    """Move a span out of the calls that its place is taken by, and end it before the next: viewers want nesting."""
+    for start, end in taken:  # in order
+        if start <= begin < end:
+            begin = end
+    begin = min(begin, last)
+    limit = min((start for start, _ in taken if start >= begin), default=last)
+    return begin, min(begin + length, max(begin, limit), last)
 
 
 def _both(lane: Lane, joined: Joined, there: Integers) -> list[tuple[Trace, list[int]]]:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from profkit.onednn.grammar import Primitive, weights_dimensions
+from profkit.onednn.grammar import Primitive, weights_of
 from profkit.onednn.join import Joined, join
 from profkit.onednn.log import Log, read_log
 from profkit.runs.folder import Run
@@ -211,9 +211,10 @@ def phase(log: Log, chosen: Mask) -> Phase:
 
 
 def _weights_reorders(log: Log) -> list[int]:
-    """Return the reorders over exactly the dimensions of some primitive's weights."""
-    weights = {weights_dimensions(primitive) for primitive in log.primitives}
-    return [n for n, p in enumerate(log.primitives) if p.is_reorder and p.problem in weights]
+    """Return the reorders into the layout, and over the dimensions, of some primitive's weights."""
+    weights = {weights_of(primitive) for primitive in log.primitives}
+    targets = [(p.problem, p.layouts.rpartition("dst:")[2]) if p.is_reorder else None for p in log.primitives]
+    return [n for n, target in enumerate(targets) if target is not None and target in weights]
 
 
 def repeated_reorders(joined: Joined) -> list[RepeatedReorder]:

@@ -160,6 +160,9 @@ def _refusal(error: Exception, source: object) -> InputError:
         return InputError("is no PyTorch trace: it is nested too deeply", where=source)
     if isinstance(error, msgspec.ValidationError):
         return InputError(f"is no PyTorch trace: {text}", where=source)
+    if "invalid character (byte 0)" in text:
+        hint = "Pass a file written by torch.profiler (export_chrome_trace or tensorboard_trace_handler)."
+        return InputError("is no trace: it is not valid JSON from its first byte on", where=source, hint=hint)
     hint = "The file is damaged or cut short; capture it again, or copy it again from where it was made."
     return InputError(f"is not valid JSON: {text}", where=source, hint=hint)
 

@@ -304,6 +304,29 @@ def test_a_pass_that_dies_costs_no_round(profkit: Profkit, tmp_path: Path, envir
     assert run.manifest.status == "complete"
     assert run.manifest.kernels is None
     assert any("the pass with oneDNN's log died of SIGSEGV" in text for text in run.manifest.warnings)
+    assert "Fatal Python error: Segmentation fault" in (run.path / "worker.log").read_text()
+    assert {path.name for path in run.path.iterdir()} == {
+        "profkit.json",
+        "outputs.npz",
+        "worker.log",
+        *(path.name for path in run.traces),
+    }
+
+
+def test_a_capture_that_was_killed_in_the_pass_goes_on_with_it(
+    profkit: Profkit, tmp_path: Path, environments: Made
+) -> None:
+    words = ("capture", f"{TINY}:make", "--torch", "2.0", "--rounds", 2, "--steps", 2, "--warmup", 2)
+    profkit(*words, "--no-kernels")
+    folder = tmp_path / "logs/2.0/tiny"
+    before = manifest(folder)
+    (folder / "profkit.json").write_text(json.dumps({**before, "status": "failed", "reason": "the capture was killed"}))
+    profkit(*words)
+    found = manifest(folder)
+    assert found["status"] == "complete"
+    assert found["rounds"] == before["rounds"]
+    assert found["kernels"] is not None
+    assert traces(folder) == sorted(r["trace"] for r in before["rounds"])
 
 
 def test_variables_that_change_what_runs_are_kept(profkit: Profkit, tmp_path: Path, environments: Made) -> None:

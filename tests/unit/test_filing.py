@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from profkit.capture.filing import Filing, what_differs
+from profkit.capture.filing import Filing, sweep, what_differs
 from profkit.errors import CaptureError, UsageError
 from profkit.runs import Manifest, find_runs, read_manifest
+from profkit.runs.manifest import Kernels
 from tests.unit.test_compare import manifest
 
 
@@ -109,3 +110,26 @@ def test_what_differs() -> None:
         "settings.steps was 3, is 4",
         "host.cpu was Neoverse-V1, is another",
     ]
+
+
+def test_what_an_interrupted_pass_left_is_no_trace_of_the_run(tmp_path: Path) -> None:
+    described = manifest("2.0", 1, 1000)
+    left = [
+        "vm_1.2.pt.trace.json",
+        "vm_1.2.pt.trace.json.gz.part",
+        "onednn.log",
+        "onednn.log.gz",
+        "onednn.trace.json.gz",
+    ]
+    for name in (described.rounds[0].trace, "outputs.npz", "profkit.json", *left):
+        (tmp_path / name).write_text("x")
+    sweep(tmp_path, described)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        [described.rounds[0].trace, "outputs.npz", "profkit.json"]
+    )
+    kernels = Kernels(log="onednn.log.gz", trace="onednn.trace.json.gz", warmup=3, steps=2)
+    for name in left:
+        (tmp_path / name).write_text("x")
+    sweep(tmp_path, msgspec.structs.replace(described, kernels=kernels))
+    assert {"onednn.log.gz", "onednn.trace.json.gz"} <= {p.name for p in tmp_path.iterdir()}
+    assert not (tmp_path / "onednn.log").exists()

@@ -69,6 +69,21 @@ def test_primitives_lie_in_operators(document: dict[str, Any]) -> None:
             assert ((starts <= e["ts"]) & (e["ts"] + e["dur"] <= ends + 0.0011)).any()
 
 
+def test_what_is_placed_nests(document: dict[str, Any]) -> None:
+    """Viewers need the spans of a thread to lie within each other: a primitive crosses nothing."""
+    for pid in (1, 2):
+        everything = [e for e in document["traceEvents"] if e["pid"] == pid and e["ph"] == "X"]
+        ns = [(round(e["ts"] * 1000), round((e["ts"] + e["dur"]) * 1000), e["cat"]) for e in everything]
+        ns.sort(key=lambda span: (span[0], -span[1]))
+        above: list[tuple[int, int, str]] = []
+        for span in ns:
+            while above and above[-1][1] <= span[0]:
+                above.pop()
+            if above and span[1] > above[-1][1]:
+                assert "onednn" not in (span[2], above[-1][2])
+            above.append(span)
+
+
 def test_it_reads_as_a_trace(tmp_path: Path) -> None:
     target = tmp_path / "both.json"
     assert run("lanes", TRACES / "2.0", TRACES / "2.0", "--output", target, "--quiet") == 0

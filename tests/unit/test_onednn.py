@@ -22,7 +22,7 @@ from profkit.onednn.log import Log, parse_log, read_log
 from profkit.onednn.merge import merge
 from profkit.report.json import render_json, schema
 from profkit.runs import find_runs
-from profkit.runs.kernels import kernels_by_operator, read_kernels, view_kernels, view_log
+from profkit.runs.kernels import kernels_by_operator, phase, read_kernels, view_kernels, view_log
 from profkit.trace.options import Detail
 from profkit.trace.reader import read
 from tests.conftest import ROOT, SHARED, event
@@ -104,13 +104,16 @@ def test_what_a_record_says() -> None:
     ("problem", "dimensions"),
     [
         ("mb1_ic3oc64_ih224oh112kh7sh2dh0ph3_iw224ow112kw7sw2dw0pw3", "64x3x7x7"),
-        ("mb1ic512oc1000", None),
+        ("mb1ic512oc1000", "1000x512"),
+        ("mb1ic512ih7iw7oc1000", "1000x512x7x7"),
+        ("1x512:512x1000", "512x1000"),
     ],
 )
-def test_weights(problem: str, dimensions: str | None) -> None:
-    found = parse_record(f"exec,cpu,convolution,jit:avx2,forward,src_f32::blocked:abcd:f0,,,{problem}")
+def test_weights(problem: str, dimensions: str) -> None:
+    kind = "convolution" if "_" in problem else "matmul" if ":" in problem else "inner_product"
+    found = parse_record(f"exec,cpu,{kind},jit:avx2,forward,src_f32::blocked:abcd:f0,,,{problem}")
     assert found is not None
-    assert weights_dimensions(found) == (dimensions or "1000x512")
+    assert weights_dimensions(found) == dimensions
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,6 @@ def test_times_are_exact() -> None:
         (RECORD.replace(b"\n", b"\r\n"), 1, 0),
         (RECORD.replace(b"onednn_", b"dnnl_"), 1, 0),
         (RECORD.replace(b"exec,", b"exec2,"), 0, 1),
-        (RECORD.replace(b",0.5", b",nan"), 1, 0),
         (RECORD.replace(b"1795377218046.", b"1x."), 0, 1),
         (b"", 0, 0),
     ],
@@ -167,6 +169,43 @@ def test_any_cut_and_any_mixture_is_survived() -> None:
         log = parsed(data[:at] + noise + data[at:])
         assert whole - 2 <= len(log) <= whole
         assert log.skipped <= 3
+
+
+@pytest.mark.parametrize("length", [b"1e300", b"-5", b"inf", b"nan", b"1_0", b"", b"86400000"])
+def test_durations_that_are_none(length: bytes) -> None:
+    log = parsed(RECORD.replace(b",0.5", b"," + length))
+    assert (len(log), log.skipped) == (0, 1)
+
+
+@pytest.mark.parametrize("stamp", [b"99999999999999999999.5", b"1.2.3", b"1e5", b"17_5.0"])
+def test_time_stamps_that_are_none(stamp: bytes) -> None:
+    log = parsed(RECORD.replace(b"1795377218046.857910", stamp))
+    assert (len(log), log.skipped) == (0, 1)
+
+
+def test_a_head_that_makes_no_sense() -> None:
+    assert parsed(b"onednn_verbose,info,cpu,runtime:OpenMP,nthr:" + b"9" * 6000 + b"\n" + RECORD).threads is None
+
+
+def test_a_gzip_of_several_members(tmp_path: Path) -> None:
+    path = tmp_path / "several.log.gz"
+    path.write_bytes(gzip.compress(RECORD) + gzip.compress(RECORD))
+    assert len(read_log(path)) == 2
+
+
+def test_activations_of_the_weights_dimensions_are_no_weights() -> None:
+    """A squeezed layer's activations may have exactly the dimensions of its weights, but in another layout."""
+    head = b"onednn_verbose,exec,cpu,"
+    log = parsed(
+        head + b"convolution,jit:avx2,forward,src_f32::blocked:aBcd8b:f0 wei_f32::blocked:ABcd8b8a:f0 "
+        b"dst_f32::blocked:aBcd8b:f0,,,mb8_ic32oc8_ih1oh1kh1sh1dh0ph0_iw1ow1kw1sw1dw0pw0,0.1\n"
+        + head
+        + b"reorder,jit:uni,undef,src_f32::blocked:abcd:f0 dst_f32::blocked:aBcd8b:f0,,,8x32x1x1,0.2\n"
+        + head
+        + b"reorder,jit:uni,undef,src_f32::blocked:abcd:f0 dst_f32::blocked:ABcd8b8a:f0,,,8x32x1x1,0.4\n"
+    )
+    found = phase(log, np.ones(3, dtype=bool))
+    assert (found.reorders, found.weights_reorders, found.weights_reorder_ns) == (2, 1, 400_000)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, capsys: Capsys) -> None:
