@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 NOTHING = "-"
 _TIME_STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
 _SIZE_STEPS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -41,17 +39,6 @@ def ratio(value: float | None) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """Format the bounds of a speedup: ``[1.92, 2.03]``; empty where there are none."""
     return "" if low is None or high is None else f"[{ratio(low)[:-1]}, {ratio(high)[:-1]}]"
-
-
-def margin(low: float | None, high: float | None) -> str:
-    """Format half the width of a speedup's interval, as a factor: ``±4%``, ``×2.4``; empty where there is none."""
-    if low is None or high is None or low <= 0:
-        return ""
-    factor = math.sqrt(high / low)
-    half = 100 * (factor - 1)
-    if half >= 99.5:
-        return f"×{factor:.1f}" if factor < 99.5 else "×∞"
-    return f"±{half:.1f}%" if half < 0.95 else f"±{half:.0f}%"
 
 
 def count(value: float | None) -> str:

@@ -27,10 +27,7 @@ _LEGEND = {
     "same": "~ same: no change is shown beyond the noise.",
     "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
 }
-MARGIN_LEGEND = (
-    "±: half the width of the speedup's 95% interval, as a factor; it need not lie in its middle. A verdict allows 5% "
-    "false ones over the whole table."
-)
+INTERVAL_LEGEND = "95%: the speedup's interval. A verdict allows 5% false ones over the whole table."
 KERNELS = 8  # kernels named among those that changed
 MOSTLY_PROFILER = 0.5  # of an operator's self time, from which on it is marked
 PROFILER_MARK = "†"
@@ -209,11 +206,11 @@ def unpaired_paragraph(change: WorkloadChange, left: str, right: str) -> Paragra
 def _operators(change: WorkloadChange, left: str, right: str, selection: Selection) -> Table:
     columns = [
         Column("operator", right=False, flexible=True),
-        Column("calls"),
+        Column("calls", spare=True),
         Column(left),
         Column(right),
         Column("speedup"),
-        Column("±"),
+        Column("95%", right=False),
         Column("change"),
         Column("", right=False),
     ]
@@ -229,11 +226,11 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
     )
 
 
-def legend(shown: Sequence[OperatorChange], *, drawn: bool = False) -> Iterator[str]:
-    """Yield what explains the marks in a table of these operators; ``drawn`` where it shows whole intervals."""
+def legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
+    """Yield what explains the marks in a table of these operators."""
     verdicts = {o.verdict for o in shown}
     if any(o.low is not None for o in shown):
-        yield "A verdict allows 5% false ones over the whole table." if drawn else MARGIN_LEGEND
+        yield INTERVAL_LEGEND
     yield from (text for verdict, text in _LEGEND.items() if verdict in verdicts)
     if any(mostly_profiler(o) for o in shown):
         yield PROFILER_LEGEND
@@ -268,7 +265,7 @@ def _operator(change: OperatorChange) -> list[Cell]:
         Cell(units.duration(before.self_host_ns if before else None)),
         Cell(units.duration(after.self_host_ns if after else None)),
         Cell(units.ratio(change.speedup), verdict.tone),
-        Cell(units.margin(change.low, change.high)),
+        Cell(units.interval(change.low, change.high), verdict.tone),
         Cell(units.signed_duration(change.delta_ns)),
         verdict,
     ]

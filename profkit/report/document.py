@@ -21,13 +21,15 @@ class Cell:
 class Column:
     """A column's title; ``right`` for figures; a ``flexible`` column gives way when room is short.
 
-    A ``drawing`` is made of characters of equal width: Markdown leaves it out.
+    A ``drawing`` is made of characters of equal width: Markdown leaves it out. A narrow terminal does without a
+    ``spare`` one.
     """
 
     title: str
     right: bool = True
     flexible: bool = False
     drawing: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,12 @@ def _print_table(console: Console, table: Table) -> None:
             padding=(0, 0 if console.width < ROOMY_WIDTH else 1, 0, 0),
             show_edge=False,
         )
-        for column in table.columns:
-            _add_column(rich_table, column)
-        for row, texts in zip(table.rows, _texts(table, roomy=console.width >= ROOMY_WIDTH), strict=True):
-            rich_table.add_row(*(Text(text, style=_STYLES[cell.tone]) for cell, text in zip(row, texts, strict=True)))
+        roomy = console.width >= ROOMY_WIDTH
+        shown = [place for place, column in enumerate(table.columns) if roomy or not column.spare]
+        for place in shown:
+            _add_column(rich_table, table.columns[place])
+        for row, texts in zip(table.rows, _texts(table, roomy=roomy), strict=True):
+            rich_table.add_row(*(Text(texts[place], style=_STYLES[row[place].tone]) for place in shown))
         console.print(rich_table)
     for line in table.note.splitlines():
         console.print(Text(plain(line), style="dim"))

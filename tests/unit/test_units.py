@@ -46,3 +46,9 @@ def test_count(value: float | None, text: str) -> None:
 @pytest.mark.parametrize(("n", "text"), [(0, "0 B"), (1536, "1.50 KiB"), (5 << 30, "5.00 GiB")])
 def test_size(n: int, text: str) -> None:
     assert units.size(n) == text
+
+
+def test_intervals() -> None:
+    assert units.interval(1.918, 2.034) == "[1.92, 2.03]"
+    assert units.interval(0.0412, 12.3) == "[0.041, 12.3]"
+    assert units.interval(None, 2.0) == ""

@@ -122,7 +122,7 @@ def _operators(change: WorkloadChange, left: str, right: str, views: Mapping[str
         rows,
         tree=[_call(call) for call in change.calls],
         tree_fields=[Field("name", "", "text"), *fields[1:5], Field("delta", "", "delta")],
-        note=" ".join([NOTE, *legend(change.operators, drawn=True)]),
+        note=" ".join([NOTE, *legend(change.operators)]),
     )
 
 
