@@ -136,6 +136,56 @@ def test_sorting_searching_choosing_and_expanding(opened: Opened, tmp_path: Path
     assert said == []
 
 
+def test_intervals_sort_by_their_figures_and_a_third_click_restores(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "diff.html"
+    assert run("diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen", "--output", path) == 0
+    page, said = opened(path)
+    grid = page.locator("figure.grid").first
+    rows = grid.locator("tbody tr:not(.tree)")
+    as_it_came = rows.all_inner_texts()
+    button = grid.get_by_role("button", name="95% interval")
+    button.click()
+    lows = [float(text.partition("[")[2].partition(",")[0]) for text in rows.all_inner_texts() if "[" in text]
+    assert lows == sorted(lows, reverse=True)
+    assert "[" in rows.first.inner_text()
+    button.click()
+    button.click()
+    assert rows.all_inner_texts() == as_it_came
+    assert rows.first.get_by_role("button", name="Show the calls").count() == 1
+    grid.get_by_label("by").select_option("kernel (oneDNN, under its log)")
+    assert grid.get_by_role("button", name="Show the calls").count() == 0
+    assert grid.get_by_label("verdict").is_hidden()
+    assert said == []
+
+
+def test_it_prints_dark_on_white(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "diff.html"
+    assert run("diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen", "--output", path) == 0
+    page, said = opened(path, scheme="dark")
+    colours = "[...document.querySelectorAll('[data-plot]')].map(p => p.layout?.font.color)"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert set(page.evaluate(colours)) == {"#000"}
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert set(page.evaluate(colours)) == {"#e4e8ec"}
+    page.pdf(path=tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").stat().st_size > 20_000
+    assert said == []
+
+
+def test_names_that_every_object_has(opened: Opened, tmp_path: Path) -> None:
+    names = ("constructor", "__proto__", "toString", "aten::add")
+    for side, scale in (("before", 1), ("after", 3)):
+        records = [event(name, 100 * k, 10 * scale + k, k) for k, name in enumerate(names)]
+        (tmp_path / f"{side}.json").write_bytes(trace_json(records))
+    path = tmp_path / "diff.html"
+    assert run("diff", tmp_path / "before.json", tmp_path / "after.json", "--output", path) == 0
+    page, said = opened(path)
+    scroll_through(page)
+    labels = [label.strip("\u200b") for label in page.locator("[data-plot] .ytick text").all_text_contents()]
+    assert set(names) <= set(labels)
+    assert said == []
+
+
 def test_what_can_be_downloaded(opened: Opened, tmp_path: Path) -> None:
     path = tmp_path / "diff.html"
     sides = [TRACES / "2.0-frozen", TRACES / "2.15-frozen"]
