@@ -153,7 +153,7 @@ def test_tensorboard_shows_the_same_operators(tensorboard: str, tmp_path: Path) 
     """The plugin's table has every operator; where its calls are fewer, its rules say why, to the call.
 
     It orders by (start, -end) and merges an only child of the same name, as key_averages does: it loses the inner
-    aten::div_ everywhere and, on 1.13's clock of 1 µs, the aten::empty that a later sibling swallows. The model of
+    aten::div_ everywhere and, on 1.13's clock of 1 µs, what a later sibling swallows, aten::empty mostly. The model of
     those rules, fed with the same trace, predicts each of its counts; profkit counts every call in the file.
     """
     deadline = time.monotonic() + 120
@@ -176,4 +176,5 @@ def test_tensorboard_shows_the_same_operators(tensorboard: str, tmp_path: Path) 
         assert theirs == predicted
         fewer = {name for name in ours if theirs[name] != ours[name]}
         assert all(theirs[name] <= ours[name] for name in ours)
-        assert fewer <= ({CALLS_ITSELF} if run.startswith("2.15") else {CALLS_ITSELF, "aten::empty"})
+        if run.startswith("2.15"):  # on a clock of 1 µs any short operator may be swallowed, as predicted above
+            assert fewer <= {CALLS_ITSELF}
