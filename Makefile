@@ -12,7 +12,7 @@ demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
 	@echo
 	@echo "Wrote logs/1.13/resnet50 and logs/2.0/resnet50. Next:"
 	@echo "  $(BIN)/profkit ops logs/2.0/resnet50 --by shape      which shapes the time went to"
-	@echo "  $(BIN)/profkit diff logs/1.13 logs/2.0 -o diff.md    for a pull request"
+	@echo "  $(BIN)/profkit diff logs/1.13 logs/2.0 -o diff.html  one page, with pictures"
 	@echo "  $(BIN)/profkit capture resnet50 --torch 2.0 --mode frozen"
 	@echo "  $(BIN)/profkit capture --help"
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from profkit.compare.comparison import compare_runs
+from profkit.compare.fpmath import judge_fpmath
 from profkit.errors import InputError
 from profkit.onednn.grammar import Primitive, parse_record, weights_dimensions
 from profkit.onednn.join import join
@@ -347,3 +349,61 @@ def test_the_fp32_twin_is_found(capsys: Capsys, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(ROOT)
     assert run("kernels", "traces/2.0-bf16", "--by", "kind") == 0
     assert "bf16 is accepted without effect: oneDNN's log names bf16 in" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.fixture
+def fpmath_pair(tmp_path: Path) -> tuple[Path, Path]:
+    """An FP32 run and its BF16 twin, to be changed."""
+    for label in ("2.0", "2.0-bf16"):
+        shutil.copytree(captured(label), tmp_path / label / "resnet50")
+    return tmp_path / "2.0/resnet50", tmp_path / "2.0-bf16/resnet50"
+
+
+def outcome(strict: Path, run_: Path) -> tuple[str, str]:
+    (found,), (twin,) = find_runs(run_), find_runs(strict)
+    verdict = judge_fpmath(twin, found)
+    assert verdict is not None
+    return verdict.outcome, "; ".join(verdict.evidence)
+
+
+def test_outputs_that_moved_show_the_mode_in_effect(fpmath_pair: tuple[Path, Path]) -> None:
+    path = fpmath_pair[1] / "outputs.npz"
+    with np.load(path) as arrays:
+        moved = {name: arrays[name] * np.float32(1.004) for name in arrays.files}
+    np.savez(path, **moved)
+    verdict, evidence = outcome(*fpmath_pair)
+    assert verdict == "in effect"
+    assert "outputs differ from FP32 by" in evidence
+
+
+def test_a_log_without_the_mode_shows_it_not_accepted(fpmath_pair: tuple[Path, Path]) -> None:
+    path = fpmath_pair[1] / "onednn.log.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"attr-fpmath:bf16", b"")))
+    assert outcome(*fpmath_pair)[0] == "not accepted"
+
+
+def test_the_clock_alone_shows_no_mode_where_the_outputs_are_identical(fpmath_pair: tuple[Path, Path]) -> None:
+    path = fpmath_pair[1] / "profkit.json"
+    described = json.loads(path.read_text())
+    for round_ in described["rounds"]:
+        round_["latency_ns"] = [ns // 2 for ns in round_["latency_ns"]]
+    path.write_text(json.dumps(described))
+    verdict, evidence = outcome(*fpmath_pair)
+    assert verdict == "accepted without effect"
+    assert "latency faster" in evidence
+    (fpmath_pair[1] / "outputs.npz").unlink()  # without outputs to compare the clock may tell
+    assert outcome(*fpmath_pair)[0] == "in effect"
+
+
+def test_without_a_log_nothing_is_known(fpmath_pair: tuple[Path, Path]) -> None:
+    (fpmath_pair[1] / "onednn.log.gz").unlink()
+    assert outcome(*fpmath_pair)[0] == "unknown"
+
+
+def test_a_log_of_executions_alone_can_be_compared(fpmath_pair: tuple[Path, Path]) -> None:
+    path = fpmath_pair[1] / "onednn.log.gz"
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(gzip.compress(b"".join(line for line in lines if b",create" not in line)))
+    kernels = compare_runs(*fpmath_pair).workloads[0].kernels
+    assert kernels is not None
+    assert (kernels.candidate.hit_rate, kernels.candidate.cold_hit_rate) == (None, None)
