@@ -21,7 +21,7 @@ from profkit.compare.overview import compare_many
 from profkit.report.diff_document import diff_document
 from profkit.report.html.diff_page import diff_page
 from profkit.report.html.page import render_html
-from profkit.report.pictures import diff_picture, overview_picture, render_picture
+from profkit.report.pictures import overview_picture, render_picture
 from profkit.report.selection import Selection
 from profkit.report.text import render_text
 
@@ -46,8 +46,6 @@ def pictures() -> dict[str, str]:
     comparison = compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])
     text = render_text(diff_document(comparison, Selection(top=8)), width=WIDTH, colour=True)
     drawn = {
-        "waterfall.svg": render_picture(diff_picture(comparison, "waterfall"), "svg"),
-        "latency.svg": render_picture(diff_picture(comparison, "latency"), "svg"),
         "heatmap.svg": render_picture(overview_picture(compare_many([TRACES]), "heatmap"), "svg"),
     }
     plots = {name: _IDS.sub("000000", svg.decode()) for name, svg in drawn.items()}

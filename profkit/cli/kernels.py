@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, output_options, read_options, top_and_filter
+from profkit.cli.options import Output, output_options, read_options, top_and_filter, write_whole
 from profkit.cli.show import FORMATS, show_kernels
 from profkit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from profkit.onednn.join import Joined
     from profkit.onednn.log import Log
     from profkit.runs import Run
     from profkit.runs.kernels import By
@@ -63,19 +62,20 @@ def command(
 ) -> None:
     """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
     from profkit.compare.fpmath import find_strict, judge_fpmath
-    from profkit.runs.kernels import view_kernels, view_log
+    from profkit.runs.kernels import require_kernels, view_kernels, view_log
 
     found = _run(run)
-    joined = _joined(found, reading) if found is not None else None
-    if found is None or joined is None:
+    if found is None:
         if warm or merged:
             raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
         show_kernels(view_log(_of_log(run), by), output, pattern, top)
         return
+    joined = require_kernels(found, reading)
     if merged is not None:
-        from profkit.onednn.merge import merge
+        from profkit.onednn.merge import encode_document, merge
 
-        count = merge(joined, merged)
+        document, count = merge(joined)
+        write_whole(merged, encode_document(document, merged))
         click.echo(f"profkit: {merged}: the trace with {count} records of oneDNN", err=True)
     fpmath = judge_fpmath(find_strict(found), found, reading)
     show_kernels(view_kernels(joined, found, by, warm=warm), output, pattern, top, fpmath)
@@ -86,16 +86,6 @@ def _run(path: Path) -> Run | None:
     from profkit.cli.runs import one_run
 
     return None if path.is_file() and path.name != "profkit.json" else one_run(path)
-
-
-def _joined(run: Run, reading: ReadOptions) -> Joined:
-    from profkit.runs.kernels import read_kernels
-
-    joined = read_kernels(run, reading)
-    if joined is None:
-        hint = "Capture it with this profkit, without --no-kernels."
-        raise InputError("this run holds no log of oneDNN", where=run.path, hint=hint)
-    return joined
 
 
 def _of_log(path: Path) -> Log:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import read_options
+from profkit.cli.options import read_options, write_whole
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -42,10 +42,10 @@ def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions,
     theirs where a run has its log.
     """
     from profkit.cli.runs import one_run
-    from profkit.onednn.merge import write_document
+    from profkit.onednn.merge import encode_document
     from profkit.report.lanes import lanes
 
     document = lanes(one_run(baseline), one_run(candidate), reading)
-    write_document(document, output)
+    write_whole(output, encode_document(document, output))
     if not quiet:
         click.echo(f"{output}: {len(document['traceEvents'])} events; open it in ui.perfetto.dev", err=True)

@@ -42,18 +42,19 @@ class Output:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            self.write_bytes(self.path, text.encode("utf-8", "replace"))
+            write_whole(self.path, text.encode("utf-8", "replace"))
 
-    def write_bytes(self, path: Path, content: bytes) -> None:
-        """Write ``content`` whole or not at all."""
-        part = path.with_name(f".{path.name}.part-{os.getpid()}")
-        try:
-            part.write_bytes(content)
-            part.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise UsageError(f"cannot write ({error.strerror})", where=path, hint="Choose another --output.") from None
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; raises UsageError where it cannot be written."""
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise UsageError(f"cannot write ({error.strerror})", where=path, hint="Choose another --output.") from None
 
 
 def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _F]:

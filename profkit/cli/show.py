@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from profkit.cli.options import DEFAULT_TOP, Output
+from profkit.cli.options import DEFAULT_TOP, Output, write_whole
 from profkit.report.selection import Selection
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from profkit.compare.records import Comparison, FpmathVerdict
     from profkit.report.document import Document
     from profkit.report.html.page import Page, Picture
+    from profkit.report.json import Result
     from profkit.runs.kernels import PrimitivesView
     from profkit.runs.operators_view import OperatorsView
 
@@ -39,22 +40,21 @@ def show_comparison(
     from profkit.report.diff_document import diff_document
     from profkit.report.selection import select_comparison
 
-    if output.plot is not None:
+    chosen = select_comparison(comparison, Selection(pattern, sort, top or 0))  # complains where nothing matches
+
+    def picture(kind: str) -> Picture:
         from profkit.report.pictures import diff_picture
 
-        _picture(output, diff_picture(comparison, output.plot))
-        return
-    if output.format == "html":
+        return diff_picture(comparison, kind)
+
+    def page() -> Page:
         from profkit.report.html.diff_page import diff_page
 
-        _page(output, diff_page(select_comparison(comparison, Selection(pattern, sort, top or 0)), others))
-        return
-    if output.format in ("json", "csv"):
-        chosen = select_comparison(comparison, Selection(pattern, sort, top or 0))
-        output.write(_json(chosen) if output.format == "json" else render_diff_csv(chosen))
-        return
-    select_comparison(comparison, Selection(pattern))  # complains where nothing matches
-    _show(output, lambda: diff_document(comparison, Selection(pattern, sort, DEFAULT_TOP if top is None else top)))
+        alike = {k: select_comparison(v, Selection(pattern, sort, top or 0)) for k, v in (others or {}).items()}
+        return diff_page(chosen, alike)
+
+    cut = Selection(pattern, sort, DEFAULT_TOP if top is None else top)
+    _present(output, chosen, lambda: render_diff_csv(chosen), lambda: diff_document(comparison, cut), page, picture)
 
 
 def show_operators(view: OperatorsView, output: Output, pattern: str | None, sort: str | None, top: int | None) -> None:
@@ -63,17 +63,15 @@ def show_operators(view: OperatorsView, output: Output, pattern: str | None, sor
     from profkit.report.run_documents import operators_document
     from profkit.report.selection import select_view
 
-    if output.format == "html":
+    chosen = select_view(view, Selection(pattern, sort, top or 0))  # complains where nothing matches
+
+    def page() -> Page:
         from profkit.report.html.pages import operators_page
 
-        _page(output, operators_page(select_view(view, Selection(pattern, sort, top or 0))))
-        return
-    if output.format in ("json", "csv"):
-        chosen = select_view(view, Selection(pattern, sort, top or 0))
-        output.write(_json(chosen) if output.format == "json" else render_operators_csv(chosen))
-        return
-    select_view(view, Selection(pattern))  # complains where nothing matches
-    _show(output, lambda: operators_document(view, Selection(pattern, sort, DEFAULT_TOP if top is None else top)))
+        return operators_page(chosen)
+
+    cut = Selection(pattern, sort, DEFAULT_TOP if top is None else top)
+    _present(output, chosen, lambda: render_operators_csv(chosen), lambda: operators_document(view, cut), page)
 
 
 def show_overview(overview: Overview, output: Output) -> None:
@@ -81,41 +79,67 @@ def show_overview(overview: Overview, output: Output) -> None:
     from profkit.report.csv import render_overview_csv
     from profkit.report.overview_document import overview_document
 
-    if output.plot is not None:
+    def picture(kind: str) -> Picture:
         from profkit.report.pictures import overview_picture
 
-        _picture(output, overview_picture(overview, output.plot))
-        return
-    if output.format == "html":
+        return overview_picture(overview, kind)
+
+    def page() -> Page:
         from profkit.report.html.pages import overview_page
 
-        _page(output, overview_page(overview))
-        return
-    if output.format in ("json", "csv"):
-        output.write(_json(overview) if output.format == "json" else render_overview_csv(overview))
-        return
-    _show(output, lambda: overview_document(overview))
+        return overview_page(overview)
+
+    _present(
+        output, overview, lambda: render_overview_csv(overview), lambda: overview_document(overview), page, picture
+    )
 
 
 def show_kernels(
     view: PrimitivesView, output: Output, pattern: str | None, top: int | None, fpmath: FpmathVerdict | None = None
 ) -> None:
-    """Show oneDNN's primitives; JSON and CSV hold all that match."""
+    """Show oneDNN's primitives, likewise."""
     from profkit.report.csv import render_primitives_csv
     from profkit.report.kernels_document import kernels_document, select_primitives
 
-    if output.format in ("json", "csv"):
-        rows = select_primitives(view.primitives, Selection(pattern))[: top or None]
-        chosen = msgspec.structs.replace(view, primitives=rows)
-        output.write(_json(chosen) if output.format == "json" else render_primitives_csv(chosen))
-        return
-    if output.format == "html":
+    rows = select_primitives(view.primitives, Selection(pattern))[: top or None]
+    chosen = msgspec.structs.replace(view, primitives=rows)
+
+    def page() -> Page:
         from profkit.report.html.pages import kernels_page
 
-        rows = select_primitives(view.primitives, Selection(pattern))[: top or None]
-        _page(output, kernels_page(msgspec.structs.replace(view, primitives=rows), fpmath))
-        return
-    _show(output, lambda: kernels_document(view, Selection(pattern, None, DEFAULT_TOP if top is None else top), fpmath))
+        return kernels_page(chosen, fpmath)
+
+    cut = Selection(pattern, None, DEFAULT_TOP if top is None else top)
+    _present(output, chosen, lambda: render_primitives_csv(chosen), lambda: kernels_document(view, cut, fpmath), page)
+
+
+def _present(
+    output: Output,
+    value: Result,
+    csv: Callable[[], str],
+    document: Callable[[], Document],
+    page: Callable[[], Page],
+    picture: Callable[[str], Picture] | None = None,
+) -> None:
+    """Write a result in its format; what the format does not need is not even made."""
+    if output.plot is not None and picture is not None:
+        _picture(output, picture(output.plot))
+    elif output.format == "html":
+        _page(output, page())
+    elif output.format == "json":
+        from profkit.report.json import render_json
+
+        output.write(render_json(value))
+    elif output.format == "csv":
+        output.write(csv())
+    elif output.format == "markdown":
+        from profkit.report.markdown import render_markdown
+
+        output.write(render_markdown(document()))
+    else:
+        from profkit.report.text import render_text
+
+        output.write(render_text(document(), width=output.width, colour=output.colour))
 
 
 def _page(output: Output, page: Page) -> None:
@@ -132,20 +156,4 @@ def _picture(output: Output, picture: Picture) -> None:
     if output.path.suffix == ".html":
         _page(output, Page(title=picture.title, answers=[], sections=[Section(picture.title, [picture])]))
     else:
-        output.write_bytes(output.path, render_picture(picture, output.path.suffix[1:]))
-
-
-def _json(value: Comparison | OperatorsView | Overview | PrimitivesView) -> str:
-    from profkit.report.json import render_json
-
-    return render_json(value)
-
-
-def _show(output: Output, layout: Callable[[], Document]) -> None:
-    from profkit.report.markdown import render_markdown
-    from profkit.report.text import render_text
-
-    if output.format == "markdown":
-        output.write(render_markdown(layout()))
-    else:
-        output.write(render_text(layout(), width=output.width, colour=output.colour))
+        write_whole(output.path, render_picture(picture, output.path.suffix[1:]))

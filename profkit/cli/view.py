@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import read_options
+from profkit.cli.options import read_options, write_whole
 from profkit.errors import CaptureError, UsageError
 from profkit.runs import Run, find_runs
 
@@ -87,18 +87,18 @@ def _tensorboard(paths: Sequence[Path], runs: Sequence[Run], scratch: Path, host
 def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, opens: bool) -> None:
     """Serve one run's trace with its primitives, or two runs' lanes, to ui.perfetto.dev alone."""
     from profkit.cli.serving import serve
-    from profkit.onednn.merge import merge, write_document
+    from profkit.onednn.merge import encode_document, merge
     from profkit.report.lanes import lanes
     from profkit.runs.kernels import read_kernels
 
     target = scratch / "trace.json.gz"
     if len(runs) == 2:
-        write_document(lanes(runs[0], runs[1], reading), target)
+        target.write_bytes(encode_document(lanes(runs[0], runs[1], reading), target))
     elif len(runs) == 1:
         joined = read_kernels(runs[0], reading)
         runs[0].require_traces()
         if joined is not None:
-            merge(joined, target)
+            target.write_bytes(encode_document(merge(joined)[0], target))
         else:
             target.symlink_to(runs[0].traces[0].resolve())
     else:
@@ -118,9 +118,7 @@ def _html(runs: Sequence[Run], reading: ReadOptions, *, opens: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in sorted(target.parent.glob("*.html"), key=lambda path: path.stat().st_mtime)[:-_PAGES]:
         old.unlink(missing_ok=True)
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    part.write_text(render_html(page), encoding="utf-8")
-    part.replace(target)
+    write_whole(target, render_html(page).encode("utf-8", "replace"))
     click.echo(target.as_uri())
     if opens:
         click.launch(target.as_uri())

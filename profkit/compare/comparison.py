@@ -95,7 +95,7 @@ def side(measured: Sequence[Measurement], path: str | Path, other: str | Path) -
         rounds=sum(len(m.forward_ns) for m in measured),
         forwards=sum(m.forwards for m in measured),
         with_stack=bool(manifests) and all(m.settings.with_stack for m in manifests),
-        commands=list(dict.fromkeys(m.capture_command() for m in manifests)),
+        commands=list(dict.fromkeys(filter(None, (m.capture_command() for m in manifests)))),
     )
 
 

@@ -94,7 +94,9 @@ def _by_wall(rule: Rule, workload: WorkloadChange) -> GateResult:
     if rule.subject in ("p50", "p90", "p99"):
         latency = workload.latency
         if latency is None:
-            return GateResult(rule=rule.text, workload=workload.name, outcome="not judged", found="no latency measured")
+            return GateResult(
+                rule=rule.text, workload=workload.name, outcome="not judged", found=f"{workload.name}: no latency"
+            )
         change = {"p50": change, "p90": latency.p90, "p99": latency.p99}[rule.subject]
     return _by_interval(rule, workload.name, change, resolved=found.verdict != "unresolved")
 
@@ -121,7 +123,7 @@ def _by_interval(rule: Rule, workload: str | None, speedup: Estimate, *, resolve
     if speedup.value is None:
         text = "no time on a side"
     elif speedup.low is None or speedup.high is None:
-        text = f"{_signed(1 / speedup.value - 1)}, but a single round shows nothing"
+        text = f"{_signed(1 / speedup.value - 1)}, but nothing is known of how rounds differ"
     else:
         bounds = (1 / speedup.high - 1, 1 / speedup.low - 1)
         text = f"{_signed(1 / speedup.value - 1)} [{_signed(bounds[0])}, {_signed(bounds[1])}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -159,8 +159,8 @@ def _overview(
     )
 
 
-def _one(values: object) -> str | None:
-    distinct = set(values)  # type: ignore[call-overload]  # an iterable of texts
+def _one(values: Iterable[str | None]) -> str | None:
+    distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else None
 
 

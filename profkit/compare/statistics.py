@@ -33,7 +33,6 @@ Rounds = Sequence[Integers]
 """One array of the shape (operators, forwards) per round, in ns."""
 
 ROUNDS_NEEDED = 2  # on each side, before the luck of a process can be told from change
-ROUNDS_ADVISED = 5  # from here on a change of 10% is found nine times in ten where the noise is usual
 LEVEL = 0.05  # of every test, and of the false discoveries among what a table shows
 WEIGHTY = 0.01  # share of the forward from which on an operator belongs to those that matter
 

@@ -1,9 +1,8 @@
-"""Writes a trace with oneDNN's primitives in it, nested under the operators they ran in."""
+"""A trace with oneDNN's primitives in it, nested under the operators they ran in."""
 
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,15 @@ CATEGORY = "onednn"
 _GZIP_LEVEL = 6
 
 
-def merge(joined: Joined, target: Path) -> int:
-    """Write the trace of ``joined`` with its warm primitives to ``target``; return how many.
+def merge(joined: Joined) -> tuple[dict[str, Any], int]:
+    """Return the trace of ``joined`` with its warm primitives in it, as a document, and how many they are.
 
     They stand on the thread of their operator and never reach beyond it, so that every viewer nests them.
     Raises InputError where the trace is not strict JSON.
     """
-    source = Path(joined.trace.source)
-    document, events = read_document(source)
+    document, events = read_document(Path(joined.trace.source))
     added = _events(joined)
-    document["traceEvents"] = msgspec.Raw(msgspec.json.encode([*events, *added]))
-    write_document(document, target)
-    return len(added)
+    return {**document, "traceEvents": [*events, *added]}, len(added)
 
 
 def read_document(path: Path) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
@@ -44,14 +40,10 @@ def read_document(path: Path) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]
         raise InputError(f"cannot be merged: {error}", where=path, hint=hint) from None
 
 
-def write_document(document: dict[str, Any], target: Path) -> None:
-    """Write a trace document whole or not at all, gzipped where its name says so."""
+def encode_document(document: dict[str, Any], target: Path) -> bytes:
+    """Return the content of a trace file, gzipped where its name says so."""
     data = msgspec.json.encode(document)
-    if target.suffix == ".gz":
-        data = gzip.compress(data, _GZIP_LEVEL, mtime=0)
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(target)
+    return gzip.compress(data, _GZIP_LEVEL, mtime=0) if target.suffix == ".gz" else data
 
 
 def _events(joined: Joined) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from profkit import units
 from profkit.compare.records import FpmathVerdict, KernelChange, KernelsChange, KernelTimes
-from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
 from profkit.report.selection import Selection
 from profkit.runs.kernels import Phase, PrimitiveRow, PrimitivesView
 
@@ -43,10 +43,10 @@ def _head(view: PrimitivesView) -> Iterator[str]:
 
 def fpmath_paragraph(verdict: FpmathVerdict, who: str = "") -> Paragraph:
     """Say whether an fpmath mode was real, with the evidence."""
-    tone = {"in effect": "good", "not accepted": "bad"}.get(verdict.outcome, "plain")
+    tones: dict[str, Tone] = {"in effect": "good", "not accepted": "bad"}
     text = f"{who}{verdict.mode} is {verdict.outcome}"
     text = text.replace("is unknown", "may be in effect or not")
-    return Paragraph(f"{text}: {'; '.join(verdict.evidence)}.", tone)  # type: ignore[arg-type]  # tones, all
+    return Paragraph(f"{text}: {'; '.join(verdict.evidence)}.", tones.get(verdict.outcome, "plain"))
 
 
 def _phases(cold: Phase, warm: Phase, forwards: int) -> Table:

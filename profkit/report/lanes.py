@@ -19,7 +19,6 @@ import numpy as np
 from profkit import units
 from profkit.compare.align import Alignment, align
 from profkit.errors import InputError
-from profkit.onednn.join import Joined
 from profkit.onednn.merge import CATEGORY, microseconds
 from profkit.runs import Run
 from profkit.runs.kernels import read_kernels
@@ -78,8 +77,9 @@ def _lane(run: Run, options: ReadOptions) -> Lane:
     trace, forwards = read_traces[number]
     rows = rows_of(trace, forwards, place)
     tree = merge(t for pair in read_traces for t in call_trees(*pair))
-    if len(tree.calls) != len(rows):  # this forward is not of the kind that most are
-        tree = next(t for t in call_trees(trace, forwards) if len(t.calls) == len(rows))
+    names = _names(trace, rows)
+    if [name for name, _ in tree.calls] != names:  # this forward is not of the kind that most are
+        tree = next(t for t in call_trees(trace, forwards) if [name for name, _ in t.calls] == names)
     return Lane(run, trace, int(forwards.start_ns[place]), int(forwards.end_ns[place]), tree, rows)
 
 
@@ -92,7 +92,7 @@ def _named(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
 def _spans(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
     """Yield every span that begins in the forward, from the forward's start on; threads keep their tracks apart."""
     trace, events = lane.trace, lane.trace.events
-    inside = (events.start_ns >= lane.start_ns) & (events.start_ns <= lane.end_ns) & (events.duration_ns >= 0)
+    inside = (events.start_ns >= lane.start_ns) & (events.start_ns < lane.end_ns) & (events.duration_ns >= 0)
     for row in np.flatnonzero(inside).tolist():
         start = int(events.start_ns[row])
         end = min(start + int(events.duration_ns[row]), lane.end_ns)
@@ -116,8 +116,7 @@ def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str
         return
     middle = int(np.argsort(joined.forwards.wall_ns)[(len(joined.forwards) - 1) // 2])
     there = rows_of(joined.trace, joined.forwards, middle)
-    names = [trace.names[trace.operator_events.name[row]] for trace, rows in _both(lane, joined, there) for row in rows]
-    if names[: len(lane.rows)] != names[len(lane.rows) :]:
+    if _names(lane.trace, lane.rows) != _names(joined.trace, there):
         return  # another forward than the one timed: nothing says what belongs where
     place = {int(row): position for position, row in enumerate(there)}
     here, pass_ = lane.trace.operator_events, joined.trace.operator_events
@@ -165,8 +164,8 @@ def _between(taken: list[tuple[int, int]], begin: int, length: int, last: int) -
     return begin, min(begin + length, max(begin, limit), last)
 
 
-def _both(lane: Lane, joined: Joined, there: Integers) -> list[tuple[Trace, list[int]]]:
-    return [(lane.trace, lane.rows.tolist()), (joined.trace, there.tolist())]
+def _names(trace: Trace, rows: Integers) -> list[str]:
+    return [trace.names[name] for name in trace.operator_events.name[rows].tolist()]
 
 
 def _links(both: list[Lane], alignment: Alignment) -> Iterator[dict[str, Any]]:

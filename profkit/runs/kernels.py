@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from profkit.errors import InputError
 from profkit.onednn.grammar import Primitive, weights_of
 from profkit.onednn.join import Joined, join
 from profkit.onednn.log import Log, read_log
@@ -109,6 +110,15 @@ def read_kernels(run: Run, options: ReadOptions = DEFAULT) -> Joined | None:
     return join(read_log(run.kernels_log), read(run.kernels_trace, options=options))
 
 
+def require_kernels(run: Run, options: ReadOptions = DEFAULT) -> Joined:
+    """Return the same; raises InputError where the run has no log either."""
+    joined = read_kernels(run, options)
+    if joined is None:
+        hint = "Capture it with this profkit, without --no-kernels."
+        raise InputError("this run holds no log of oneDNN", where=run.path, hint=hint)
+    return joined
+
+
 def view_log(log: Log, by: By = "problem") -> PrimitivesView:
     """Return the primitives of a whole log, by time."""
     everything = np.ones(len(log), dtype=bool)
@@ -143,7 +153,7 @@ def view_kernels(joined: Joined, run: Run, by: By = "problem", *, warm: bool = F
 
 
 def _rows(log: Log, chosen: Mask, by: By) -> list[PrimitiveRow]:
-    groups: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
+    groups: dict[_RowKey, list[int]] = defaultdict(list)
     for number, primitive in enumerate(log.primitives):
         groups[_key(primitive, by)].append(number)
     totals = _Totals(log, chosen)
@@ -151,14 +161,25 @@ def _rows(log: Log, chosen: Mask, by: By) -> list[PrimitiveRow]:
     for key, numbers in groups.items():
         sums = totals.over(numbers)
         if sums["calls"] or sums["cache_hits"] or sums["cache_misses"]:
-            rows.append(PrimitiveRow(**dict(zip(_KEY_FIELDS, key, strict=True)), **sums))  # type: ignore[arg-type]
+            kind, implementation, fpmath, data_types, problem, post_ops = key
+            rows.append(
+                PrimitiveRow(
+                    kind=kind,
+                    implementation=implementation,
+                    fpmath=fpmath,
+                    data_types=data_types,
+                    problem=problem,
+                    post_ops=post_ops,
+                    **sums,
+                )
+            )
     return sorted(rows, key=lambda row: (-row.exec_ns, -row.create_ns, row.kind, row.problem or ""))
 
 
-_KEY_FIELDS = ("kind", "implementation", "fpmath", "data_types", "problem", "post_ops")
+_RowKey = tuple[str, str | None, str | None, str | None, str | None, str | None]
 
 
-def _key(p: Primitive, by: By) -> tuple[str | None, ...]:
+def _key(p: Primitive, by: By) -> _RowKey:
     if by == "kind":
         return (p.kind, None, None, None, None, None)
     if by == "implementation":

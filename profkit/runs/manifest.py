@@ -127,9 +127,14 @@ class Manifest(Record, frozen=True, kw_only=True):
     reason: str | None = None
     tool: Tool
 
-    def capture_command(self) -> str:
-        """Return the command that captures the same again, elsewhere or with more rounds."""
-        words = ["profkit capture", self.workload.name if self.workload.source == "torchvision" else "FILE.py:FUNCTION"]
+    def capture_command(self) -> str | None:
+        """Return the command that captures the same again; None for a model of a user's own process.
+
+        A workload from a file stands as FILE.py:FUNCTION: the manifest tells of nobody's folders.
+        """
+        if self.workload.source == "process":
+            return None
+        ours = self.workload.source == "torchvision"
         settings = self.settings
         options: list[tuple[str, object, object]] = [
             ("--torch", self.torch.version if self.torch else None, None),
@@ -138,13 +143,13 @@ class Manifest(Record, frozen=True, kw_only=True):
             ("--rounds", len(self.rounds) or settings.rounds, None),
             ("--steps", settings.steps, None),
             ("--warmup", settings.warmup, None),
-            ("--batch", self.workload.batch, 1),
             ("--threads", settings.threads, None),
-            ("--weights", self.workload.weights, "random"),
             ("--lru-cache-capacity", settings.lru_cache_capacity, 1024),
             ("--label", self.label, None),
         ]
-        words += [
-            f"{name} {shlex.quote(str(value))}" for name, value, default in options if value not in (None, default)
-        ]
-        return " ".join([*words, *(["--with-stack"] if settings.with_stack else [])])
+        if ours:  # a file brings its own input and weights
+            options += [("--batch", self.workload.batch, 1), ("--weights", self.workload.weights, "random")]
+        words = ["profkit", "capture", self.workload.name if ours else "FILE.py:FUNCTION"]
+        for name, value, default in options:
+            words += [] if value in (None, default) else [name, str(value)]
+        return shlex.join([*words, *(["--with-stack"] if settings.with_stack else [])])

@@ -10,9 +10,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from profkit.errors import InputError
 from profkit.runs.folder import Run
-from profkit.runs.kernels import KernelUse, kernels_by_operator, read_kernels
+from profkit.runs.kernels import KernelUse, kernels_by_operator, require_kernels
 from profkit.runs.measurement import measure
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import Key, sum_operators
@@ -103,11 +102,7 @@ def add_kernels(view: OperatorsView, run: Run, options: ReadOptions = DEFAULT) -
 
     Raises InputError where the run has no such pass.
     """
-    joined = read_kernels(run, options)
-    if joined is None:
-        hint = "Capture it with this profkit, without --no-kernels."
-        raise InputError("this run holds no log of oneDNN", where=run.path, hint=hint)
-    kernels = kernels_by_operator(joined)
+    kernels = kernels_by_operator(require_kernels(run, options))
     rows = [msgspec.structs.replace(row, kernels=list(kernels.get(row.name, []))) for row in view.operators]
     return msgspec.structs.replace(view, operators=rows)
 

@@ -69,6 +69,6 @@ def test_pictures_are_of_today() -> None:
         assert TEXT.findall(svg)
     pictures = {p.name for p in (ROOT / "examples/pictures").iterdir() if p.suffix in (".svg", ".png")}
     assert pictures == {*drawn, "report.png"}
-    assert {Path(name).name for name in shown} <= pictures
+    assert {Path(name).name for name in shown} == pictures
     kept = (ROOT / "examples/pictures/report.sha256").read_text(encoding="utf-8").strip()
     assert kept == module.fingerprint(module.page())

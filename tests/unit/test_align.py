@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -198,8 +199,8 @@ def test_with_itself_every_operator_is_paired(same: CallTree) -> None:
 
 @given(st.integers(0, 6), st.integers(0, 6), st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
-def test_no_common_subsequence_is_heavier(rows: int, columns: int, random: object) -> None:
-    generator = np.random.default_rng(random.randrange(1 << 30))  # type: ignore[attr-defined]
+def test_no_common_subsequence_is_heavier(rows: int, columns: int, chance: Random) -> None:
+    generator = np.random.default_rng(chance.randrange(1 << 30))
     weight = generator.choice([0, 0, 1, 7, 8], (rows, columns)).astype(np.int32)
 
     def best(i: int, j: int) -> int:

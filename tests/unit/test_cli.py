@@ -51,6 +51,8 @@ def run(*words: object) -> int:
         (["ops", "traces/2.0", "-o", "x.svg"], 2, "a picture needs --plot"),
         (["compare", "traces/2.0"], 2, "one run only"),
         (["kernels", "traces"], 2, "holds 10 runs"),
+        (["lanes", "traces/1.13", "traces/2.0", "-o", "/nowhere/x.json.gz"], 2, "/nowhere/x.json.gz: cannot write"),
+        (["kernels", "traces/2.0", "--merge", "/nowhere/x.json.gz"], 2, "/nowhere/x.json.gz: cannot write"),
         (["workloads", "zzz"], 2, "no workload's name holds 'zzz'"),
         (["lanes", "traces", "traces/2.0"], 2, "holds 10 runs"),
         (["capture", "resnet5O", "--torch", "2.0"], 2, "Did you mean resnet50"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from profkit.cli.capture import command as capture_command_line
 from profkit.compare.comparison import compare_runs
 from profkit.errors import InputError, UsageError
 from profkit.report.selection import Selection, select_comparison
@@ -230,6 +232,24 @@ def test_what_other_forwards_call_is_not_replaced(tmp_path: Path) -> None:
         "aten::old": "removed",
         "aten::new": "added",
     }
+
+
+def test_the_command_that_captures_again() -> None:
+    """It is one that the command line takes: a file brings its own weights, and a user's process has no command."""
+    described = manifest("2.0", 3, 1000)
+    for source, word, weights, more in (
+        ("torchvision", "net", "pretrained", ["--batch", "4", "--weights", "pretrained"]),
+        ("file", "FILE.py:FUNCTION", "own", ["--label", "2.0"]),
+    ):
+        workload = msgspec.structs.replace(described.workload, source=source, batch=4, weights=weights)
+        text = msgspec.structs.replace(described, workload=workload).capture_command()
+        assert text is not None
+        words = shlex.split(text)
+        assert words[:3] == ["profkit", "capture", word]
+        assert words[-len(more) :] == more
+        capture_command_line.make_context("capture", words[2:])
+    process = msgspec.structs.replace(described.workload, source="process")
+    assert msgspec.structs.replace(described, workload=process).capture_command() is None
 
 
 def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path, pair: tuple[Path, Path]) -> None:

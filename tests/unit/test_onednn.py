@@ -21,7 +21,7 @@ from profkit.errors import InputError
 from profkit.onednn.grammar import Primitive, parse_record, weights_dimensions
 from profkit.onednn.join import join
 from profkit.onednn.log import Log, parse_log, read_log
-from profkit.onednn.merge import merge
+from profkit.onednn.merge import encode_document, merge
 from profkit.report.json import render_json, schema
 from profkit.runs import find_runs
 from profkit.runs.kernels import kernels_by_operator, phase, read_kernels, view_kernels, view_log
@@ -306,7 +306,8 @@ def test_merging(tmp_path: Path) -> None:
     joined = read_kernels(found)
     assert joined is not None
     target = tmp_path / "both.json.gz"
-    count = merge(joined, target)
+    merged, count = merge(joined)
+    target.write_bytes(encode_document(merged, target))
     assert count == int(joined.is_warm.sum())
     document = json.loads(gzip.decompress(target.read_bytes()))
     added = [e for e in document["traceEvents"] if e.get("cat") == "onednn"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -182,5 +183,11 @@ def _rounded(ratio: float | None) -> float | None:
 def _reproduce(comparison: Comparison) -> Code:
     sides = (comparison.baseline, comparison.candidate)
     lines = [command for side in sides for command in side.commands]
-    rules = [f" --fail-if '{rule}'" for rule in dict.fromkeys(gate.rule for gate in comparison.gates)]
-    return Code("Commands", [*lines, f"profkit diff {sides[0].path} {sides[1].path}{''.join(rules)}"])
+    rules = dict.fromkeys(gate.rule for gate in comparison.gates)
+    words = [
+        "profkit",
+        "diff",
+        *(side.path for side in sides),
+        *(word for rule in rules for word in ("--fail-if", rule)),
+    ]
+    return Code("Commands", [*lines, shlex.join(words)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from profkit.compare.overview import Overview
@@ -48,7 +49,8 @@ def operators_page(view: OperatorsView) -> Page:
         fields.append(Field("device", "total device", "time"))
     if any(row.kernels for row in view.operators):
         fields.append(Field("kernels", "kernels of oneDNN", "text"))
-    picture = figures.parts("self host time (ms)", [(str(row["label"]), row["self"]) for row in rows])  # type: ignore[misc]  # a float
+    parts = [(f"{row.name} {row.place or ''}".rstrip(), row.self_host_ns) for row in view.operators]
+    picture = figures.parts("self host time (ms)", parts)
     scope = "per forward (medians)" if view.per_forward else SUMS
     words = [block for block in document.blocks if isinstance(block, Paragraph)]
     return Page(
@@ -114,7 +116,7 @@ def overview_page(overview: Overview) -> Page:
         sections=[
             Section("Speedups", [*first, tables[0]]),
             Section("Wall times", tables[1:]),
-            Section("How to reproduce it", [Code("Command", ["profkit compare " + " ".join(paths)])]),
+            Section("How to reproduce it", [Code("Command", [shlex.join(["profkit", "compare", *paths])])]),
         ],
         downloads={"compare.json": render_json(overview), "compare.csv": render_overview_csv(overview)},
     )
