@@ -10,6 +10,6 @@ for capacity in 1024 0; do
   profkit capture resnet50 --torch "${1:-2.0}" --lru-cache-capacity $((capacity > 0 ? capacity : 1)) \
     --label "cache-$capacity" --rounds 5 --steps 10
 done
-profkit kernels logs/cache-1024 --warm --by kind
-profkit kernels logs/cache-0 --warm --by kind
+profkit onednn logs/cache-1024 --warm --by kind
+profkit onednn logs/cache-0 --warm --by kind
 profkit diff logs/cache-1024 logs/cache-0 --top 5

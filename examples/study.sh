@@ -10,12 +10,12 @@ runs=(logs/1.13-frozen logs/1.13-bf16-frozen logs/2.0-frozen logs/2.0-bf16-froze
 profkit compare "${runs[@]}"
 profkit compare "${runs[@]}" --output study.html
 
-# which operators and kernels did it
+# which operators and primitives did it
 profkit diff logs/1.13-frozen logs/2.0-bf16-frozen
 profkit diff logs/1.13-frozen logs/2.0-bf16-frozen --output diff.html
 
 # was BF16 real, and did the primitive cache hit
-profkit kernels logs/2.0-bf16-frozen --warm --by implementation
+profkit onednn logs/2.0-bf16-frozen --warm --by implementation
 
 # both forwards on one clock: open it in ui.perfetto.dev
 profkit lanes logs/1.13-frozen logs/2.0-bf16-frozen --output lanes.json.gz

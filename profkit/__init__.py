@@ -13,8 +13,8 @@ from profkit.capture import capture
 if TYPE_CHECKING:
     import os
 
-    from profkit.compare.records import Comparison
-    from profkit.trace.table import Trace
+    from profkit.compare.records.diff import Comparison
+    from profkit.trace.events import Trace
 
 __all__ = ["capture", "diff", "load"]
 
@@ -23,7 +23,7 @@ def load(path: str | os.PathLike[str]) -> Trace:
     """Read the trace at ``path`` (``.json`` or ``.json.gz``); raises InputError where it cannot be read."""
     from pathlib import Path
 
-    from profkit.trace.reader import read
+    from profkit.trace.reading.reader import read
 
     return read(Path(path))
 
@@ -35,6 +35,6 @@ def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) ->
     """
     from pathlib import Path
 
-    from profkit.compare.comparison import compare_runs
+    from profkit.compare.diff import compare_runs
 
     return compare_runs(Path(baseline), Path(candidate))

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from profkit.compare.statistics import Floats, Rounds
+from profkit.arrays import Floats
+from profkit.stats.inference import Rounds
 
 
 class Noise(NamedTuple):

@@ -16,14 +16,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from profkit.compare.comparison import compare_runs
-from profkit.compare.overview import compare_many
+from profkit.compare.diff import compare_runs
+from profkit.compare.many import compare_many
 from profkit.report.diff_document import diff_document
-from profkit.report.html.diff_page import diff_page
-from profkit.report.html.page import render_html
+from profkit.report.formats.html.diff_page import diff_page
+from profkit.report.formats.html.page import render_html
+from profkit.report.formats.text import render_text
 from profkit.report.pictures import overview_picture, render_picture
 from profkit.report.selection import Selection
-from profkit.report.text import render_text
 
 HERE = Path(__file__).parent
 TRACES = HERE.parent.parent / "traces"

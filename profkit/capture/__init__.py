@@ -32,7 +32,7 @@ def capture(
     """
     from pathlib import Path
 
-    from profkit.capture.inprocess import capture_in_process
+    from profkit.capture.record import capture_in_process
 
     return capture_in_process(
         model,

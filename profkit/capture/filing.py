@@ -20,9 +20,9 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from profkit.errors import CaptureError, InputError, UsageError
-from profkit.places import cache_root
+from profkit.files import cache_root
 from profkit.runs import OUTPUTS_NAME, Manifest, read_manifest, write_manifest
-from profkit.runs.folder import KERNELS_LOG, KERNELS_TRACE, LOG_NAME
+from profkit.runs.store import LOG_NAME, ONEDNN_LOG, ONEDNN_TRACE
 
 _KILLED = "the capture was killed"
 
@@ -118,8 +118,8 @@ class Filing:
             if path.name.endswith(".pt.trace.json.gz") or path.name in (
                 OUTPUTS_NAME,
                 LOG_NAME,
-                KERNELS_LOG,
-                KERNELS_TRACE,
+                ONEDNN_LOG,
+                ONEDNN_TRACE,
             ):
                 path.replace(self.folder / path.name)
         write_manifest(self.folder, manifest)
@@ -141,8 +141,8 @@ class Filing:
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Remove what an interrupted worker left and the manifest does not name, so that no viewer takes it for a round."""
     named = {round_.trace for round_ in manifest.rounds}
-    named |= {manifest.kernels.log, manifest.kernels.trace} if manifest.kernels is not None else set()
-    for pattern in ("*.pt.trace.json*", "*.part", f"{Path(KERNELS_LOG).stem}*", KERNELS_TRACE):
+    named |= {manifest.primitives.log, manifest.primitives.trace} if manifest.primitives is not None else set()
+    for pattern in ("*.pt.trace.json*", "*.part", f"{Path(ONEDNN_LOG).stem}*", ONEDNN_TRACE):
         for path in folder.glob(pattern):
             if path.name not in named:
                 path.unlink()

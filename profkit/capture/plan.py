@@ -33,7 +33,7 @@ class Options:
     lru_cache_capacity: int = 1024
     with_stack: bool = False
     timeout_s: float = 1800.0
-    kernels: bool = True
+    onednn: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def _outcome(state: _State, status: int, log: Path) -> Outcome:
     if status < 0:
         name = signal.Signals(-status).name
         return Outcome(state.reports, f"died of {name} {state.stage}{_place(log)}", crashed=True)
-    if status or not state.reports.keys() & {"round", "kernels"}:
+    if status or not state.reports.keys() & {"round", "onednn"}:
         return Outcome(state.reports, f"ended with status {status} while {state.stage}", crashed=True)
     return Outcome(state.reports)
 

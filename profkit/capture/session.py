@@ -10,19 +10,19 @@ from typing import Any, Protocol
 
 import msgspec
 
-from profkit.capture.environments import Environments
+from profkit.capture.environments.environments import Environments
 from profkit.capture.filing import Filing, what_differs, writing
 from profkit.capture.host import describe_host
 from profkit.capture.plan import Configuration, Options, order_of_round
 from profkit.capture.process import Outcome, Report, run_worker
 from profkit.errors import CaptureError, ProfkitError, UsageError
 from profkit.runs import Manifest
-from profkit.runs.folder import LOG_NAME
-from profkit.runs.manifest import Fallback, Host, Kernels, Python, Round, Settings, Tool, Torch, Workload
+from profkit.runs.manifest import Fallback, Host, PrimitivesPass, Python, Round, Settings, Tool, Torch, Workload
+from profkit.runs.store import LOG_NAME
 
 INTERRUPTED = "interrupted"
-KERNELS_PASS = "the pass with oneDNN's log"
-KERNEL_STEPS = 10  # forwards under oneDNN's log, at most
+ONEDNN_PASS = "the pass with oneDNN's log"
+ONEDNN_STEPS = 10  # forwards under oneDNN's log, at most
 # the DNNL names are those that the oneDNN of PyTorch 1.13 knows
 VERBOSE = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
 TIME_STAMPS = ("ONEDNN_VERBOSE_TIMESTAMP", "DNNL_VERBOSE_TIMESTAMP")
@@ -96,8 +96,8 @@ def run_session(
                 opened.append(task)
         _run_rounds(tasks, options, listener)
         for task in tasks:
-            if _wants_kernels(task, options):
-                _observe_kernels(task, options, listener)
+            if _wants_onednn(task, options):
+                _observe_onednn(task, options, listener)
     except BaseException as error:
         for task in opened:
             if task.to_do:
@@ -196,7 +196,7 @@ def _find_interpreters(tasks: Sequence[_Task], environments: Environments, liste
 
 
 def _run_rounds(tasks: Sequence[_Task], options: Options, listener: Listener) -> None:
-    listener.planned(sum(task.to_do + _wants_kernels(task, options) for task in tasks))
+    listener.planned(sum(task.to_do + _wants_onednn(task, options) for task in tasks))
     before = max((len(task.manifest.rounds) for task in tasks), default=0)
     index = before
     while any(task.to_do > 0 for task in tasks):
@@ -230,28 +230,30 @@ def _run_round(task: _Task, place: int, options: Options, listener: Listener) ->
         listener.say(f"{task.configuration.who}: failed: {task.failure}")
 
 
-def _wants_kernels(task: _Task, options: Options) -> bool:
-    return options.kernels and task.failure is None and task.manifest.kernels is None
+def _wants_onednn(task: _Task, options: Options) -> bool:
+    return options.onednn and task.failure is None and task.manifest.primitives is None
 
 
-def _observe_kernels(task: _Task, options: Options, listener: Listener) -> None:
+def _observe_onednn(task: _Task, options: Options, listener: Listener) -> None:
     """Run the pass with oneDNN's log on, once per run; without it the run is complete all the same."""
-    listener.started(f"{task.configuration.who}, kernels", 1, 1)
+    listener.started(f"{task.configuration.who}, oneDNN log", 1, 1)
     settings = task.manifest.settings
     settings = msgspec.structs.replace(
         settings,
         with_stack=False,
-        steps=min(settings.steps, KERNEL_STEPS),
+        steps=min(settings.steps, ONEDNN_STEPS),
         env=settings.env | dict.fromkeys(VERBOSE, "2") | dict.fromkeys(TIME_STAMPS, "1"),
     )
-    outcome = _start_worker(task, len(task.manifest.rounds), options, listener.report, settings, kernels=True)
+    outcome = _start_worker(task, len(task.manifest.rounds), options, listener.report, settings, onednn=True)
     listener.finished()
     if outcome.failure is None:
-        kernels = msgspec.convert({**outcome.reports["kernels"], "log": outcome.reports["log"]["name"]}, type=Kernels)
-        warnings = [text for text in task.manifest.warnings if not text.startswith(KERNELS_PASS)]
-        task.manifest = msgspec.structs.replace(task.manifest, kernels=kernels, warnings=warnings)
+        primitives = msgspec.convert(
+            {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}, type=PrimitivesPass
+        )
+        warnings = [text for text in task.manifest.warnings if not text.startswith(ONEDNN_PASS)]
+        task.manifest = msgspec.structs.replace(task.manifest, primitives=primitives, warnings=warnings)
     else:
-        text = f"{KERNELS_PASS} {outcome.failure}"
+        text = f"{ONEDNN_PASS} {outcome.failure}"
         listener.say(f"{task.configuration.who}: {text}")
         task.manifest = msgspec.structs.replace(task.manifest, warnings=[*task.manifest.warnings, text])
     if not task.to_do:
@@ -265,11 +267,11 @@ def _start_worker(
     listen: Callable[[Report], None],
     settings: Settings | None = None,
     *,
-    kernels: bool = False,
+    onednn: bool = False,
 ) -> Outcome:
     configuration, settings = task.configuration, settings or task.manifest.settings
     orders: dict[str, Any] = {
-        "kernels": kernels,
+        "onednn": onednn,
         "workload": asdict(configuration.workload),
         "settings": msgspec.to_builtins(settings),
         "metadata": {
@@ -325,7 +327,7 @@ def _land(task: _Task, overwrite: bool) -> None:
     if task.failure and overwrite and task.filing.folder.exists():
         task.filing.discard()
         return
-    died = any(text.startswith(KERNELS_PASS) for text in task.manifest.warnings)
+    died = any(text.startswith(ONEDNN_PASS) for text in task.manifest.warnings)
     if not task.failure and not task.manifest.fallbacks and not died:
         (task.filing.staging / LOG_NAME).unlink(missing_ok=True)  # it says nothing then
     complete = task.failure is None or (task.existing is not None and task.existing.status == "complete")

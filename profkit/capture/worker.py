@@ -43,8 +43,8 @@ LEVEL_WINDOW = 5  # warm-up is level when two windows of this many forwards agre
 LEVEL_TOLERANCE = 0.03  # ... within this share
 WARMUP_LIMIT = 3  # times the warm-up asked for; then the steps start, level or not
 GZIP_LEVEL = 6
-KERNELS_LOG = "onednn.log"
-KERNELS_TRACE = "onednn.trace.json.gz"  # not named as TensorBoard would have it: its times are disturbed
+ONEDNN_LOG = "onednn.log"
+ONEDNN_TRACE = "onednn.trace.json.gz"  # not named as TensorBoard would have it: its times are disturbed
 
 
 class WorkerError(Exception):
@@ -349,7 +349,7 @@ def profiled(
     return durations[1:], compress(os.path.join(folder, written))
 
 
-def observe_kernels(
+def observe_onednn(
     call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter
 ) -> dict[str, Any]:
     """Run forwards with oneDNN's verbose log on, and trace the last of them: both by the same clock.
@@ -362,11 +362,11 @@ def observe_kernels(
         forward = Forward(call, inputs)
         for index in range(settings["warmup"]):
             forward()
-            report("forward", stage="kernels", index=index + 1, count=settings["warmup"])
+            report("forward", stage="onednn", index=index + 1, count=settings["warmup"])
         trace = profiled(forward, settings, folder, metadata, report, chdir=True)[1]
-    os.replace(os.path.join(folder, trace), os.path.join(folder, KERNELS_TRACE))
+    os.replace(os.path.join(folder, trace), os.path.join(folder, ONEDNN_TRACE))
     return {
-        "trace": KERNELS_TRACE,
+        "trace": ONEDNN_TRACE,
         "warmup": settings["warmup"] + 1,  # and the one that warms the profiler up
         "steps": settings["steps"],
     }
@@ -521,8 +521,8 @@ def work(orders: Order, report: Reporter) -> None:
     call, notes = prepare(model, inputs, settings["mode"])
     report("notes", notes=notes)
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())
-    if orders["kernels"]:
-        report("kernels", **observe_kernels(call, inputs, settings, orders["folder"], metadata, report))
+    if orders["onednn"]:
+        report("onednn", **observe_onednn(call, inputs, settings, orders["folder"], metadata, report))
     else:
         report("round", **measure(call, inputs, settings, orders["folder"], metadata, report, chdir=True))
 
@@ -533,8 +533,8 @@ def main(arguments: list[str]) -> int:
         orders = json.load(stream)
     report = Reporter(int(arguments[1]))
     try:
-        if orders["kernels"]:
-            log = os.path.join(orders["folder"], KERNELS_LOG)
+        if orders["onednn"]:
+            log = os.path.join(orders["folder"], ONEDNN_LOG)
             with printed_to(log):
                 work(orders, report)
             report("log", name=compress(log))

@@ -13,13 +13,13 @@ import click
 
 from profkit.errors import ProfkitError
 
-# Each command lives in profkit/cli/NAME.py; only the one that runs is imported, so that --help is fast.
+# Each command lives in profkit/cli/commands/NAME.py; only the one that runs is imported, so that --help is fast.
 COMMANDS = {
     "capture": "Capture warm-run profiles: one run per workload, PyTorch and fpmath mode.",
     "diff": "Say what changed between two runs, operator by operator.",
     "compare": "Compare many runs side by side.",
     "ops": "Show the operators of one run or trace.",
-    "kernels": "Show which oneDNN kernels ran, and what the cache did.",
+    "onednn": "Show which oneDNN primitives ran, and what the cache did.",
     "info": "Say what a run or trace is.",
     "render": "Show a saved result in another format.",
     "export": "Write a run's tables as Parquet files.",
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"profkit.cli.{cmd_name}")
+        module = importlib.import_module(f"profkit.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 

@@ -11,16 +11,16 @@ from profkit.cli.options import DEFAULT_TOP, Output, write_whole
 from profkit.report.selection import Selection
 
 if TYPE_CHECKING:
-    from profkit.compare.overview import Overview
-    from profkit.compare.records import Comparison, FpmathVerdict
+    from profkit.compare.many import Overview
+    from profkit.compare.records.diff import Comparison, FpmathVerdict
     from profkit.report.document import Document
-    from profkit.report.html.page import Page, Picture
-    from profkit.report.json import Result
-    from profkit.runs.kernels import PrimitivesView
-    from profkit.runs.operators_view import OperatorsView
+    from profkit.report.formats.html.page import Page, Picture
+    from profkit.report.formats.json import Result
+    from profkit.views.operators import OperatorsView
+    from profkit.views.primitives import PrimitivesView
 
 FORMATS = ("text", "markdown", "csv", "json", "html")
-DIFF_PLOTS = ("speedup", "waterfall", "latency", "icicle", "kernels")
+DIFF_PLOTS = ("speedup", "waterfall", "latency", "icicle", "primitives")
 OVERVIEW_PLOTS = ("heatmap", "speedup")
 
 
@@ -36,8 +36,8 @@ def show_comparison(
 
     ``others`` are the same comparison by shape or module, for the page to choose from.
     """
-    from profkit.report.csv import render_diff_csv
     from profkit.report.diff_document import diff_document
+    from profkit.report.formats.csv import render_diff_csv
     from profkit.report.selection import select_comparison
 
     chosen = select_comparison(comparison, Selection(pattern, sort, top or 0))  # complains where nothing matches
@@ -48,7 +48,7 @@ def show_comparison(
         return diff_picture(comparison, kind)
 
     def page() -> Page:
-        from profkit.report.html.diff_page import diff_page
+        from profkit.report.formats.html.diff_page import diff_page
 
         alike = {k: select_comparison(v, Selection(pattern, sort, top or 0)) for k, v in (others or {}).items()}
         return diff_page(chosen, alike)
@@ -59,14 +59,14 @@ def show_comparison(
 
 def show_operators(view: OperatorsView, output: Output, pattern: str | None, sort: str | None, top: int | None) -> None:
     """Show the operators of a run, likewise."""
-    from profkit.report.csv import render_operators_csv
+    from profkit.report.formats.csv import render_operators_csv
     from profkit.report.run_documents import operators_document
     from profkit.report.selection import select_view
 
     chosen = select_view(view, Selection(pattern, sort, top or 0))  # complains where nothing matches
 
     def page() -> Page:
-        from profkit.report.html.pages import operators_page
+        from profkit.report.formats.html.pages import operators_page
 
         return operators_page(chosen)
 
@@ -76,7 +76,7 @@ def show_operators(view: OperatorsView, output: Output, pattern: str | None, sor
 
 def show_overview(overview: Overview, output: Output) -> None:
     """Show many runs side by side."""
-    from profkit.report.csv import render_overview_csv
+    from profkit.report.formats.csv import render_overview_csv
     from profkit.report.overview_document import overview_document
 
     def picture(kind: str) -> Picture:
@@ -85,7 +85,7 @@ def show_overview(overview: Overview, output: Output) -> None:
         return overview_picture(overview, kind)
 
     def page() -> Page:
-        from profkit.report.html.pages import overview_page
+        from profkit.report.formats.html.pages import overview_page
 
         return overview_page(overview)
 
@@ -94,23 +94,25 @@ def show_overview(overview: Overview, output: Output) -> None:
     )
 
 
-def show_kernels(
+def show_primitives(
     view: PrimitivesView, output: Output, pattern: str | None, top: int | None, fpmath: FpmathVerdict | None = None
 ) -> None:
     """Show oneDNN's primitives, likewise."""
-    from profkit.report.csv import render_primitives_csv
-    from profkit.report.kernels_document import kernels_document, select_primitives
+    from profkit.report.formats.csv import render_primitives_csv
+    from profkit.report.primitives_document import primitives_document, select_primitives
 
     rows = select_primitives(view.primitives, Selection(pattern))[: top or None]
     chosen = msgspec.structs.replace(view, primitives=rows)
 
     def page() -> Page:
-        from profkit.report.html.pages import kernels_page
+        from profkit.report.formats.html.pages import primitives_page
 
-        return kernels_page(chosen, fpmath)
+        return primitives_page(chosen, fpmath)
 
     cut = Selection(pattern, None, DEFAULT_TOP if top is None else top)
-    _present(output, chosen, lambda: render_primitives_csv(chosen), lambda: kernels_document(view, cut, fpmath), page)
+    _present(
+        output, chosen, lambda: render_primitives_csv(chosen), lambda: primitives_document(view, cut, fpmath), page
+    )
 
 
 def _present(
@@ -127,29 +129,29 @@ def _present(
     elif output.format == "html":
         _page(output, page())
     elif output.format == "json":
-        from profkit.report.json import render_json
+        from profkit.report.formats.json import render_json
 
         output.write(render_json(value))
     elif output.format == "csv":
         output.write(csv())
     elif output.format == "markdown":
-        from profkit.report.markdown import render_markdown
+        from profkit.report.formats.markdown import render_markdown
 
         output.write(render_markdown(document()))
     else:
-        from profkit.report.text import render_text
+        from profkit.report.formats.text import render_text
 
         output.write(render_text(document(), width=output.width, colour=output.colour))
 
 
 def _page(output: Output, page: Page) -> None:
-    from profkit.report.html.page import render_html
+    from profkit.report.formats.html.page import render_html
 
     output.write(render_html(page, cdn=output.cdn))
 
 
 def _picture(output: Output, picture: Picture) -> None:
-    from profkit.report.html.page import Page, Section
+    from profkit.report.formats.html.page import Page, Section
     from profkit.report.pictures import render_picture
 
     assert output.path is not None

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
-from profkit.compare.records import Attribution, OperatorShare
+from profkit.arrays import Integers
+from profkit.compare.records.diff import Attribution, OperatorShare
 from profkit.runs.measurement import Measurement
 from profkit.trace.operators import Key
-from profkit.trace.table import Integers
 
 _K = TypeVar("_K")
 

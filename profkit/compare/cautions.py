@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from profkit.compare.series import oddities
 from profkit.runs.measurement import OBSERVER_LIMIT, OBSERVER_SKEW, Measurement
+from profkit.stats.stability import oddities
 
 
 def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:

@@ -7,16 +7,16 @@ import glob
 from collections.abc import Iterator
 
 from profkit import units
+from profkit.compare.latency import compare_latency
 from profkit.compare.outputs import compare_outputs
-from profkit.compare.records import FpmathVerdict, LatencyChange, Outcome, OutputsChange
-from profkit.compare.walls import compare_latency
+from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome, OutputsChange
 from profkit.errors import InputError
 from profkit.onednn.grammar import STRICT
 from profkit.runs import Run, find_runs
-from profkit.runs.folder import MANIFEST_NAME
-from profkit.runs.kernels import read_kernels
 from profkit.runs.measurement import wall_times
+from profkit.runs.store import MANIFEST_NAME
 from profkit.trace.options import DEFAULT, ReadOptions
+from profkit.views.primitives import read_primitives
 
 _SHOWN = ("faster", "slower")
 SAME_OUTPUTS = 1e-6  # largest error over the largest output, up to which the order of additions may be the reason
@@ -48,7 +48,7 @@ def judge_fpmath(strict: Run | None, run: Run, options: ReadOptions = DEFAULT) -
 
 def _executions(run: Run, mode: str, options: ReadOptions) -> tuple[int | None, int]:
     """Return how many executions the log names the mode in, None without a log, and how many there are."""
-    joined = read_kernels(run, options)
+    joined = read_primitives(run, options)
     if joined is None:
         return None, 0
     log = joined.log

@@ -9,7 +9,7 @@ from profkit.errors import UsageError
 if TYPE_CHECKING:
     import pandas
 
-    from profkit.compare.records import Comparison
+    from profkit.compare.records.diff import Comparison
 
 
 def operators_frame(comparison: Comparison) -> pandas.DataFrame:

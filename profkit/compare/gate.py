@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from profkit.compare.records import Comparison, Estimate, GateResult, WorkloadChange
+from profkit.compare.records.diff import Comparison, Estimate, GateResult, WorkloadChange
 from profkit.errors import UsageError
 
 _RULE = re.compile(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from profkit.compare.implementations import Replacement
-from profkit.compare.records import Estimate, OperatorChange, OperatorTimes, Verdict
-from profkit.compare.renamed import known_since
-from profkit.compare.statistics import Evidence, Rounds, speedup, verdict, weigh
+from profkit.compare.calls.implementations import Replacement
+from profkit.compare.calls.renamed import known_since
+from profkit.compare.records.diff import Estimate, OperatorChange, OperatorTimes, Verdict
 from profkit.runs.measurement import Measurement, OperatorSeries
+from profkit.stats.inference import Evidence, Rounds, speedup, verdict, weigh
 from profkit.trace.operators import Key
 
 

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from profkit.compare.records import OutputsChange
+from profkit.compare.records.diff import OutputsChange
 from profkit.errors import InputError
 from profkit.runs import Run
 

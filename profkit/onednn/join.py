@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from profkit.arrays import Integers
 from profkit.onednn.log import Log
+from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.spans import innermost_open
-from profkit.trace.table import Events, Integers, Trace
 
 NONE = -1
 _NEVER = np.broadcast_to(np.int64(NONE), 1)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from profkit.arrays import Integers, Mask
 from profkit.errors import InputError
 from profkit.onednn.grammar import Primitive, parse_record
-from profkit.trace.table import Integers, Mask
 
 SIZE_LIMIT = 4 << 30  # bytes of a log, unpacked
 _GZIP = b"\x1f\x8b"

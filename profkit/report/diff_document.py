@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from profkit import units
-from profkit.compare.records import (
+from profkit.compare.records.diff import (
     Comparison,
     Difference,
     Estimate,
@@ -16,10 +16,10 @@ from profkit.compare.records import (
     WorkloadChange,
 )
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
-from profkit.report.kernels_document import fpmath_paragraph, kernel_changes
+from profkit.report.figures.waterfall import draw, steps
+from profkit.report.primitives_document import fpmath_paragraph, primitive_changes
 from profkit.report.selection import Selection, select_changes
 from profkit.report.sentences import answers
-from profkit.report.waterfall import draw, steps
 
 TONES: dict[Verdict, Tone] = {"faster": "good", "slower": "bad", "same": "dim", "unresolved": "dim"}
 _WORDS: dict[Verdict, str] = {"same": "~ same", "unresolved": "~ clock"}
@@ -28,7 +28,7 @@ _LEGEND = {
     "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
 }
 INTERVAL_LEGEND = "95%: the speedup's interval. A verdict allows 5% false ones over the whole table."
-KERNELS = 8  # kernels named among those that changed
+PRIMITIVES = 8  # primitives named among those that changed
 MOSTLY_PROFILER = 0.5  # of an operator's self time, from which on it is marked
 PROFILER_MARK = "†"
 PROFILER_LEGEND = f"{PROFILER_MARK} at least half of this time is, about, the profiler's own."
@@ -93,8 +93,8 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
         yield implementations_table(change, left, right)
     if any(u.total_host_ns for u in change.unpaired):
         yield unpaired_paragraph(change, left, right)
-    if change.kernels is not None:
-        yield from kernel_changes(change.name, change.kernels, left, right, selection.top and KERNELS)
+    if change.primitives is not None:
+        yield from primitive_changes(change.name, change.primitives, left, right, selection.top and PRIMITIVES)
     for verdict in change.fpmath:
         yield fpmath_paragraph(verdict, f"{change.name}: ")
     yield _operators(change, left, right, selection)

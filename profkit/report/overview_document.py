@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.overview import Entry, Overview, RunOverview
+from profkit.compare.many import Entry, Overview, RunOverview
 from profkit.report.diff_document import verdict_cell
 from profkit.report.document import Cell, Column, Document, Paragraph, Table
 from profkit.report.sentences import estimate

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from profkit.compare.overview import Overview
-from profkit.compare.records import Comparison
+from profkit.compare.many import Overview
+from profkit.compare.records.diff import Comparison
 from profkit.errors import CaptureError, UsageError
-from profkit.report import figures
 from profkit.report.escape import markup
-from profkit.report.html.page import Picture
+from profkit.report.figures import figures
+from profkit.report.formats.html.page import Picture
 
 WIDTH = 900  # pixels; twice as many in a PNG
 _OF_A_WORKLOAD = {
     "waterfall": ("Who is responsible", figures.waterfall),
     "latency": ("Latency distributions", figures.latency),
     "icicle": ("Call tree", figures.icicle),
-    "kernels": ("Kernels before and after", figures.kernels),
+    "primitives": ("Primitives before and after", figures.primitives),
 }
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note
 from profkit.report.selection import Selection, select_rows
-from profkit.runs.information import RunInformation
 from profkit.runs.manifest import Manifest
-from profkit.runs.operators_view import OperatorRow, OperatorsView
+from profkit.views.information import RunInformation
+from profkit.views.operators import OperatorRow, OperatorsView
 
 SUMS = "sums over everything captured"
-KERNELS_NOTE = "→ kernels of oneDNN per forward, from a pass of their own under its log, which slows them."
+PRIMITIVES_NOTE = "→ primitives of oneDNN per forward, from a pass of their own under its log, which slows them."
 
 
 def operators_document(view: OperatorsView, selection: Selection) -> Document:
@@ -33,8 +33,8 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
     shown = chosen[: selection.top or None]
     note = cut_note(len(chosen) - len(shown), "operators")
     rows = [cells for row in shown for cells in _operator_rows(row, whole, on_device=on_device)]
-    if any(row.kernels for row in shown):
-        note = "\n".join(filter(None, (note, KERNELS_NOTE)))
+    if any(row.primitives for row in shown):
+        note = "\n".join(filter(None, (note, PRIMITIVES_NOTE)))
     forwards = view.forwards
     scope = "per forward (medians)" if view.per_forward else SUMS
     blocks: list[Table | Paragraph] = [Table(f"Operators, {scope}", columns, rows, note)]
@@ -57,7 +57,7 @@ def operators_document(view: OperatorsView, selection: Selection) -> Document:
 
 
 def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterator[list[Cell]]:
-    """Yield an operator's row, and one for each kernel of oneDNN's that ran in it."""
+    """Yield an operator's row, and one for each primitive of oneDNN's that ran in it."""
     yield [
         Cell(f"{row.name} {row.place or ''}".rstrip()),
         Cell(units.count(row.calls)),
@@ -67,7 +67,7 @@ def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterat
         Cell(units.duration(row.total_host_ns)),
         *(Cell(units.duration(ns)) for ns in (row.self_device_ns, row.total_device_ns) if on_device),
     ]
-    for use in row.kernels:
+    for use in row.primitives:
         mode = "" if use.fpmath == "fp32" else f" {use.fpmath}"
         cells = [
             Cell(f"  → {use.kind} {use.implementation}{mode}", "dim"),
@@ -127,9 +127,9 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     if off and on:
         facts.append(("latency p50", f"{units.duration(off)} with the profiler off"))
         facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
-    if manifest.kernels is not None:
+    if manifest.primitives is not None:
         facts.append(
-            ("oneDNN's log", f"{manifest.kernels.log}, with a trace of {manifest.kernels.steps} warm forwards")
+            ("oneDNN's log", f"{manifest.primitives.log}, with a trace of {manifest.primitives.steps} warm forwards")
         )
     facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
     facts += [("warning", text) for text in manifest.warnings]

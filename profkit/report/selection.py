@@ -12,8 +12,8 @@ import msgspec
 from profkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from profkit.compare.records import Comparison, OperatorChange
-    from profkit.runs.operators_view import OperatorRow, OperatorsView
+    from profkit.compare.records.diff import Comparison, OperatorChange
+    from profkit.views.operators import OperatorRow, OperatorsView
 
 
 @dataclass(frozen=True, slots=True)

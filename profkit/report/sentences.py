@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.records import Comparison, Estimate, ForwardChange, LatencyChange, WorkloadChange
+from profkit.compare.records.diff import Comparison, Estimate, ForwardChange, LatencyChange, WorkloadChange
 
 _SHOWN = ("faster", "slower")
 MATTERS = 0.2  # of the change of the forward, from which on a reason is worth a sentence
@@ -67,10 +67,10 @@ def _called(name: str) -> str:
     return name if "::" in name or " " in name else f"the operator {name}"
 
 
-def kernels_reason(change: WorkloadChange) -> str | None:
-    """Say what oneDNN's log adds: work beside the kernels that begins or ceases in every forward, where it matters."""
-    kernels = change.kernels
-    if kernels is None or change.inference.verdict not in _SHOWN:
+def primitives_reason(change: WorkloadChange) -> str | None:
+    """Say what changed in oneDNN's log apart from the primitives: reorders and creations in every forward."""
+    primitives = change.primitives
+    if primitives is None or change.inference.verdict not in _SHOWN:
         return None
     whole = abs(change.attribution.forward_delta_ns)
     found = []
@@ -78,7 +78,7 @@ def kernels_reason(change: WorkloadChange) -> str | None:
         ("bringing weights into another layout", "weights_reorder_ns"),
         ("creating primitives", "create_ns"),
     ):
-        before, after = (getattr(side, field) for side in (kernels.baseline, kernels.candidate))
+        before, after = (getattr(side, field) for side in (primitives.baseline, primitives.candidate))
         if abs(after - before) >= MATTERS * whole:
             then, now = (units.duration(ns) if ns else "no time" for ns in (before, after))
             found.append(f"{what} took {then} in every forward before, and takes {now} now")
@@ -104,7 +104,7 @@ def answers(comparison: Comparison) -> Iterator[str]:
     """Yield what stands on top of every report: each workload's headline, its reason, and all together."""
     for workload in comparison.workloads:
         yield headline(workload)
-        if (text := kernels_reason(workload)) is not None:
+        if (text := primitives_reason(workload)) is not None:
             yield text
     if (text := together(comparison)) is not None:
         yield text

@@ -1,4 +1,4 @@
-"""The manifest ``profkit.json`` (schema ``run/1``) as records; times are integer nanoseconds."""
+"""The manifest ``profkit.json`` (schema ``run/2``) as records; times are integer nanoseconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-SCHEMA: Literal["run/1"] = "run/1"
+SCHEMA: Literal["run/2"] = "run/2"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class Round(Record, frozen=True, kw_only=True):
     outputs_sha256: str | None = None
 
 
-class Kernels(Record, frozen=True, kw_only=True):
+class PrimitivesPass(Record, frozen=True, kw_only=True):
     """A pass of its own with oneDNN's verbose log on: the log and a trace of its last ``steps`` forwards."""
 
     log: str
@@ -112,7 +112,7 @@ class Tool(Record, frozen=True, kw_only=True):
 class Manifest(Record, frozen=True, kw_only=True):
     """What one run is. ``status`` is complete, or failed with its ``reason``."""
 
-    schema: Literal["run/1"] = SCHEMA
+    schema: Literal["run/2"] = SCHEMA
     status: Literal["complete", "failed"]
     label: str
     workload: Workload
@@ -121,7 +121,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     python: Python | None = None
     host: Host = Host()
     rounds: list[Round] = []
-    kernels: Kernels | None = None
+    primitives: PrimitivesPass | None = None
     fallbacks: list[Fallback] = []
     warnings: list[str] = []
     reason: str | None = None

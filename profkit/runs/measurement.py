@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from profkit.arrays import Integers
 from profkit.errors import InputError
-from profkit.runs.folder import Run
+from profkit.runs.store import Run
 from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
+from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, Detail, ReadOptions
-from profkit.trace.reader import read
-from profkit.trace.table import Integers, Trace
+from profkit.trace.reading.reader import read
 
 OBSERVER_LIMIT = 1.3  # profiled ÷ latency above which the operator times are inflated
 OBSERVER_SKEW = 1.15  # one side's observer effect over the other's above which operator times compare badly

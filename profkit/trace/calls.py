@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from profkit.arrays import Integers
+from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards
 from profkit.trace.spans import nest, sort_order
-from profkit.trace.table import Events, Integers, Trace
 
 Call = tuple[str, str]
 """An operator's name and the JSON text of its input shapes, empty where the trace has none."""

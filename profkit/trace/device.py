@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from profkit.arrays import Integers
 from profkit.trace import dialect
+from profkit.trace.events import Events, Trace
 from profkit.trace.spans import Nesting, innermost_open, sums
-from profkit.trace.table import Events, Integers, Trace
 
 
 @dataclass(frozen=True, slots=True)

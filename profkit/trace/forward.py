@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from profkit.arrays import Ids, Integers, Mask
 from profkit.trace import dialect
+from profkit.trace.events import Events, Trace
 from profkit.trace.spans import nest
-from profkit.trace.table import Events, Ids, Integers, Mask, Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from profkit.arrays import Integers, Mask
 from profkit.trace import dialect
-from profkit.trace.context import modules, stacks
 from profkit.trace.device import device_times
+from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards
+from profkit.trace.modules import modules, stacks
 from profkit.trace.options import By
 from profkit.trace.spans import covered_ns, has_same_above, nest, sums
-from profkit.trace.table import Events, Integers, Mask, Trace
 
 Key = tuple[str, str | None]
 """An operator's name and, by shape, module or stack, the text of that; else None."""

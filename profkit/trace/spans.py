@@ -13,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from profkit.trace.table import Events, Ids, Integers, Mask
+from profkit.arrays import Ids, Integers, Mask
+from profkit.trace.events import Events
 
 _STRETCH = 1 << 15  # spans worked on at a time: what they take stays in the core's own cache
 _YEAR_NS = 365 * 86_400 * 10**9

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from profkit.compare.align import align
+from profkit.compare.calls.align import align
 from profkit.runs import find_runs
 from profkit.trace.calls import CallTree, call_trees, merge
+from profkit.trace.events import Events, Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.options import Detail
-from profkit.trace.reader import read
-from profkit.trace.table import Events, Trace
+from profkit.trace.reading.reader import read
 
 TRACES = Path(__file__).resolve().parents[2] / "traces"
 

@@ -61,7 +61,7 @@ def main() -> None:
         for index in range(options.runs + 1):
             logs = Path(scratch, f"logs-{index}")
             capture = [sys.executable, "-m", "profkit.cli", "capture", options.model, "--python", options.python]
-            capture += ["--rounds", "1", "--steps", str(options.steps), "--logdir", str(logs), "--no-kernels"]
+            capture += ["--rounds", "1", "--steps", str(options.steps), "--logdir", str(logs), "--no-onednn"]
             ours = timed(capture)
             (manifest,) = logs.rglob("profkit.json")
             warmup = len(json.loads(manifest.read_text())["rounds"][0]["warmup_ns"])  # the same number by hand

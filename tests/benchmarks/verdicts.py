@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from profkit.compare.statistics import LEVEL, Floats, Rounds, weigh
+from profkit.arrays import Floats
 from profkit.runs import find_runs
 from profkit.runs.measurement import measure
+from profkit.stats.inference import LEVEL, Rounds, weigh
 from tests.noise import LOUD, QUIET, USUAL, Noise, sample
 
 TRIALS = 500

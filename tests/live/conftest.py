@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture.environments import Environment, Environments
+from profkit.capture.environments.environments import Environment, Environments
 
 TINY = Path(__file__).with_name("tiny.py")
 TORCHES = ("1.13", "2.0", "2.15")

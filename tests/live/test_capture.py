@@ -13,12 +13,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from profkit.capture.environments import Environment
+from profkit.capture.environments.environments import Environment
 from profkit.capture.filing import Filing
-from profkit.report.json import schema
+from profkit.report.formats.json import schema
 from profkit.runs import find_runs
 from profkit.trace.forward import find_forwards
-from profkit.trace.reader import read
+from profkit.trace.reading.reader import read
 from tests.live.conftest import TINY, Profkit, profkit_command, start
 
 Made = dict[str, Environment]
@@ -276,25 +276,25 @@ def test_the_pass_with_onednns_log(profkit: Profkit, tmp_path: Path, environment
     for label, onednn in (("1.13-bf16-frozen", "2.6.0"), ("2.15-bf16-frozen", "3.")):
         (run,) = find_runs(tmp_path / "logs" / label)
         assert run.manifest is not None
-        assert run.manifest.kernels is not None
+        assert run.manifest.primitives is not None
         assert len(run.traces) == 1  # the pass's own trace is none of those that are timed
         assert not any("VERBOSE" in name for name in run.manifest.settings.env)
-        assert run.kernels_log is not None
-        before = run.kernels_log.read_bytes()
-        view = json.loads(profkit("kernels", f"logs/{label}/tiny", "--warm", "--format", "json").stdout)
+        assert run.onednn_log is not None
+        before = run.onednn_log.read_bytes()
+        view = json.loads(profkit("onednn", f"logs/{label}/tiny", "--warm", "--format", "json").stdout)
         assert view["onednn"].startswith(onednn)
-        assert view["forwards"] == run.manifest.kernels.steps == 2
+        assert view["forwards"] == run.manifest.primitives.steps == 2
         assert view["matched"] == view["warm_records"] > 0
         assert {row["fpmath"] for row in view["primitives"]} == {"bf16"}
-        text = profkit("ops", f"logs/{label}/tiny", "--with-kernels").stdout
+        text = profkit("ops", f"logs/{label}/tiny", "--with-primitives").stdout
         assert "→ convolution" in text
         profkit(*words[:2], "--torch", label.partition("-")[0], *words[6:], *short)  # more rounds: one pass is enough
-        assert run.kernels_log.read_bytes() == before
+        assert run.onednn_log.read_bytes() == before
         assert len(find_runs(tmp_path / "logs" / label)[0].traces) == 2
-    profkit("capture", f"{TINY}:make", "--torch", "2.15", *short, "--no-kernels", "--label", "without")
+    profkit("capture", f"{TINY}:make", "--torch", "2.15", *short, "--no-onednn", "--label", "without")
     (run,) = find_runs(tmp_path / "logs/without")
-    assert run.kernels_log is None
-    assert "holds no log of oneDNN" in profkit("kernels", "logs/without/tiny", status=3).stderr
+    assert run.onednn_log is None
+    assert "holds no log of oneDNN" in profkit("onednn", "logs/without/tiny", status=3).stderr
 
 
 def test_a_pass_that_dies_costs_no_round(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
@@ -302,7 +302,7 @@ def test_a_pass_that_dies_costs_no_round(profkit: Profkit, tmp_path: Path, envir
     (run,) = find_runs(tmp_path / "logs/2.0")
     assert run.manifest is not None
     assert run.manifest.status == "complete"
-    assert run.manifest.kernels is None
+    assert run.manifest.primitives is None
     assert any("the pass with oneDNN's log died of SIGSEGV" in text for text in run.manifest.warnings)
     assert "Fatal Python error: Segmentation fault" in (run.path / "worker.log").read_text()
     assert {path.name for path in run.path.iterdir()} == {
@@ -317,7 +317,7 @@ def test_a_capture_that_was_killed_in_the_pass_goes_on_with_it(
     profkit: Profkit, tmp_path: Path, environments: Made
 ) -> None:
     words = ("capture", f"{TINY}:make", "--torch", "2.0", "--rounds", 2, "--steps", 2, "--warmup", 2)
-    profkit(*words, "--no-kernels")
+    profkit(*words, "--no-onednn")
     folder = tmp_path / "logs/2.0/tiny"
     before = manifest(folder)
     (folder / "profkit.json").write_text(json.dumps({**before, "status": "failed", "reason": "the capture was killed"}))
@@ -325,7 +325,7 @@ def test_a_capture_that_was_killed_in_the_pass_goes_on_with_it(
     found = manifest(folder)
     assert found["status"] == "complete"
     assert found["rounds"] == before["rounds"]
-    assert found["kernels"] is not None
+    assert found["primitives"] is not None
     assert traces(folder) == sorted(r["trace"] for r in before["rounds"])
 
 
@@ -336,5 +336,5 @@ def test_variables_that_change_what_runs_are_kept(profkit: Profkit, tmp_path: Pa
     found = json.loads(profkit("diff", "logs/c1024", "logs/c0", "--format", "json").stdout)
     (difference,) = [d for d in found["differences"] if d["field"] == "settings.env"]
     assert difference["candidate"] == "ONEDNN_PRIMITIVE_CACHE_CAPACITY=0"
-    kernels = found["workloads"][0]["kernels"]
-    assert (kernels["baseline"]["hit_rate"], kernels["candidate"]["hit_rate"]) == (1.0, 0.0)
+    primitives = found["workloads"][0]["primitives"]
+    assert (primitives["baseline"]["hit_rate"], primitives["candidate"]["hit_rate"]) == (1.0, 0.0)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from profkit.capture import worker
-from profkit.capture.environments import Environment
-from profkit.capture.interpreters import find_interpreter
-from profkit.capture.uv import Uv
+from profkit.capture.environments.environments import Environment
+from profkit.capture.environments.interpreters import find_interpreter
+from profkit.capture.environments.uv import Uv
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
 
@@ -83,7 +83,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
             "record_shapes": True,
         },
         "metadata": {},
-        "kernels": False,
+        "onednn": False,
         "folder": str(tmp_path),
     }
     (tmp_path / "orders.json").write_text(json.dumps(order))

@@ -78,8 +78,8 @@ def scroll_through(page: Page) -> None:
 PAGES = {
     "diff": ["diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen"],
     "compare": ["compare", TRACES],
-    "ops": ["ops", TRACES / "2.0", "--with-kernels"],
-    "kernels": ["kernels", TRACES / "2.0-bf16"],
+    "ops": ["ops", TRACES / "2.0", "--with-primitives"],
+    "onednn": ["onednn", TRACES / "2.0-bf16"],
 }
 
 
@@ -124,7 +124,7 @@ def test_sorting_searching_choosing_and_expanding(opened: Opened, tmp_path: Path
     grid.get_by_label("by").select_option("operator and shapes")
     assert rows.count() >= total
     assert "[1, 3, 224, 224]" in grid.inner_text()
-    grid.get_by_label("by").select_option("kernel (oneDNN, under its log)")
+    grid.get_by_label("by").select_option("primitive (oneDNN, under its log)")
     assert "avx512_core" in grid.inner_text()
     grid.get_by_label("by").select_option("operator")
     grid.get_by_label("Search").fill("aten::relu_")
@@ -152,7 +152,7 @@ def test_intervals_sort_by_their_figures_and_a_third_click_restores(opened: Open
     button.click()
     assert rows.all_inner_texts() == as_it_came
     assert rows.first.get_by_role("button", name="Show the calls").count() == 1
-    grid.get_by_label("by").select_option("kernel (oneDNN, under its log)")
+    grid.get_by_label("by").select_option("primitive (oneDNN, under its log)")
     assert grid.get_by_role("button", name="Show the calls").count() == 0
     assert grid.get_by_label("verdict").is_hidden()
     assert said == []
@@ -262,7 +262,7 @@ def test_without_plotly_inside(tmp_path: Path) -> None:
     assert 'src="https://cdn.plot.ly/plotly-' in text
 
 
-@pytest.mark.parametrize("kind", ["speedup", "waterfall", "latency", "icicle", "kernels"])
+@pytest.mark.parametrize("kind", ["speedup", "waterfall", "latency", "icicle", "primitives"])
 def test_pictures_from_the_command_line(kind: str, tmp_path: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("no Chromium here")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture.environments import Environment
+from profkit.capture.environments.environments import Environment
 from tests.conftest import ROOT
 from tests.live.conftest import start
 from tests.live.test_pages import CHROMIUM

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from profkit.capture.environments import Environment
+from profkit.capture.environments.environments import Environment
 from profkit.trace.operators import sum_operators
-from profkit.trace.reader import read
+from profkit.trace.reading.reader import read
 from tests.live.conftest import TINY, TORCHES, Profkit, profkit_command, start
 
 KEY_AVERAGES = """

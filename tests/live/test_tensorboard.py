@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Frame, Page, sync_playwright
 
-from profkit.capture.environments import Environment
+from profkit.capture.environments.environments import Environment
 from tests.conftest import ROOT
 from tests.live.conftest import TINY, profkit_command, start
 from tests.live.test_pages import CHROMIUM
@@ -36,7 +36,7 @@ CHARTS = """
 def address(tmp_path: Path, environments: dict[str, Environment]) -> Iterator[str]:
     if CHROMIUM is None:
         pytest.skip("no Chromium here; Debian: apt-get install chromium")
-    words = ["--torch", "2.0", "--with-stack", "--rounds", 1, "--steps", 3, "--warmup", 2, "--no-kernels"]
+    words = ["--torch", "2.0", "--with-stack", "--rounds", 1, "--steps", 3, "--warmup", 2, "--no-onednn"]
     command = profkit_command("capture", f"{TINY}:make", *words)
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     lanes = tmp_path / "logs/lanes/both.pt.trace.json.gz"

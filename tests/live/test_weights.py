@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from profkit.capture import worker
-from profkit.capture.environments import Environment
+from profkit.capture.environments.environments import Environment
 from tests.live.conftest import TORCHES
 
 SCRIPT = """

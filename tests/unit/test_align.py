@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profkit.compare.align import Alignment, _heaviest, align
-from profkit.compare.call_changes import call_changes
-from profkit.compare.comparison import compare_runs
-from profkit.compare.implementations import implementations, replacements, unpaired
-from profkit.compare.records import WorkloadChange
+from profkit.compare.calls.align import Alignment, _heaviest, align
+from profkit.compare.calls.implementations import implementations, replacements, unpaired
+from profkit.compare.calls.merged_tree import call_changes
+from profkit.compare.diff import compare_runs
+from profkit.compare.records.diff import WorkloadChange
 from profkit.trace.calls import CallTree
 from tests.conftest import ROOT, SHARED
 
@@ -51,8 +51,8 @@ def named(found: Alignment) -> list[tuple[str, str]]:
     return [(found.baseline.calls[i][0], found.candidate.calls[j][0]) for i, j in found.pairs]
 
 
-def convolution(kernel: str, ns: float) -> Node:
-    return node("aten::conv2d", ns, node("aten::_convolution", ns, node(kernel, 0.9 * ns, node("aten::empty", 1.0))))
+def convolution(primitive: str, ns: float) -> Node:
+    return node("aten::conv2d", ns, node("aten::_convolution", ns, node(primitive, 0.9 * ns, node("aten::empty", 1.0))))
 
 
 def test_an_operator_that_went_another_way_below() -> None:

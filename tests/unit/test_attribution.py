@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profkit.compare.attribution import attribute, deal
-from profkit.compare.comparison import compare_runs
+from profkit.compare.diff import compare_runs
 from profkit.runs import Run
 from profkit.runs.measurement import Measurement, OperatorSeries
 from tests.conftest import ROOT

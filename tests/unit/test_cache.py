@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from profkit.trace import cache, cache_folder, pieces, workers
+from profkit.trace.events import Events, Trace
 from profkit.trace.options import Detail, ReadOptions
-from profkit.trace.reader import read
-from profkit.trace.table import Events, Trace
+from profkit.trace.reading import cache, cache_folder, parallel, pieces
+from profkit.trace.reading.reader import read
 from tests.conftest import ROOT
 
 SOURCE = sorted((ROOT / "traces/2.0").rglob("*.json.gz"))[0]
@@ -23,8 +23,8 @@ SOURCE = sorted((ROOT / "traces/2.0").rglob("*.json.gz"))[0]
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A trace that is cut into many pieces, decoded in two processes, and kept."""
     monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(workers, "SMALL_BYTES", 0)
-    monkeypatch.setattr(workers, "processors", lambda: 2)
+    monkeypatch.setattr(parallel, "SMALL_BYTES", 0)
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
     monkeypatch.setattr(cache_folder, "WORTHWHILE_BYTES", 0)
     path = tmp_path / "large.json"
     path.write_bytes(gzip.decompress(SOURCE.read_bytes()))
@@ -52,9 +52,9 @@ def test_one_process_two_and_one_piece_agree(
     if packed:
         path = large.with_suffix(".json.gz")
         path.write_bytes(gzip.compress(large.read_bytes()))
-    assert workers.may_fork()
+    assert parallel.may_fork()
     two = read(path, detail=detail, options=UNCACHED)
-    monkeypatch.setattr(workers, "may_fork", lambda: False)  # macOS, Windows, or beside other threads
+    monkeypatch.setattr(parallel, "may_fork", lambda: False)  # macOS, Windows, or beside other threads
     one = read(path, detail=detail, options=UNCACHED)
     monkeypatch.setattr(pieces, "_SEPARATORS", ())  # a file that cannot be cut
     whole = read(path, detail=detail, options=UNCACHED)
@@ -67,13 +67,13 @@ def test_one_process_two_and_one_piece_agree(
 def test_pieces_of_any_size_hold_the_same_events(large: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read(large, options=UNCACHED)
     monkeypatch.setattr(pieces.Pieces.__init__, "__defaults__", (size,))
-    monkeypatch.setattr(workers, "PIECE_BYTES", size)
+    monkeypatch.setattr(parallel, "PIECE_BYTES", size)
     assert same(read(large, options=UNCACHED), expected)
 
 
 def test_a_lost_child_costs_time_only(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read(large, options=UNCACHED)
-    monkeypatch.setattr(workers, "_receive", lambda descriptor: workers.ChildLostError())
+    monkeypatch.setattr(parallel, "_receive", lambda descriptor: parallel.ChildLostError())
     assert same(read(large, options=UNCACHED), expected)
 
 

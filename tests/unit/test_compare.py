@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from profkit.cli.capture import command as capture_command_line
-from profkit.compare.comparison import compare_runs
+from profkit.cli.commands.capture import command as capture_command_line
+from profkit.compare.diff import compare_runs
 from profkit.errors import InputError, UsageError
 from profkit.report.selection import Selection, select_comparison
 from profkit.runs import Manifest, find_runs, write_manifest

@@ -12,7 +12,7 @@ import pytest
 from profkit.errors import InputError
 from profkit.trace.operators import sum_operators
 from profkit.trace.options import Detail, ReadOptions
-from profkit.trace.reader import parse, read, write_mended
+from profkit.trace.reading.reader import parse, read, write_mended
 from tests.conftest import ROOT
 
 DAMAGED = ROOT / "tests/data/damaged"

@@ -10,7 +10,7 @@ import pytest
 from profkit.capture.filing import Filing, sweep, what_differs
 from profkit.errors import CaptureError, UsageError
 from profkit.runs import Manifest, find_runs, read_manifest
-from profkit.runs.manifest import Kernels
+from profkit.runs.manifest import PrimitivesPass
 from tests.unit.test_compare import manifest
 
 
@@ -127,9 +127,9 @@ def test_what_an_interrupted_pass_left_is_no_trace_of_the_run(tmp_path: Path) ->
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         [described.rounds[0].trace, "outputs.npz", "profkit.json"]
     )
-    kernels = Kernels(log="onednn.log.gz", trace="onednn.trace.json.gz", warmup=3, steps=2)
+    primitives = PrimitivesPass(log="onednn.log.gz", trace="onednn.trace.json.gz", warmup=3, steps=2)
     for name in left:
         (tmp_path / name).write_text("x")
-    sweep(tmp_path, msgspec.structs.replace(described, kernels=kernels))
+    sweep(tmp_path, msgspec.structs.replace(described, primitives=primitives))
     assert {"onednn.log.gz", "onednn.trace.json.gz"} <= {p.name for p in tmp_path.iterdir()}
     assert not (tmp_path / "onednn.log").exists()

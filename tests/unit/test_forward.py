@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from profkit.trace.forward import find_forwards
-from profkit.trace.reader import parse
+from profkit.trace.reading.reader import parse
 from tests.conftest import event, trace_json
 
 ANNOTATION = {"cat": "user_annotation"}

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from profkit.cli.settings import configured_rules
-from profkit.compare.comparison import compare_runs
+from profkit.cli.configuration import configured_rules
+from profkit.compare.diff import compare_runs
 from profkit.compare.gate import Rule, judge, parse_rule
-from profkit.compare.records import Comparison, OutputsChange
+from profkit.compare.records.diff import Comparison, OutputsChange
 from profkit.errors import InputError, UsageError
 from tests.unit.test_cli import Capsys, run
 from tests.unit.test_compare import manifest, write_run

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from profkit.report.lanes import lanes
+from profkit.compare.calls.lanes import lanes
 from profkit.runs import find_runs
 from profkit.runs.measurement import measure
-from profkit.trace.reader import read
+from profkit.trace.reading.reader import read
 from tests.conftest import ROOT
 from tests.unit.test_cli import run
 
@@ -92,7 +92,7 @@ def test_it_reads_as_a_trace(tmp_path: Path) -> None:
     assert len(trace.operator_events) == 2 * 1039
 
 
-def test_without_kernels_there_are_none(tmp_path: Path) -> None:
+def test_without_primitives_there_are_none(tmp_path: Path) -> None:
     (found,) = find_runs(sorted((TRACES / "2.0/resnet50").glob("*.pt.trace.json.gz"))[0])
     both = lanes(found, found)
     assert not [e for e in both["traceEvents"] if e.get("cat") == "onednn"]

@@ -15,18 +15,18 @@ import jsonschema
 import numpy as np
 import pytest
 
-from profkit.compare.comparison import compare_runs
+from profkit.compare.diff import compare_runs
 from profkit.compare.fpmath import judge_fpmath
 from profkit.errors import InputError
 from profkit.onednn.grammar import Primitive, parse_record, weights_dimensions
 from profkit.onednn.join import join
 from profkit.onednn.log import Log, parse_log, read_log
 from profkit.onednn.merge import encode_document, merge
-from profkit.report.json import render_json, schema
+from profkit.report.formats.json import render_json, schema
 from profkit.runs import find_runs
-from profkit.runs.kernels import kernels_by_operator, phase, read_kernels, view_kernels, view_log
 from profkit.trace.options import Detail
-from profkit.trace.reader import read
+from profkit.trace.reading.reader import read
+from profkit.views.primitives import phase, primitives_by_operator, read_primitives, view_log, view_primitives
 from tests.conftest import ROOT, SHARED, event
 from tests.unit.test_cli import Capsys, run
 
@@ -220,11 +220,11 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: Capsys) -> None:
     assert len(read_log(cut)) > 50
     empty = tmp_path / "empty.log"
     empty.write_bytes(b"hello\n")
-    assert run("kernels", empty) == 3
+    assert run("onednn", empty) == 3
     assert "holds no record of oneDNN" in capsys.readouterr().err
-    assert run("kernels", tmp_path / "nowhere") == 3
-    assert run("kernels", LOGS[0], "--warm") == 2
-    assert run("kernels", ROOT / "README.md") == 3
+    assert run("onednn", tmp_path / "nowhere") == 3
+    assert run("onednn", LOGS[0], "--warm") == 2
+    assert run("onednn", ROOT / "README.md") == 3
 
 
 def test_graph_partitions_do_not_count_twice() -> None:
@@ -251,9 +251,9 @@ def captured(label: str) -> Path:
 @pytest.mark.parametrize("label", ["1.13", "2.0", "2.0-frozen", "2.0-bf16"])
 def test_every_warm_record_lies_in_an_operator(label: str) -> None:
     (found,) = find_runs(captured(label))
-    joined = read_kernels(found)
+    joined = read_primitives(found)
     assert joined is not None
-    view = view_kernels(joined, found, warm=True)
+    view = view_primitives(joined, found, warm=True)
     assert view.forwards == 10
     assert view.matched == view.warm_records
     assert view.matched
@@ -263,7 +263,7 @@ def test_every_warm_record_lies_in_an_operator(label: str) -> None:
     assert view.cold_phase.cache_misses > 20
     assert sum(row.exec_ns for row in view.primitives) == view.warm_phase.exec_ns
     assert view.warm_phase.exec_ns <= sum(view.forward_ns)
-    uses = kernels_by_operator(joined)
+    uses = primitives_by_operator(joined)
     name = "forward" if "frozen" in label else "aten::mkldnn_convolution"
     assert sum(use.calls for use in uses[name] if use.kind == "convolution") == 53
     assert {use.fpmath for use in uses[name]} == {"bf16" if "bf16" in label else "fp32"}
@@ -271,13 +271,13 @@ def test_every_warm_record_lies_in_an_operator(label: str) -> None:
 
 def test_weights_that_are_reordered_again_and_again() -> None:
     (eager,), (frozen,) = (find_runs(captured(label)) for label in ("2.0", "2.0-frozen"))
-    joined = [read_kernels(found) for found in (eager, frozen)]
+    joined = [read_primitives(found) for found in (eager, frozen)]
     assert joined[0] is not None
     assert joined[1] is not None
-    repeated = view_kernels(joined[0], eager).repeated_reorders
+    repeated = view_primitives(joined[0], eager).repeated_reorders
     assert sum(reorder.calls for reorder in repeated) == 53
     assert {reorder.problem for reorder in repeated} >= {"64x3x7x7", "512x512x3x3"}
-    assert view_kernels(joined[1], frozen).repeated_reorders == []
+    assert view_primitives(joined[1], frozen).repeated_reorders == []
 
 
 @needs_aarch64
@@ -286,7 +286,7 @@ def test_aarch64() -> None:
     assert (log.version, log.isa, log.threads) == ("2.7.3", "AArch64 SVE (256 bits)", 1)
     joined = join(log, read(AARCH64 / "2.0.1-frozen-FP32.pt.trace.json.gz", detail=Detail.SHAPES))
     assert int((joined.operator >= 0).sum()) == int(joined.is_warm.sum()) == 195
-    (convolutions,) = [use for use in kernels_by_operator(joined)["forward"] if use.kind == "convolution"]
+    (convolutions,) = [use for use in primitives_by_operator(joined)["forward"] if use.kind == "convolution"]
     assert (convolutions.implementation, convolutions.calls) == ("gemm:acl", 53)
 
 
@@ -303,7 +303,7 @@ def test_the_clock_may_be_a_tick_late(write_trace: Callable[..., Path]) -> None:
 
 def test_merging(tmp_path: Path) -> None:
     (found,) = find_runs(captured("2.0-frozen"))
-    joined = read_kernels(found)
+    joined = read_primitives(found)
     assert joined is not None
     target = tmp_path / "both.json.gz"
     merged, count = merge(joined)
@@ -313,7 +313,7 @@ def test_merging(tmp_path: Path) -> None:
     added = [e for e in document["traceEvents"] if e.get("cat") == "onednn"]
     assert len(added) == count
     both = read(target)
-    plain = read(found.kernels_trace)  # type: ignore[arg-type]  # it has one
+    plain = read(found.onednn_trace)  # type: ignore[arg-type]  # it has one
     assert len(both.operator_events) == len(plain.operator_events)
     # nested: every primitive lies within an operator on the same thread
     operators = [e for e in document["traceEvents"] if e.get("cat") == "cpu_op"]
@@ -324,8 +324,8 @@ def test_merging(tmp_path: Path) -> None:
         assert any(operators[k]["tid"] == e["tid"] for k in np.flatnonzero(inside))
 
 
-def test_what_changed_among_kernels() -> None:
-    found = compare_runs(captured("2.0"), captured("2.0-frozen")).workloads[0].kernels
+def test_what_changed_among_primitives() -> None:
+    found = compare_runs(captured("2.0"), captured("2.0-frozen")).workloads[0].primitives
     assert found is not None
     assert found.baseline.hit_rate == found.candidate.hit_rate == 1.0
     assert found.baseline.weights_reorder_ns > 0
@@ -348,7 +348,7 @@ def test_whether_bf16_was_real() -> None:
 
 def test_the_fp32_twin_is_found(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert run("kernels", "traces/2.0-bf16", "--by", "kind") == 0
+    assert run("onednn", "traces/2.0-bf16", "--by", "kind") == 0
     assert "bf16 is accepted without effect: oneDNN's log names bf16 in" in " ".join(capsys.readouterr().out.split())
 
 
@@ -405,6 +405,6 @@ def test_a_log_of_executions_alone_can_be_compared(fpmath_pair: tuple[Path, Path
     path = fpmath_pair[1] / "onednn.log.gz"
     lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(b"".join(line for line in lines if b",create" not in line)))
-    kernels = compare_runs(*fpmath_pair).workloads[0].kernels
-    assert kernels is not None
-    assert (kernels.candidate.hit_rate, kernels.candidate.cold_hit_rate) == (None, None)
+    primitives = compare_runs(*fpmath_pair).workloads[0].primitives
+    assert primitives is not None
+    assert (primitives.candidate.hit_rate, primitives.candidate.cold_hit_rate) == (None, None)

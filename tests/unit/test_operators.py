@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from profkit.trace.events import Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import OperatorSamples, sum_operators
 from profkit.trace.options import By
-from profkit.trace.reader import parse
-from profkit.trace.table import Trace
+from profkit.trace.reading.reader import parse
 from tests.conftest import event, trace_json
 
 TRACE = parse(

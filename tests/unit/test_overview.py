@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from profkit.compare.comparison import compare_runs
-from profkit.compare.overview import compare_many
-from profkit.compare.walls import combine
+from profkit.compare.diff import compare_runs
+from profkit.compare.latency import combine
+from profkit.compare.many import compare_many
 from profkit.errors import InputError, UsageError
-from profkit.report.json import load, render_json, schema
+from profkit.report.formats.json import load, render_json, schema
+from profkit.report.formats.text import render_text
 from profkit.report.overview_document import overview_document
-from profkit.report.text import render_text
 from tests.conftest import ROOT
 from tests.unit.test_cli import Capsys, run
 from tests.unit.test_compare import manifest, write_run

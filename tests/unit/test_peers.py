@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from profkit.trace import dialect
+from profkit.trace.events import Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import sum_operators
-from profkit.trace.reader import read, write_mended
+from profkit.trace.reading.reader import read, write_mended
 from profkit.trace.spans import nest
-from profkit.trace.table import Trace
 from tests.conftest import FIXTURES, ROOT, SHARED, needs_fixtures
 
 pytest.importorskip("torch_tb_profiler", reason="the TensorBoard plugin is not installed")

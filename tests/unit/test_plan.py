@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from profkit.capture.environments.releases import check_request, pythons, release_of, releases
 from profkit.capture.plan import Configuration, Options, matrix, order_of_round
-from profkit.capture.releases import check_request, pythons, release_of, releases
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.errors import UsageError
 

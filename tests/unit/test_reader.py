@@ -10,7 +10,7 @@ import pytest
 
 from profkit.errors import InputError
 from profkit.trace.options import ReadOptions
-from profkit.trace.reader import parse, read
+from profkit.trace.reading.reader import parse, read
 from tests.conftest import FIXTURES, event, needs_fixtures, trace_json
 
 TORCH_1_13 = b"""{

@@ -11,17 +11,17 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profkit.compare.comparison import compare_runs
-from profkit.report.csv import render_diff_csv, render_operators_csv
+from profkit.compare.diff import compare_runs
 from profkit.report.diff_document import diff_document
-from profkit.report.json import DOCUMENTS, render_json, schema
-from profkit.report.markdown import render_markdown
+from profkit.report.formats.csv import render_diff_csv, render_operators_csv
+from profkit.report.formats.json import DOCUMENTS, render_json, schema
+from profkit.report.formats.markdown import render_markdown
+from profkit.report.formats.text import render_text
 from profkit.report.run_documents import information_document, operators_document
 from profkit.report.selection import CHANGE_ORDERS, Selection, select_changes, select_view
-from profkit.report.text import render_text
 from profkit.runs import find_runs
-from profkit.runs.information import describe_run
-from profkit.runs.operators_view import view_operators
+from profkit.views.information import describe_run
+from profkit.views.operators import view_operators
 from tests.conftest import ROOT, event
 
 Golden = Callable[[str, str], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profkit.compare.series import oddities
-from profkit.trace.table import Integers
+from profkit.arrays import Integers
+from profkit.stats.stability import oddities
 
 MS = 1_000_000
 

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profkit.trace.reader import parse
+from profkit.trace.events import Events
+from profkit.trace.reading.reader import parse
 from profkit.trace.spans import covered_ns, nest
-from profkit.trace.table import Events
 from tests.conftest import event, trace_json
 
 

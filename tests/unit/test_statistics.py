@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from profkit.compare import statistics
-from profkit.compare.statistics import LEVEL, Rounds, control_discoveries, log_ratio, rank_test, verdict, weigh
+from profkit.stats import inference as statistics
+from profkit.stats.inference import LEVEL, Rounds, control_discoveries, log_ratio, rank_test, verdict, weigh
 from tests.noise import USUAL, Noise, sample
 
 OPERATORS = 400

@@ -1,0 +1,41 @@
+"""``profkit compare``: many runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.options import Output, output_options, read_options
+from profkit.cli.show import FORMATS, OVERVIEW_PLOTS, show_overview
+
+if TYPE_CHECKING:
+    from profkit.trace.options import ReadOptions
+
+EPILOG = """\b
+Examples:
+  profkit compare logs
+  profkit compare logs/1.13 logs/2.0 logs/2.0-bf16
+  profkit compare logs --baseline logs/2.0
+  profkit compare logs --plot heatmap --output versions.svg
+  profkit compare logs --format markdown --output versions.md
+"""
+
+
+@click.command("compare", epilog=EPILOG)
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), help="What the others are relative to.  [default: the first RUN]"
+)
+@read_options
+@output_options(*FORMATS, plots=OVERVIEW_PLOTS)
+def command(runs: tuple[Path, ...], baseline: Path | None, reading: ReadOptions, output: Output, quiet: bool) -> None:
+    """Compare any number of runs, all their workloads, with the first of them.
+
+    A RUN is a folder of runs, one run or a trace file; the runs of a folder stand by their labels. Latency is with
+    the profiler off; where a run has none, the forward under the profiler stands for all.
+    """
+    from profkit.compare.many import compare_many
+
+    show_overview(compare_many(runs, baseline, reading), output)

@@ -1,0 +1,86 @@
+"""``profkit diff``: what changed from a baseline to a candidate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.options import Output, output_options, read_options, table_options
+from profkit.cli.show import DIFF_PLOTS, FORMATS, show_comparison
+from profkit.report.selection import CHANGE_ORDERS
+
+if TYPE_CHECKING:
+    from profkit.compare.records.diff import Comparison
+    from profkit.trace.options import By, ReadOptions
+
+EPILOG = """\b
+Examples:
+  profkit diff logs/1.13 logs/2.0
+  profkit diff logs/1.13 logs/2.0 --by shape --filter conv --top 10
+  profkit diff before.pt.trace.json.gz after.pt.trace.json.gz --sort self
+  profkit diff logs/1.13 logs/2.0 --output diff.json      (profkit render shows it again)
+  profkit diff logs/1.13 logs/2.0 --output diff.html      (one page with pictures)
+  profkit diff logs/1.13 logs/2.0 --plot waterfall --output waterfall.png
+  profkit diff logs/main logs/change --fail-if 'forward > 3%' --fail-if 'outputs.cosine < 0.999'
+
+\b
+Rules of --fail-if: forward (latency where it was measured), profiled, p50, p90, p99, geomean, and an operator's
+OPERATOR.self or OPERATOR.total take a percentage by which they got slower; outputs.cosine and outputs.error a number.
+Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"]
+"""
+
+
+@click.command("diff", epilog=EPILOG)
+@click.argument("baseline", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-if",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help="Exit with status 1 where this is shown beyond the noise. Repeatable; replaces those of pyproject.toml.",
+)
+@table_options(CHANGE_ORDERS)
+@read_options
+@output_options(*FORMATS, plots=DIFF_PLOTS)
+def command(
+    baseline: Path,
+    candidate: Path,
+    rules: tuple[str, ...],
+    by: By,
+    sort: str,
+    top: int | None,
+    pattern: str | None,
+    reading: ReadOptions,
+    output: Output,
+    quiet: bool,
+) -> int:
+    """Say what changed from BASELINE to CANDIDATE, by how much, and how sure that is.
+
+    Each is a folder of runs (every workload that both have is compared), one run, or one trace file. Times are
+    medians per forward; a speedup is baseline / candidate, so above 1 the candidate is faster. "~" marks what is
+    within noise (same) or below what the trace's clock can resolve (unresolved).
+    """
+    from profkit.cli.configuration import configured_rules
+    from profkit.compare.diff import compare_runs
+    from profkit.compare.gate import judge, parse_rule
+
+    gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
+    comparison = judge(compare_runs(baseline, candidate, by, reading), gates)
+    others: dict[str, Comparison] = {}
+    if output.format == "html" and output.plot is None:
+        others = {kind: compare_runs(baseline, candidate, kind, reading) for kind in _other_views(by, comparison)}
+    show_comparison(comparison, output, pattern, sort, top, others)
+    failed = [gate for gate in comparison.gates if gate.outcome == "failed"]
+    for gate in failed:
+        click.echo(f"profkit: gate failed: {gate.rule} ({gate.found})", err=True)
+    return 1 if failed else 0
+
+
+def _other_views(by: By, comparison: Comparison) -> list[By]:
+    """Return what else a page can tell operators apart by: shapes, and modules where the runs were captured so."""
+    stacks = all(side.with_stack for side in (comparison.baseline, comparison.candidate))
+    others: list[By] = ["name", "shape", "module"] if stacks else ["name", "shape"]
+    return [other for other in others if other != by]

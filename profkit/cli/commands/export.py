@@ -1,0 +1,55 @@
+"""``profkit export``: a run's tables as Parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.one_run import one_run
+from profkit.cli.options import read_options
+from profkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from profkit.trace.options import ReadOptions
+
+EPILOG = """\b
+Example:
+  profkit export logs/2.0/resnet50 --parquet tables
+"""
+
+
+@click.command("export", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--parquet", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
+)
+@read_options
+def command(run: Path, folder: Path, reading: ReadOptions) -> None:
+    """Write the operators (per forward), forwards, spans and flows of RUN as Parquet files, a set per trace.
+
+    Times are integer nanoseconds. Needs pyarrow: pip install 'profkit[parquet]'.
+    """
+    from profkit.trace.reading.reader import read
+
+    try:
+        chosen = one_run(run)
+        chosen.require_traces()
+        for path in chosen.traces:
+            trace = read(path, options=reading)
+            target = folder / path.name.replace(".pt.trace.json.gz", "")  # others keep their whole name: it is unique
+            target.mkdir(parents=True, exist_ok=True)
+            tables = {
+                "operators": trace.operators(per_forward=True),
+                "forwards": trace.forwards(),
+                "spans": trace.spans(),
+                "flows": trace.flows(),
+            }
+            for name, table in tables.items():
+                table.to_parquet(target / f"{name}.parquet")
+                click.echo(f"{target / name}.parquet  {len(table)} rows")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"cannot write ({error.strerror})", where=folder, hint="Choose another folder.") from None

@@ -1,0 +1,51 @@
+"""``profkit lanes``: both forwards in one trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.options import read_options, write_whole
+
+if TYPE_CHECKING:
+    from profkit.trace.options import ReadOptions
+
+EPILOG = """\b
+Examples:
+  profkit lanes logs/1.13/resnet50 logs/2.0/resnet50 --output both.json.gz
+  profkit view --perfetto logs/1.13/resnet50 logs/2.0/resnet50      (the same, shown)
+
+\b
+Open the file in ui.perfetto.dev or chrome://tracing, or name it NAME.pt.trace.json.gz for TensorBoard.
+"""
+
+
+@click.command("lanes", epilog=EPILOG)
+@click.argument("baseline", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("lanes.json.gz"),
+    show_default=True,
+    help="The trace to write.",
+)
+@read_options
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions, quiet: bool) -> None:
+    """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace, from a common start.
+
+    The longer lane is the slower side. Operators that are each other's are linked; oneDNN's primitives stand below
+    theirs where a run has its log.
+    """
+    from profkit.cli.one_run import one_run
+    from profkit.compare.calls.lanes import lanes
+    from profkit.onednn.merge import encode_document
+
+    document = lanes(one_run(baseline), one_run(candidate), reading)
+    write_whole(output, encode_document(document, output))
+    if not quiet:
+        click.echo(f"{output}: {len(document['traceEvents'])} events; open it in ui.perfetto.dev", err=True)

@@ -1,0 +1,98 @@
+"""``profkit onednn``: which oneDNN primitives ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.options import Output, output_options, read_options, top_and_filter, write_whole
+from profkit.cli.show import FORMATS, show_primitives
+from profkit.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from profkit.onednn.log import Log
+    from profkit.runs import Run
+    from profkit.trace.options import ReadOptions
+    from profkit.views.primitives import By
+
+EPILOG = """\b
+Examples:
+  profkit onednn logs/2.0/resnet50 --warm
+  profkit onednn logs/2.0-bf16/resnet50 --by implementation
+  profkit onednn onednn.log --filter convolution
+  profkit onednn logs/2.0/resnet50 --merge both.json.gz      (open it in TensorBoard or ui.perfetto.dev)
+
+\b
+A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMESTAMP=1 or without.
+"""
+
+
+@click.command("onednn", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|LOG")
+@click.option(
+    "--by",
+    type=click.Choice(["kind", "implementation", "problem"]),
+    default="problem",
+    show_default=True,
+    help="What rows are told apart by.",
+)
+@click.option("--warm", is_flag=True, help="The traced forwards alone, after the warm-up.")
+@click.option(
+    "--merge",
+    "merged",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.json.gz",
+    help="Write the trace with the primitives nested under their operators, too.",
+)
+@top_and_filter("primitives")
+@read_options
+@output_options(*FORMATS)
+def command(
+    run: Path,
+    by: By,
+    warm: bool,
+    merged: Path | None,
+    top: int | None,
+    pattern: str | None,
+    reading: ReadOptions,
+    output: Output,
+    quiet: bool,
+) -> None:
+    """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
+    from profkit.compare.fpmath import find_strict, judge_fpmath
+    from profkit.views.primitives import require_primitives, view_log, view_primitives
+
+    found = _run(run)
+    if found is None:
+        if warm or merged:
+            raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
+        show_primitives(view_log(_of_log(run), by), output, pattern, top)
+        return
+    joined = require_primitives(found, reading)
+    if merged is not None:
+        from profkit.onednn.merge import encode_document, merge
+
+        document, count = merge(joined)
+        write_whole(merged, encode_document(document, merged))
+        click.echo(f"profkit: {merged}: the trace with {count} records of oneDNN", err=True)
+    fpmath = judge_fpmath(find_strict(found), found, reading)
+    show_primitives(view_primitives(joined, found, by, warm=warm), output, pattern, top, fpmath)
+
+
+def _run(path: Path) -> Run | None:
+    """Return the run at ``path``; None where it is a file, and so a log."""
+    from profkit.cli.one_run import one_run
+
+    return None if path.is_file() and path.name != "profkit.json" else one_run(path)
+
+
+def _of_log(path: Path) -> Log:
+    from profkit.onednn.log import read_log
+
+    log = read_log(path)
+    if not len(log):
+        hint = "A log is what a process prints with ONEDNN_VERBOSE=2; profkit capture keeps it as onednn.log.gz."
+        raise InputError("holds no record of oneDNN", where=path, hint=hint)
+    return log

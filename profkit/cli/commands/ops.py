@@ -1,0 +1,58 @@
+"""``profkit ops``: the operators of one run or trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profkit.cli.one_run import one_run, start_reading
+from profkit.cli.options import Output, output_options, read_options, table_options
+from profkit.cli.show import FORMATS, show_operators
+from profkit.report.selection import ROW_ORDERS
+
+if TYPE_CHECKING:
+    from profkit.trace.options import By, ReadOptions
+
+EPILOG = """\b
+Examples:
+  profkit ops logs/2.0/resnet50
+  profkit ops logs/2.0/resnet50 --per-forward --by shape --filter conv
+  profkit ops logs/2.0-frozen/resnet50 --with-primitives
+  profkit ops trace.pt.trace.json.gz --format csv --output operators.csv
+"""
+
+
+@click.command("ops", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
+@click.option("--with-primitives", is_flag=True, help="Show what oneDNN ran in each operator; implies --per-forward.")
+@table_options(ROW_ORDERS)
+@read_options
+@output_options(*FORMATS)
+def command(
+    run: Path,
+    per_forward: bool,
+    with_primitives: bool,
+    by: By,
+    sort: str,
+    top: int | None,
+    pattern: str | None,
+    reading: ReadOptions,
+    output: Output,
+    quiet: bool,
+) -> None:
+    """Show the operators of RUN, a run's folder or one trace file.
+
+    Self host time is an operator's own time without the operators it calls; total host time is the time with at
+    least one call of it on the stack.
+    """
+    start_reading(run, by, reading)  # before what it takes to show it is loaded
+    from profkit.views.operators import add_primitives, view_operators
+
+    found = one_run(run)
+    view = view_operators(found, by=by, per_forward=per_forward or with_primitives, options=reading)
+    if with_primitives:
+        view = add_primitives(view, found, reading)
+    show_operators(view, output, pattern, sort, top)

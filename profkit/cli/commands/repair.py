@@ -1,0 +1,41 @@
+"""``profkit repair``: write a damaged trace anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from profkit.errors import UsageError
+from profkit.trace.options import MEMORY_LIMIT
+from profkit.trace.reading.reader import write_mended
+
+EPILOG = """\b
+Example:
+  profkit repair broken.pt.trace.json.gz mended.pt.trace.json.gz
+"""
+
+
+@click.command("repair", epilog=EPILOG)
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--memory-limit",
+    type=click.FloatRange(min=0.01),
+    default=MEMORY_LIMIT / (1 << 30),
+    show_default=True,
+    metavar="GIB",
+    help="GiB that reading the trace may take, about.",
+)
+def command(source: Path, target: Path, memory_limit: float) -> None:
+    """Mend the trace IN and write it to OUT, which then opens in TensorBoard and Perfetto.
+
+    profkit's other commands mend what they read by themselves, in memory. OUT is gzipped where its name ends in .gz.
+    """
+    try:
+        repairs = write_mended(source, target, memory_limit=int(memory_limit * (1 << 30)))
+    except OSError as error:
+        raise UsageError(f"cannot write ({error.strerror})", where=target, hint="Choose another OUT.") from None
+    for defect, count in repairs.items():
+        click.echo(f"{count:6}  {defect}")
+    click.echo(f"{target}: {'mended' if repairs else 'nothing to mend'}")

@@ -1,0 +1,94 @@
+"""What an alignment says in words: other implementations, replaced operators, and what has no partner."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from profkit.compare.calls.align import Alignment, Change
+from profkit.compare.records.diff import ImplementationChange, Unpaired, Way
+from profkit.trace.calls import CallTree
+
+
+def implementations(alignment: Alignment) -> list[ImplementationChange]:
+    """Return the operators whose calls went another way below, per pair of ways, most time first."""
+    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Change]] = defaultdict(list)
+    before, after = alignment.baseline, alignment.candidate
+    for change in alignment.changes:
+        operator = after.calls[change.caller[1]][0]
+        groups[operator, _names(before, change.baseline), _names(after, change.candidate)].append(change)
+    found = []
+    for (operator, left, right), changes in groups.items():
+        totals = [_median_of_sum(tree, (c.caller[k] for c in changes)) for k, tree in enumerate((before, after))]
+        found.append(
+            ImplementationChange(
+                operator=operator,
+                calls=len(changes),
+                baseline=Way(path=list(left), total_host_ns=totals[0]),
+                candidate=Way(path=list(right), total_host_ns=totals[1]),
+                speedup=totals[0] / totals[1] if min(totals) > 0 else None,
+            )
+        )
+    return sorted(found, key=lambda c: (-c.baseline.total_host_ns, c.operator))
+
+
+class Replacement(NamedTuple):
+    """What does an operator's work on the other side, most often, and how many calls per forward that explains."""
+
+    by: str
+    calls: int
+
+
+def replacements(alignment: Alignment) -> tuple[Mapping[str, Replacement], Mapping[str, Replacement]]:
+    """Return, per side, the operators of which every call has its work done by another operator over there."""
+    trees = (alignment.baseline, alignment.candidate)
+    explained: tuple[dict[int, str], dict[int, str]] = ({}, {})
+    for position in _partners(alignment):
+        for k, other in ((0, 1), (1, 0)):
+            explained[k].setdefault(position[k], trees[other].calls[position[other]][0])
+    result = []
+    for tree, by in zip(trees, explained, strict=True):
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for at, (name, _) in enumerate(tree.calls):
+            counts[name][by.get(at, "")] += 1
+        whole = {name: c for name, c in counts.items() if "" not in c}
+        result.append({name: Replacement(c.most_common(1)[0][0], c.total()) for name, c in whole.items()})
+    return result[0], result[1]
+
+
+def _partners(alignment: Alignment) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of calls that do each other's work, in whatever way they were found."""
+    yield from alignment.pairs
+    yield from alignment.stand_ins
+    for change in alignment.changes:
+        # the other way's call of the same rank, the last one for what lies deeper; the caller where there is no way
+        ways = [change.baseline or change.caller[:1], change.candidate or change.caller[1:]]
+        for rank in range(max(map(len, ways))):
+            yield ways[0][min(rank, len(ways[0]) - 1)], ways[1][min(rank, len(ways[1]) - 1)]
+
+
+def unpaired(alignment: Alignment) -> list[Unpaired]:
+    """Return the operators at the top of the call trees that have no partner, most time first."""
+    found = []
+    sides: list[tuple[Literal["baseline", "candidate"], CallTree]]
+    sides = [("baseline", alignment.baseline), ("candidate", alignment.candidate)]
+    for (side, tree), alone in zip(sides, alignment.alone, strict=True):
+        names: dict[str, list[int]] = defaultdict(list)
+        for position in alone:
+            names[tree.calls[position][0]].append(position)
+        for name, positions in names.items():
+            ns = _median_of_sum(tree, positions)
+            found.append(Unpaired(name=name, side=side, calls=len(positions), total_host_ns=ns))
+    return sorted(found, key=lambda u: (u.side, -u.total_host_ns, u.name))
+
+
+def _names(tree: CallTree, positions: Iterable[int]) -> tuple[str, ...]:
+    return tuple(tree.calls[position][0] for position in positions)
+
+
+def _median_of_sum(tree: CallTree, positions: Iterable[int]) -> float:
+    """Return the time of some calls together, the median over forwards."""
+    return float(np.median(tree.total_ns[:, list(positions)].sum(axis=1)))

@@ -1,0 +1,195 @@
+"""Two forwards on one clock: the baseline's and the candidate's as two processes of one trace, from a common start.
+
+The longer lane is the slower one, by eye. Operators that are each other's are linked by flow events; oneDNN's
+primitives stand below their operators where the run has its log. Those were measured in a pass of their own, whose
+printing disturbs times, so each is placed in its operator at its share of that pass's call. The format is Chrome's
+trace event format, as Perfetto and the TensorBoard plugin read it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from profkit import units
+from profkit.arrays import Integers
+from profkit.compare.calls.align import Alignment, align
+from profkit.errors import InputError
+from profkit.onednn.merge import CATEGORY, microseconds
+from profkit.runs import Run
+from profkit.trace.calls import CallTree, call_trees, merge, rows_of
+from profkit.trace.events import Trace
+from profkit.trace.forward import Forwards, find_forwards
+from profkit.trace.options import DEFAULT, Detail, ReadOptions
+from profkit.trace.reading.reader import read
+from profkit.views.primitives import read_primitives
+
+LINK = "same operator"
+PLACED = "by its share of the call"
+_SIDES = ("baseline", "candidate")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The median forward of a run: its trace, and the rows of the operators it calls, in the order of ``tree``."""
+
+    run: Run
+    trace: Trace
+    start_ns: int
+    end_ns: int
+    tree: CallTree
+    rows: Integers
+
+    @property
+    def wall_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+def lanes(baseline: Run, candidate: Run, options: ReadOptions = DEFAULT) -> dict[str, Any]:
+    """Return the trace document of both runs' median forwards; raises InputError where one cannot be read."""
+    both = [_lane(run, options) for run in (baseline, candidate)]
+    events: list[dict[str, Any]] = []
+    for pid, lane in enumerate(both, 1):
+        events += _named(lane, pid)
+        events += _spans(lane, pid)
+        events += _primitives(lane, pid, options)
+    events += _links(both, align(both[0].tree, both[1].tree))
+    sides = {side: f"{lane.run.label} {lane.run.workload}" for side, lane in zip(_SIDES, both, strict=True)}
+    return {"schemaVersion": 1, "displayTimeUnit": "ms", "profkit": sides, "traceEvents": events}
+
+
+def _lane(run: Run, options: ReadOptions) -> Lane:
+    run.require_traces()
+    found: list[tuple[int, int, int]] = []
+    read_traces: list[tuple[Trace, Forwards]] = []
+    for number, path in enumerate(run.traces):
+        trace = read(path, detail=Detail.SHAPES, options=options)
+        forwards = find_forwards(trace)
+        read_traces.append((trace, forwards))
+        found += [(int(ns), number, place) for place, ns in enumerate(forwards.wall_ns)]
+    if not found:
+        raise InputError("holds no forward", where=run.path)
+    _, number, place = sorted(found)[(len(found) - 1) // 2]
+    trace, forwards = read_traces[number]
+    rows = rows_of(trace, forwards, place)
+    tree = merge(t for pair in read_traces for t in call_trees(*pair))
+    names = _names(trace, rows)
+    if [name for name, _ in tree.calls] != names:  # this forward is not of the kind that most are
+        tree = next(t for t in call_trees(trace, forwards) if [name for name, _ in t.calls] == names)
+    return Lane(run, trace, int(forwards.start_ns[place]), int(forwards.end_ns[place]), tree, rows)
+
+
+def _named(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
+    name = f"{_SIDES[pid - 1]}: {lane.run.label} {lane.run.workload}, {units.duration(lane.wall_ns)}"
+    yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": name}}
+    yield {"ph": "M", "pid": pid, "name": "process_sort_index", "args": {"sort_index": pid}}
+
+
+def _spans(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
+    """Yield every span that begins in the forward, from the forward's start on; threads keep their tracks apart."""
+    trace, events = lane.trace, lane.trace.events
+    inside = (events.start_ns >= lane.start_ns) & (events.start_ns < lane.end_ns) & (events.duration_ns >= 0)
+    for row in np.flatnonzero(inside).tolist():
+        start = int(events.start_ns[row])
+        end = min(start + int(events.duration_ns[row]), lane.end_ns)
+        shape = int(events.shape[row])
+        yield {
+            "ph": "X",
+            "cat": trace.categories[events.category[row]] or "cpu_op",
+            "name": trace.names[events.name[row]],
+            "pid": pid,
+            "tid": int(events.track[row]) + 1,
+            "ts": microseconds(start - lane.start_ns),
+            "dur": microseconds(end - start),
+            "args": {"Input Dims": msgspec.Raw(trace.shapes[shape].encode())} if shape >= 0 else {},
+        }
+
+
+def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str, Any]]:
+    """Yield oneDNN's executions, each at its share of the operator's call in the pass with the log."""
+    joined = read_primitives(lane.run, options)
+    if joined is None or not len(joined.forwards):
+        return
+    middle = int(np.argsort(joined.forwards.wall_ns)[(len(joined.forwards) - 1) // 2])
+    there = rows_of(joined.trace, joined.forwards, middle)
+    if _names(lane.trace, lane.rows) != _names(joined.trace, there):
+        return  # another forward than the one timed: nothing says what belongs where
+    place = {int(row): position for position, row in enumerate(there)}
+    here, pass_ = lane.trace.operator_events, joined.trace.operator_events
+    by_call: dict[int, list[int]] = defaultdict(list)
+    for record in np.flatnonzero((joined.forward == middle) & (joined.operator >= 0)).tolist():
+        if joined.log.primitives[joined.log.primitive[record]].operation == "exec":
+            by_call[int(joined.operator[record])].append(record)
+    for disturbed, records in by_call.items():
+        position = place[disturbed]
+        call = int(lane.rows[position])
+        scale = int(here.duration_ns[call]) / max(1, int(pass_.duration_ns[disturbed]))
+        inner = [int(lane.rows[child]) for child in lane.tree.children[position]]
+        taken = [(int(here.start_ns[row]), int(here.end_ns[row])) for row in inner]
+        free = int(here.start_ns[call])
+        for record in records:
+            primitive = joined.log.primitives[joined.log.primitive[record]]
+            offset = int(joined.log.start_ns[record]) - joined.trace.base_ns - int(pass_.start_ns[disturbed])
+            begin = max(free, int(here.start_ns[call]) + round(offset * scale))
+            length = round(int(joined.log.duration_ns[record]) * scale)
+            begin, end = _between(taken, begin, length, int(here.end_ns[call]))
+            free = end
+            yield {
+                "ph": "X",
+                "cat": CATEGORY,
+                "name": f"{primitive.kind} {primitive.implementation}",
+                "pid": pid,
+                "tid": int(here.track[call]) + 1,
+                "ts": microseconds(begin - lane.start_ns),
+                "dur": microseconds(end - begin),
+                "args": {
+                    "fpmath": primitive.fpmath,
+                    "problem": primitive.problem,
+                    "placed": "by its share of the call",
+                },
+            }
+
+
+def _between(taken: list[tuple[int, int]], begin: int, length: int, last: int) -> tuple[int, int]:
+    """Move a span out of the calls that its place is taken by, and end it before the next: viewers want nesting."""
+    for start, end in taken:  # in order
+        if start <= begin < end:
+            begin = end
+    begin = min(begin, last)
+    limit = min((start for start, _ in taken if start >= begin), default=last)
+    return begin, min(begin + length, max(begin, limit), last)
+
+
+def _names(trace: Trace, rows: Integers) -> list[str]:
+    return [trace.names[name] for name in trace.operator_events.name[rows].tolist()]
+
+
+def _links(both: list[Lane], alignment: Alignment) -> Iterator[dict[str, Any]]:
+    """Link the operators at the top that are each other's, and those whose work went another way below."""
+    callers = {change.caller for change in alignment.changes}
+    top = [pair for pair in alignment.pairs if _is_top(both[0], pair[0]) and _is_top(both[1], pair[1])]
+    pairs = sorted({*top, *callers, *alignment.stand_ins})
+    for number, pair in enumerate(pairs, 1):
+        for phase, pid, lane, position in zip("sf", (1, 2), both, pair, strict=True):
+            events = lane.trace.operator_events
+            row = int(lane.rows[position])
+            link = {
+                "ph": phase,
+                "id": number,
+                "cat": LINK,
+                "name": LINK,
+                "pid": pid,
+                "tid": int(events.track[row]) + 1,
+                "ts": microseconds(int(events.start_ns[row]) - lane.start_ns),
+            }
+            yield link | ({"bp": "e"} if phase == "f" else {})
+
+
+def _is_top(lane: Lane, position: int) -> bool:
+    parent = lane.tree.parent[position]
+    return parent < 0 or (lane.tree.parent[parent] < 0 and lane.tree.calls[parent][0] == "forward")

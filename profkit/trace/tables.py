@@ -1,0 +1,122 @@
+"""Tables for programs: named columns that become a DataFrame, an Arrow table or a Parquet file.
+
+pandas and pyarrow are imported only where they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from profkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from profkit.trace.events import Trace
+    from profkit.trace.options import By
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of equal length by name; a name that ends in ``_ns`` holds integer nanoseconds."""
+
+    columns: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame``; raises UsageError where pandas is not installed."""
+        return _library("pandas", "pandas").DataFrame(dict(self.columns))
+
+    def to_arrow(self) -> Any:
+        """Return a ``pyarrow.Table``; raises UsageError where pyarrow is not installed."""
+        return _library("pyarrow", "parquet").table(dict(self.columns))
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write a Parquet file, whole or not at all; raises UsageError where pyarrow is not installed."""
+        path = Path(path)
+        part = path.with_name(f".{path.name}.part")
+        _library("pyarrow.parquet", "parquet").write_table(self.to_arrow(), part)
+        part.replace(path)
+
+
+def _library(module: str, extra: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        hint = f"pip install 'profkit[{extra}]' brings it."
+        raise UsageError(f"{module.partition('.')[0]} is not installed", hint=hint) from None
+
+
+def _texts(values: list[str]) -> np.ndarray:
+    return np.array(values, dtype=object)
+
+
+def operators_table(trace: Trace, by: By = "name", per_forward: bool = False) -> Table:
+    """One row per operator, or per forward and operator: see :meth:`profkit.trace.events.Trace.operators`."""
+    from profkit.trace.forward import find_forwards
+    from profkit.trace.operators import sum_operators
+
+    samples = sum_operators(trace, find_forwards(trace) if per_forward else None, by)
+    row, column = np.nonzero(samples.calls)
+    columns: dict[str, np.ndarray] = {"forward": row} if per_forward else {}
+    columns["name"] = _texts([key[0] for key in samples.keys])[column]
+    if by != "name":
+        columns[{"shape": "input_dims"}.get(by, by)] = _texts([key[1] or "" for key in samples.keys])[column]
+    columns |= {
+        "calls": samples.calls[row, column],
+        "self_host_ns": samples.self_ns[row, column],
+        "total_host_ns": samples.total_ns[row, column],
+        "self_device_ns": samples.self_device_ns[row, column],
+        "total_device_ns": samples.total_device_ns[row, column],
+    }
+    return Table(columns)
+
+
+def forwards_table(trace: Trace) -> Table:
+    """One row per forward: see :meth:`profkit.trace.events.Trace.forwards`."""
+    from profkit.trace.forward import find_forwards
+
+    found = find_forwards(trace)
+    rule = _texts([found.rule] * len(found))
+    return Table({"rule": rule, "start_ns": found.start_ns, "wall_ns": found.wall_ns})
+
+
+def spans_table(trace: Trace) -> Table:
+    """One row per span of the file: see :meth:`profkit.trace.events.Trace.spans`."""
+    events = trace.events
+    pids, tids = (_texts([str(track[i]) for track in trace.tracks]) for i in (0, 1))
+    shapes = _texts([*trace.shapes, ""])
+    return Table(
+        {
+            "name": _texts(list(trace.names))[events.name],
+            "category": _texts(list(trace.categories))[events.category],
+            "pid": pids[events.track],
+            "tid": tids[events.track],
+            "start_ns": events.start_ns,
+            "duration_ns": events.duration_ns,
+            "index": events.index,
+            "external_id": np.ascontiguousarray(events.external_id),
+            "correlation": np.ascontiguousarray(events.correlation),
+            "input_dims": shapes[events.shape],
+        }
+    )
+
+
+def flows_table(trace: Trace) -> Table:
+    """One row per flow record: see :meth:`profkit.trace.events.Trace.flows`."""
+    columns = {name: _texts([str(flow[i]) for flow in trace.flow_records]) for i, name in enumerate(_FLOW_TEXTS)}
+    start_ns = np.array([flow[-1] for flow in trace.flow_records], dtype=np.int64)
+    return Table({**columns, "start_ns": start_ns})
+
+
+_FLOW_TEXTS = ("phase", "category", "id", "pid", "tid")
