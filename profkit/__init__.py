@@ -35,6 +35,6 @@ def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) ->
     """
     from pathlib import Path
 
-    from profkit.compare.diff import compare_runs
+    from profkit.views.diff import compare_runs
 
     return compare_runs(Path(baseline), Path(candidate))

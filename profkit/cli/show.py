@@ -11,8 +11,8 @@ from profkit.cli.options import DEFAULT_TOP, Output, write_whole
 from profkit.report.selection import Selection
 
 if TYPE_CHECKING:
-    from profkit.compare.many import Overview
-    from profkit.compare.records.diff import Comparison, FpmathVerdict
+    from profkit.compare.records.diff import Comparison
+    from profkit.compare.records.many import Overview
     from profkit.report.document import Document
     from profkit.report.formats.html.page import Page, Picture
     from profkit.report.formats.json import Result
@@ -94,9 +94,7 @@ def show_overview(overview: Overview, output: Output) -> None:
     )
 
 
-def show_primitives(
-    view: PrimitivesView, output: Output, pattern: str | None, top: int | None, fpmath: FpmathVerdict | None = None
-) -> None:
+def show_primitives(view: PrimitivesView, output: Output, pattern: str | None, top: int | None) -> None:
     """Show oneDNN's primitives, likewise."""
     from profkit.report.formats.csv import render_primitives_csv
     from profkit.report.primitives_document import primitives_document, select_primitives
@@ -107,11 +105,11 @@ def show_primitives(
     def page() -> Page:
         from profkit.report.formats.html.pages import primitives_page
 
-        return primitives_page(chosen, fpmath)
+        return primitives_page(chosen, view.fpmath)
 
     cut = Selection(pattern, None, DEFAULT_TOP if top is None else top)
     _present(
-        output, chosen, lambda: render_primitives_csv(chosen), lambda: primitives_document(view, cut, fpmath), page
+        output, chosen, lambda: render_primitives_csv(chosen), lambda: primitives_document(view, cut, view.fpmath), page
     )
 
 

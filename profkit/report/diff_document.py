@@ -8,20 +8,25 @@ from profkit import units
 from profkit.compare.records.diff import (
     Comparison,
     Difference,
-    Estimate,
     ImplementationChange,
     OperatorChange,
     Side,
-    Verdict,
     WorkloadChange,
 )
+from profkit.compare.records.parts import Judged, Verdict
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
 from profkit.report.figures.waterfall import draw, steps
 from profkit.report.primitives_document import fpmath_paragraph, primitive_changes
 from profkit.report.selection import Selection, select_changes
 from profkit.report.sentences import answers
 
-TONES: dict[Verdict, Tone] = {"faster": "good", "slower": "bad", "same": "dim", "unresolved": "dim"}
+TONES: dict[Verdict, Tone] = {
+    "faster": "good",
+    "slower": "bad",
+    "same": "dim",
+    "unresolved": "dim",
+    "inconclusive": "dim",
+}
 _WORDS: dict[Verdict, str] = {"same": "~ same", "unresolved": "~ clock"}
 _LEGEND = {
     "same": "~ same: no change is shown beyond the noise.",
@@ -107,24 +112,22 @@ def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
     rows = []
     if (latency := change.latency) is not None:
         a, b = latency.baseline, latency.candidate
-        middle = Estimate(value=latency.speedup, low=latency.low, high=latency.high)
-        rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, middle, latency.verdict))
-        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90, None))
-        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99, None))
+        rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency))
+        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90))
+        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99))
     forward = change.forward
-    ratio = Estimate(value=forward.speedup, low=forward.low, high=forward.high)
     name = f"forward, profiled ({forward.rule})"
-    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, ratio, forward.verdict))
+    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward))
     return Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
 
 
-def _timing(what: str, before: float, after: float, ratio: Estimate, verdict: Verdict | None) -> list[Cell]:
-    last = verdict_cell(verdict) if verdict else Cell("")
+def _timing(what: str, before: float, after: float, ratio: Judged) -> list[Cell]:
+    last = verdict_cell(ratio.verdict) if ratio.verdict else Cell("")
     return [
         Cell(what),
         Cell(units.duration(before)),
         Cell(units.duration(after)),
-        Cell(units.ratio(ratio.value), last.tone),
+        Cell(units.ratio(ratio.speedup), last.tone),
         Cell(units.interval(ratio.low, ratio.high), last.tone),
         last,
     ]
@@ -257,7 +260,7 @@ def forwards_of(side: Side) -> str:
 def _operator(change: OperatorChange) -> list[Cell]:
     before, after = change.baseline, change.candidate
     calls = [units.count(side.calls if side else None) for side in (before, after)]
-    verdict = verdict_cell(change.verdict)
+    verdict = verdict_cell(change.verdict or "inconclusive")
     mark = f" {PROFILER_MARK}" if mostly_profiler(change) else ""
     return [
         Cell(f"{change.name} {change.place or ''}".rstrip() + mark),

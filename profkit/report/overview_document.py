@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.many import Entry, Overview, RunOverview
+from profkit.compare.records.many import Entry, Overview, RunOverview
 from profkit.report.diff_document import verdict_cell
 from profkit.report.document import Cell, Column, Document, Paragraph, Table
 from profkit.report.sentences import estimate
@@ -23,7 +23,7 @@ def overview_document(overview: Overview) -> Document:
 
 
 def _answers(overview: Overview) -> Iterator[str]:
-    if not [r for r in overview.runs if r.geomean_speedup.value is not None and r.label != overview.baseline]:
+    if not [r for r in overview.runs if r.geomean_speedup.speedup is not None and r.label != overview.baseline]:
         yield f"No other run has a workload of {overview.baseline}."
         return
     if overview.baseline in overview.fastest:
@@ -52,7 +52,7 @@ def _heat_map(overview: Overview) -> Table:
         row = [Cell(run.label), *(_speedup(entries.get(name), run, overview) for name in overview.workloads)]
         if many:
             mean = run.geomean_speedup
-            row += [Cell(units.ratio(mean.value)), Cell(units.interval(mean.low, mean.high))]
+            row += [Cell(units.ratio(mean.speedup)), Cell(units.interval(mean.low, mean.high))]
         rows.append(row)
     notes = [f"Speedup over {overview.baseline}; {NOT_SHOWN}: no change is shown beyond the noise."]
     notes += [

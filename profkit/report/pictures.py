@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from profkit.compare.many import Overview
 from profkit.compare.records.diff import Comparison
+from profkit.compare.records.many import Overview
 from profkit.errors import CaptureError, UsageError
 from profkit.report.escape import markup
 from profkit.report.figures import figures

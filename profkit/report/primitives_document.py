@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from profkit import units
 from profkit.compare.records.diff import FpmathVerdict, PrimitiveChange, PrimitivesChange, PrimitiveTimes
+from profkit.onednn.summary import Phase
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
 from profkit.report.selection import Selection
-from profkit.views.primitives import Phase, PrimitiveRow, PrimitivesView
+from profkit.views.primitives import PrimitiveRow, PrimitivesView
 
 REPEATED = 3  # weights named among those that every forward reorders
 

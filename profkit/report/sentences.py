@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.records.diff import Comparison, Estimate, ForwardChange, LatencyChange, WorkloadChange
+from profkit.compare.records.diff import Comparison, ForwardChange, LatencyChange, WorkloadChange
+from profkit.compare.records.parts import Judged
 
 _SHOWN = ("faster", "slower")
 MATTERS = 0.2  # of the change of the forward, from which on a reason is worth a sentence
@@ -95,9 +96,9 @@ def together(comparison: Comparison) -> str | None:
     return text + (f", without {', '.join(left_out)}" if left_out else "")
 
 
-def estimate(value: Estimate) -> str:
+def estimate(value: Judged) -> str:
     """Format a ratio with its interval."""
-    return f"{units.ratio(value.value)} {units.interval(value.low, value.high)}".rstrip()
+    return f"{units.ratio(value.speedup)} {units.interval(value.low, value.high)}".rstrip()
 
 
 def answers(comparison: Comparison) -> Iterator[str]:

@@ -49,7 +49,7 @@ def run(*words: object) -> int:
         (["diff", "traces/1.13", "traces/2.0", "--plot", "icicle", "-o", "x.json"], 2, "is written as .png"),
         (["render", "tests/golden/diff.json", "--plot", "heatmap", "-o", "x.svg"], 2, "a diff has no heatmap"),
         (["ops", "traces/2.0", "-o", "x.svg"], 2, "a picture needs --plot"),
-        (["compare", "traces/2.0"], 2, "one run only"),
+        (["compare", "traces/2.0"], 2, "only one run"),
         (["onednn", "traces"], 2, "holds 10 runs"),
         (["lanes", "traces/1.13", "traces/2.0", "-o", "/nowhere/x.json.gz"], 2, "/nowhere/x.json.gz: cannot write"),
         (["onednn", "traces/2.0", "--merge", "/nowhere/x.json.gz"], 2, "/nowhere/x.json.gz: cannot write"),
@@ -173,7 +173,7 @@ def test_reading_needs_no_pandas_and_no_torch() -> None:
         "print([m for m in ('pandas', 'torch', 'plotly', 'jinja2') if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["schema"] == "diff/1"
+    assert json.loads(done.stdout)["schema"] == "diff/2"
     assert done.stderr.strip() == "[]"
 
 

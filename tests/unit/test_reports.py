@@ -11,7 +11,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profkit.compare.diff import compare_runs
 from profkit.report.diff_document import diff_document
 from profkit.report.formats.csv import render_diff_csv, render_operators_csv
 from profkit.report.formats.json import DOCUMENTS, render_json, schema
@@ -20,6 +19,7 @@ from profkit.report.formats.text import render_text
 from profkit.report.run_documents import information_document, operators_document
 from profkit.report.selection import CHANGE_ORDERS, Selection, select_changes, select_view
 from profkit.runs import find_runs
+from profkit.views.diff import compare_runs
 from profkit.views.information import describe_run
 from profkit.views.operators import view_operators
 from tests.conftest import ROOT, event

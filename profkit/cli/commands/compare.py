@@ -36,6 +36,6 @@ def command(runs: tuple[Path, ...], baseline: Path | None, reading: ReadOptions,
     A RUN is a folder of runs, one run or a trace file; the runs of a folder stand by their labels. Latency is with
     the profiler off; where a run has none, the forward under the profiler stands for all.
     """
-    from profkit.compare.many import compare_many
+    from profkit.views.many import compare_many
 
     show_overview(compare_many(runs, baseline, reading), output)

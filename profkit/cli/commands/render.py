@@ -28,8 +28,8 @@ def command(
     document: Path, sort: str | None, top: int | None, pattern: str | None, output: Output, quiet: bool
 ) -> None:
     """Show DOCUMENT, the JSON of a diff, compare, ops or onednn, in another format; the traces are not needed."""
-    from profkit.compare.many import Overview
     from profkit.compare.records.diff import Comparison
+    from profkit.compare.records.many import Overview
     from profkit.report.formats.json import load
     from profkit.views.primitives import PrimitivesView
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from profkit import units
-from profkit.compare.many import Overview
 from profkit.compare.records.diff import Comparison, Samples, WorkloadChange
+from profkit.compare.records.many import Overview
 from profkit.errors import UsageError
 from profkit.report.escape import markup
 from profkit.report.figures.waterfall import steps
@@ -234,14 +234,14 @@ def speedups(comparison: Comparison) -> Figure:
     found = [(w.name, w.inference.speedup, w.inference.low, w.inference.high) for w in comparison.workloads]
     if len(found) > 1:
         mean = comparison.geomean_speedup
-        found.append(("geometric mean", mean.value, mean.low, mean.high))
+        found.append(("geometric mean", mean.speedup, mean.low, mean.high))
     return _bars(found, f"speedup of {comparison.candidate.label} over {comparison.baseline.label}")
 
 
 def run_speedups(overview: Overview) -> Figure:
     """Draw each run's speedup over the baseline, the geometric mean of several workloads, with its interval."""
     means = [(run.label, run.geomean_speedup) for run in overview.runs if run.label != overview.baseline]
-    return _bars([(n, m.value, m.low, m.high) for n, m in means], f"speedup over {overview.baseline}")
+    return _bars([(n, m.speedup, m.low, m.high) for n, m in means], f"speedup over {overview.baseline}")
 
 
 def _bars(found: Sequence[tuple[str, float | None, float | None, float | None]], title: str) -> Figure:
@@ -296,7 +296,7 @@ def heatmap(overview: Overview) -> Figure:
             mark = "~ " if entry and entry.verdict == "same" else ""
             row.append((ratio, "" if ratio is None else mark + units.ratio(ratio)))
         if len(overview.workloads) > 1:
-            mean = run.geomean_speedup.value
+            mean = run.geomean_speedup.speedup
             row.append((mean, units.ratio(mean)))
         z.append([None if ratio is None else -math.log2(ratio) for ratio, _ in row])
         texts.append([text for _, text in row])

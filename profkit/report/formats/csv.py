@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from profkit.compare.many import Overview
 from profkit.compare.records.diff import Comparison
+from profkit.compare.records.many import Overview
 from profkit.report.escape import cell
 from profkit.views.operators import OperatorsView
 from profkit.views.primitives import PrimitivesView

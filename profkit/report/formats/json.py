@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from profkit.compare.many import Overview
 from profkit.compare.records.diff import Comparison
+from profkit.compare.records.many import Overview
 from profkit.errors import InputError, UsageError
 from profkit.runs.manifest import Manifest
 from profkit.views.information import RunInformation

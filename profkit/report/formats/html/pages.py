@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from profkit.compare.many import Overview
 from profkit.compare.records.diff import FpmathVerdict
+from profkit.compare.records.many import Overview
 from profkit.report.document import Cell, Column, Paragraph, Table
 from profkit.report.figures import figures
 from profkit.report.formats.csv import render_operators_csv, render_overview_csv, render_primitives_csv

@@ -21,13 +21,13 @@ from profkit.arrays import Integers
 from profkit.compare.calls.align import Alignment, align
 from profkit.errors import InputError
 from profkit.onednn.merge import CATEGORY, microseconds
-from profkit.runs import Run
+from profkit.runs.contents import RunContents
+from profkit.runs.store import Run
 from profkit.trace.calls import CallTree, call_trees, merge, rows_of
 from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
-from profkit.views.primitives import read_primitives
 
 LINK = "same operator"
 PLACED = "by its share of the call"
@@ -112,7 +112,7 @@ def _spans(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
 
 def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str, Any]]:
     """Yield oneDNN's executions, each at its share of the operator's call in the pass with the log."""
-    joined = read_primitives(lane.run, options)
+    joined = RunContents(lane.run, options).primitives
     if joined is None or not len(joined.forwards):
         return
     middle = int(np.argsort(joined.forwards.wall_ns)[(len(joined.forwards) - 1) // 2])
