@@ -8,14 +8,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from profkit.compare.calls.align import Alignment, Change
+from profkit.compare.calls.align import Alignment, PathChange
 from profkit.compare.records.diff import CallPath, ImplementationChange, Unpaired
 from profkit.trace.calls import CallTree
 
 
 def implementations(alignment: Alignment) -> list[ImplementationChange]:
     """Return the operators whose work other operators below them do, per pair of call paths, most time first."""
-    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Change]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[PathChange]] = defaultdict(list)
     before, after = alignment.baseline, alignment.candidate
     for change in alignment.changes:
         operator = after.calls[change.caller[1]][0]
