@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from profkit.capture import worker
+from profkit.worker import describe, measure, reports, weights
 from profkit.capture.filing import Filing, what_differs
 from profkit.capture.host import describe_host
 from profkit.capture.plan import FPMATH
@@ -24,7 +24,7 @@ def capture_in_process(
 ) -> Path:
     """Warm up, time and profile ``model(*inputs)`` here, and file it as a round of a run; return the run's folder."""
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-    torch = msgspec.convert(worker.describe_torch(), type=Torch)
+    torch = msgspec.convert(describe.describe_torch(), type=Torch)
     filing = Filing(logdir, label or torch.version, name)
     manifest = Manifest(
         status="complete",
@@ -32,9 +32,9 @@ def capture_in_process(
         workload=Workload(
             name=name,
             source="process",
-            inputs=msgspec.convert(worker.describe_inputs(arguments), type=list[TensorShape]),
+            inputs=msgspec.convert(describe.describe_inputs(arguments), type=list[TensorShape]),
             weights="own",
-            weights_sha256=worker.weights_sha256(model),
+            weights_sha256=weights.weights_sha256(model),
         ),
         torch=torch,
         settings=Settings(
@@ -48,7 +48,7 @@ def capture_in_process(
             steps=steps,
             rounds=1,
         ),
-        python=msgspec.convert(worker.describe_python(), type=Python),
+        python=msgspec.convert(describe.describe_python(), type=Python),
         host=describe_host(),
         tool=Tool(version=tool_version()),
     )
@@ -84,8 +84,8 @@ def _measure(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest: M
     filing.open()
     try:
         settings = msgspec.to_builtins(manifest.settings)
-        measured = worker.measure(
-            model, arguments, settings, str(filing.staging.resolve()), metadata, worker.Reporter(), chdir=False
+        measured = measure.measure(
+            model, arguments, settings, str(filing.staging.resolve()), metadata, reports.Reporter(), chdir=False
         )
         round_ = msgspec.convert({**measured, "index": index, "order": 0, "started": started}, type=Round)
         settings_now = msgspec.structs.replace(manifest.settings, rounds=index + 1)

@@ -292,8 +292,8 @@ def _take(task: _Task, reports: Mapping[str, Report], index: int, place: int, st
     """Add the worker's round to the manifest; a worker that turns out to be of another configuration fails."""
     measured, workload = reports["round"], reports["workload"]
     warnings = [*reports["notes"]["notes"]]
-    if not measured["level"]:
-        warnings.append(f"round {index}: still not level after {len(measured['warmup_ns'])} warm-up forwards")
+    if not measured["stable"]:
+        warnings.append(f"round {index}: latency was not stable after {len(measured['warmup_ns'])} warm-up forwards")
     hashes = {r.outputs_sha256 for r in task.manifest.rounds} | {measured["outputs_sha256"]}
     if len(hashes) > 1:
         warnings.append("the outputs differ between rounds: this model is not deterministic")

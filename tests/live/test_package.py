@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture import worker
+from profkit.worker import weights as worker
 from profkit.capture.environments.environments import Environment
 from profkit.capture.environments.interpreters import find_interpreter
 from profkit.capture.environments.uv import Uv

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture import worker
+from profkit.worker import weights as worker
 from profkit.capture.environments.environments import Environment
 from tests.live.conftest import TORCHES
 
