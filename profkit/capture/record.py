@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from profkit.capture import worker
-from profkit.capture.filing import Filing, what_differs
+from profkit.capture.filing import Filing
 from profkit.capture.host import describe_host
-from profkit.capture.plan import FPMATH
 from profkit.capture.session import tool_version
 from profkit.errors import UsageError
 from profkit.runs import Manifest
-from profkit.runs.manifest import Python, Round, Settings, TensorShape, Tool, Torch, Workload
+from profkit.runs.configuration import identity_differences
+from profkit.runs.manifest import Python, Round, TensorShape, Tool, Torch, Workload
+from profkit.runs.settings import FPMATH, Settings
 
 
 def capture_in_process(
@@ -46,7 +47,6 @@ def capture_in_process(
             record_shapes=True,
             warmup=warmup,
             steps=steps,
-            rounds=1,
         ),
         python=msgspec.convert(worker.describe_python(), type=Python),
         host=describe_host(),
@@ -61,7 +61,7 @@ def capture_in_process(
 
 def _add_round(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest: Manifest) -> Path:
     if (existing := filing.existing()) is not None:
-        differing = what_differs(existing, manifest)
+        differing = identity_differences(existing, manifest)
         if differing:
             hint = "Pass another label, or remove that run."
             raise UsageError(f"holds another configuration: {'; '.join(differing)}", where=filing.folder, hint=hint)
@@ -83,15 +83,14 @@ def _measure(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest: M
     }
     filing.open()
     try:
-        settings = msgspec.to_builtins(manifest.settings)
+        settings = dict(manifest.settings)
         measured = worker.measure(
             model, arguments, settings, str(filing.staging.resolve()), metadata, worker.Reporter(), chdir=False
         )
         round_ = msgspec.convert({**measured, "index": index, "order": 0, "started": started}, type=Round)
-        settings_now = msgspec.structs.replace(manifest.settings, rounds=index + 1)
         rounds = [*manifest.rounds, round_]
-        filing.land(
-            msgspec.structs.replace(manifest, rounds=rounds, settings=settings_now, status="complete", reason=None),
+        filing.commit(
+            msgspec.structs.replace(manifest, rounds=rounds, status="complete", reason=None),
             overwrite=False,
         )
     finally:

@@ -13,6 +13,7 @@ from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome, 
 from profkit.errors import InputError
 from profkit.onednn.grammar import STRICT
 from profkit.runs import Run, find_runs
+from profkit.runs.configuration import runs_the_same
 from profkit.runs.measurement import wall_times
 from profkit.runs.store import MANIFEST_NAME
 from profkit.trace.options import DEFAULT, ReadOptions
@@ -79,20 +80,11 @@ def _of_latency(latency: LatencyChange | None) -> Iterator[str]:
 
 
 def is_strict_twin(run: Run, other: Run) -> bool:
-    """Whether ``other`` is the same as ``run`` but for FP32."""
+    """Whether ``other`` ran the same in FP32: same model, settings, PyTorch and machine."""
     a, b = run.manifest, other.manifest
     if a is None or b is None or a.torch is None or b.torch is None or b.settings.fpmath != STRICT:
         return False
-    return all(
-        getattr(x, name) == getattr(y, name)
-        for x, y, names in (
-            (a.workload, b.workload, ("name", "batch", "weights_sha256")),
-            (a.settings, b.settings, ("mode", "threads", "lru_cache_capacity")),
-            (a.torch, b.torch, ("version", "wheel")),
-            (a.host, b.host, ("cpu", "cores")),
-        )
-        for name in names
-    )
+    return runs_the_same(a, b, but_for="settings.fpmath")
 
 
 def find_strict(run: Run) -> Run | None:
