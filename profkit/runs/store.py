@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -175,5 +176,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
         part.replace(folder / MANIFEST_NAME)
     except OSError:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise
