@@ -101,11 +101,7 @@ def _prepare(
     manifest = _new_manifest(configuration, settings, host, environ)
     if existing is None:
         return Task(configuration, settings, filing, manifest, settings.rounds, None)
-    differing = identity_differences(existing, manifest)
-    if configuration.python is None and not _satisfies(existing, configuration.torch):
-        assert existing.torch is not None
-        differing.insert(0, f"torch.version was {existing.torch.version}, is {configuration.torch}")
-    _refuse(filing, differing)
+    _refuse(filing, [*_environment_differences(existing, configuration), *identity_differences(existing, manifest)])
     if existing.fallbacks:
         existing = msgspec.structs.replace(existing, settings=existing.settings.after_crash()[0])
     resumed = existing.status == "failed" and len(existing.rounds) <= settings.rounds
@@ -113,15 +109,19 @@ def _prepare(
     return Task(configuration, settings, filing, existing, wanted, existing)
 
 
-def _satisfies(existing: Manifest, request: str | None) -> bool:
-    """Whether the run's PyTorch is the version asked for (``2.0`` or ``2.0.1``), as far as either is known."""
-    if existing.torch is None or request is None:
-        return True
-    version, request = existing.torch.version, request.partition("+")[0]
-    return version == request or version.startswith(f"{request}.")
+def _environment_differences(existing: Manifest, configuration: Configuration) -> list[str]:
+    """Return in words how PyTorch and Python differ from those of a run, as far as known before one is installed."""
+    if configuration.python is not None:
+        return _interpreter_differences(existing, configuration.python)
+    if existing.torch is None or configuration.torch is None:
+        return []
+    version, request = existing.torch.version, configuration.torch.partition("+")[0]
+    fits = version == request or version.startswith(f"{request}.")  # 2.0 asks for any 2.0.x
+    return [] if fits else [f"torch.version was {version}, is {request}"]
 
 
 def _refuse(filing: Filing, differing: Sequence[str]) -> None:
+    """Raise UsageError if a run differs from the configuration to capture."""
     if differing:
         raise UsageError(
             f"holds a run of another configuration: {'; '.join(differing)}",
@@ -131,6 +131,7 @@ def _refuse(filing: Filing, differing: Sequence[str]) -> None:
 
 
 def _new_manifest(configuration: Configuration, settings: Settings, host: Host, environ: Mapping[str, str]) -> Manifest:
+    """Return the manifest of a run without rounds: what is known before a worker ran."""
     order = configuration.workload
     return Manifest(
         status="failed",
@@ -182,7 +183,7 @@ def _find_interpreters(tasks: Sequence[Task], environments: Environments, listen
     for failure in failures:
         listener.message(f"failed: {failure}")  # the others go on
     for task in tasks:
-        if task.existing is not None and task.failure is None:
+        if task.existing is not None and task.failure is None and task.configuration.python is None:
             _refuse(task.filing, _interpreter_differences(task.existing, task.python))
 
 
@@ -210,6 +211,7 @@ def _run_rounds(tasks: Sequence[Task], listener: Listener) -> None:
 
 
 def _in_turn(tasks: Sequence[Task], index: int) -> Iterable[Task]:
+    """Return the tasks in their order of round ``index``."""
     return (tasks[position] for position in order_of_round(index, len(tasks)))
 
 

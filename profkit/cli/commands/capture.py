@@ -24,7 +24,7 @@ from profkit.errors import CaptureError, UsageError
 from profkit.runs.settings import SETTINGS, Setting, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-RESUMABLE = "the complete rounds are kept, and the same command continues it"
+RESUMABLE = "The complete rounds are kept; the same command continues the capture."
 
 EPILOG = """\b
 Examples:
@@ -135,8 +135,7 @@ def command(
                 configurations, options, logdir, progress, overwrite=overwrite, environments=environments
             )
         except KeyboardInterrupt:
-            kept = "runs that were not replaced yet are unchanged" if overwrite else RESUMABLE
-            progress.message(f"The capture was interrupted: {kept}.")
+            progress.message("Runs that were not replaced yet are unchanged." if overwrite else RESUMABLE)
             raise
     _conclude(captured, quiet)
 
