@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note
 from profkit.report.selection import Selection, select_rows
+from profkit.runs.configuration import own_variables
 from profkit.runs.manifest import Manifest
 from profkit.views.information import RunInformation
 from profkit.views.operators import OperatorRow, OperatorsView
@@ -106,15 +107,17 @@ def information_document(information: RunInformation) -> Document:
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
-    torch, settings, host = manifest.torch, manifest.settings, manifest.host
+    """Return what the manifest says, as (name, text) rows."""
+    torch, host = manifest.torch, manifest.host
     inputs = ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
     off = _median([ns for r in manifest.rounds for ns in r.latency_ns])
     on = _median([ns for r in manifest.rounds for ns in r.profiled_ns])
     facts = [
         ("status", manifest.status if manifest.reason is None else f"{manifest.status}: {manifest.reason}"),
         ("workload", f"{manifest.workload.name} ({manifest.workload.source}), {inputs}"),
-        ("weights", f"{manifest.workload.weights}, sha256 {(manifest.workload.weights_sha256 or '-')[:12]}"),
-        ("settings", f"{settings.mode}, fpmath {settings.fpmath}, warm-up {settings.warmup}, steps {settings.steps}"),
+        ("weights SHA-256", (manifest.workload.weights_sha256 or units.NOTHING)[:12]),
+        *manifest.settings.rows(),
+        *((name, manifest.environment[name]) for name in sorted(own_variables(manifest))),
         ("rounds", str(len(manifest.rounds))),
         ("host", ", ".join(filter(None, [host.cpu, f"{host.cores} cores", host.instance_type, host.os]))),
     ]
@@ -129,7 +132,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
     if manifest.primitives is not None:
         facts.append(
-            ("oneDNN's log", f"{manifest.primitives.log}, with a trace of {manifest.primitives.steps} warm forwards")
+            ("oneDNN log", f"{manifest.primitives.log}, with a trace of {manifest.primitives.steps} warm forwards")
         )
     facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
     facts += [("warning", text) for text in manifest.warnings]

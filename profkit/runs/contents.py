@@ -17,6 +17,7 @@ from profkit.errors import InputError
 from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined, join
 from profkit.onednn.log import read_log
+from profkit.runs.configuration import runs_the_same
 from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 from profkit.trace.options import DEFAULT, ReadOptions
 from profkit.trace.reading.reader import read
@@ -90,16 +91,7 @@ def is_reference(run: Run, other: Run) -> bool:
     a, b = run.manifest, other.manifest
     if a is None or b is None or a.torch is None or b.torch is None or b.settings.fpmath != STRICT:
         return False
-    return all(
-        getattr(x, name) == getattr(y, name)
-        for x, y, names in (
-            (a.workload, b.workload, ("name", "batch", "weights_sha256")),
-            (a.settings, b.settings, ("mode", "threads", "lru_cache_capacity")),
-            (a.torch, b.torch, ("version", "wheel")),
-            (a.host, b.host, ("cpu", "cores")),
-        )
-        for name in names
-    )
+    return runs_the_same(a, b, but_for="settings.fpmath")
 
 
 def trace_name(path: Path) -> str:

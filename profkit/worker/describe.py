@@ -9,9 +9,9 @@ from .outputs import flatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any
 
-    Inputs = Tuple[Any, ...]
+    Inputs = tuple[Any, ...]
 
 
 def describe_torch() -> dict[str, Any]:

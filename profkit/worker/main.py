@@ -18,9 +18,9 @@ from .weights import randomize, weights_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any
 
-    Order = Dict[str, Any]
+    Order = dict[str, Any]
 
 
 MOST_TEXT = 2000  # characters of an error message that are reported
@@ -52,7 +52,7 @@ def work(orders: Order, report: Reporter) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out the orders in the file ``arguments[0]``, reporting to the descriptor ``arguments[1]``; return a status."""
+    """Carry out the orders in the file ``arguments[0]``, report to the descriptor ``arguments[1]``; return a status."""
     faulthandler.enable()
     with open(arguments[0], encoding="utf-8") as stream:
         orders = json.load(stream)

@@ -11,12 +11,12 @@ from .profile import profiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Tuple
+    from typing import Any
 
     from .reports import Reporter
 
-    Order = Dict[str, Any]
-    Inputs = Tuple[Any, ...]
+    Order = dict[str, Any]
+    Inputs = tuple[Any, ...]
 
 
 STABLE_WINDOW = 5  # forwards in each of the two windows whose medians are compared: the fewest with a steady median

@@ -9,9 +9,9 @@ from .reports import WorkerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any
 
-    Inputs = Tuple[Any, ...]
+    Inputs = tuple[Any, ...]
 
 
 def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:

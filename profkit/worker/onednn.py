@@ -12,12 +12,13 @@ from .profile import profiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Tuple
+    from collections.abc import Iterator
+    from typing import Any
 
     from .reports import Reporter
 
-    Order = Dict[str, Any]
-    Inputs = Tuple[Any, ...]
+    Order = dict[str, Any]
+    Inputs = tuple[Any, ...]
 
 ONEDNN_LOG = "onednn.log"
 ONEDNN_TRACE = "onednn.trace.json.gz"  # not a name that TensorBoard shows, because the log slows its forwards

@@ -9,7 +9,8 @@ import numpy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from collections.abc import Iterator
+    from typing import Any
 
 
 def to_numpy(tensor: Any) -> Any:

@@ -9,12 +9,13 @@ import shutil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict
+    from collections.abc import Callable
+    from typing import Any
 
     from .measure import Forward
     from .reports import Reporter
 
-    Order = Dict[str, Any]
+    Order = dict[str, Any]
 
 
 ANNOTATION = "profkit.forward"  # the name of the annotation around each profiled forward

@@ -12,9 +12,9 @@ from .outputs import to_numpy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any
 
-    Inputs = Tuple[Any, ...]
+    Inputs = tuple[Any, ...]
 
 
 def random_array(shape: tuple[int, ...], name: str, seed: int) -> Any:

@@ -56,7 +56,7 @@ def run(*words: object) -> int:
         (["workloads", "zzz"], 2, "no workload's name holds 'zzz'"),
         (["lanes", "traces", "traces/2.0"], 2, "holds 10 runs"),
         (["capture", "resnet5O", "--torch", "2.0"], 2, "Did you mean resnet50"),
-        (["capture", "resnet50", "--torch", "newest"], 2, "is no PyTorch version"),
+        (["capture", "resnet50", "--torch", "newest"], 2, "is not a PyTorch version"),
         (["capture"], 2, "Missing argument 'WORKLOAD...'"),
         (["envs", "remove", "nothing"], 2, "no environment 'nothing'"),
         (["envs", "remove", "../envs"], 2, "no environment"),

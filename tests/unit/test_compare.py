@@ -45,7 +45,6 @@ def manifest(version: str, rounds: int, latency_us: float, **host: Any) -> Manif
             record_shapes=True,
             warmup=2,
             steps=3,
-            rounds=rounds,
         ),
         host=Host(cpu="Neoverse-V1", cores=16, **host),
         rounds=[
@@ -245,7 +244,7 @@ def test_the_command_that_captures_again() -> None:
     """It is one that the command line takes: a file brings its own weights, and a user's process has no command."""
     described = manifest("2.0", 3, 1000)
     for source, word, weights, more in (
-        ("torchvision", "net", "pretrained", ["--batch", "4", "--weights", "pretrained"]),
+        ("torchvision", "net", "pretrained", ["--batch", "4", "--weights", "pretrained", "--label", "2.0"]),
         ("file", "FILE.py:FUNCTION", "own", ["--label", "2.0"]),
     ):
         workload = msgspec.structs.replace(described.workload, source=source, batch=4, weights=weights)
