@@ -1,0 +1,2 @@
+__version__ = "9.9.1+stub"
+git_version = "0" * 40

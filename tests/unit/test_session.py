@@ -1,0 +1,264 @@
+"""Captures under a stub torch: the real worker, really crashed, hung, interrupted and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from profkit.errors import UsageError
+from profkit.runs import find_runs, read_manifest
+from profkit.views.operators import view_operators
+from tests.unit.stub import SHORT, Heard, capture, make_interpreter, processes_of, write_model
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_interpreter(tmp_path_factory.mktemp("stub"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 30
+    while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def test_a_complete_capture(python: Path, tmp_path: Path) -> None:
+    (captured,) = capture(python, [write_model(tmp_path / "m")], tmp_path / "logs")
+    assert captured.failure is None
+    (run,) = find_runs(tmp_path / "logs")
+    manifest = run.manifest
+    assert manifest is not None
+    assert (manifest.status, len(manifest.rounds), manifest.fallbacks) == ("complete", 2, [])
+    assert manifest.torch is not None
+    assert (manifest.torch.version, manifest.torch.wheel, manifest.torch.onednn) == ("9.9.1", "stub", "3.1.4")
+    assert [len(r.latency_ns) for r in manifest.rounds] == [3, 3]
+    assert len({r.outputs_sha256 for r in manifest.rounds}) == 1
+    view = view_operators(run, per_forward=True)
+    assert (view.forwards.count, view.forwards.rule) == (6, "annotation")
+    assert {row.name: row.calls for row in view.operators} == {"aten::conv2d": 1.0, "aten::relu": 1.0}
+    assert not list((tmp_path / "logs").rglob(".*"))
+    assert not (run.path / "worker.log").exists()
+
+
+def test_the_same_command_adds_rounds(python: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "m")
+    for expected in (2, 4):
+        capture(python, [model], tmp_path / "logs")
+        assert len(read_manifest(tmp_path / "logs/stub/model").rounds) == expected
+    with pytest.raises(UsageError, match=r"another configuration: settings\.steps was 3, is 4"):
+        capture(python, [model], tmp_path / "logs", settings=SHORT.changed(steps=4))
+    capture(python, [model], tmp_path / "logs", settings=SHORT.changed(steps=4), overwrite=True)
+    assert len(read_manifest(tmp_path / "logs/stub/model").rounds) == 2
+
+
+def test_a_crash_is_tried_again_without_stacks(python: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "crashed"
+    body = f"if call > 6 and not os.path.exists({str(flag)!r}): open({str(flag)!r}, 'w'); os.kill(os.getpid(), 11)"
+    heard = Heard()
+    settings = SHORT.changed(with_stack=True)
+    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs", heard, settings=settings)
+    assert captured.failure is None
+    manifest = captured.manifest
+    assert manifest is not None
+    assert not manifest.settings.with_stack
+    (fallback,) = manifest.fallbacks
+    assert (fallback.round, fallback.instead) == (0, "run again without stacks")
+    assert "died of SIGSEGV" in fallback.reason
+    assert "at model.py, line" in fallback.reason
+    assert any("run again without stacks" in text for text in heard.messages)
+    assert (captured.folder / "worker.log").is_file()
+
+
+def test_a_configuration_that_fails_does_not_stop_the_others(python: Path, tmp_path: Path) -> None:
+    models = [
+        write_model(tmp_path / "m", "os.kill(os.getpid(), signal.SIGSEGV)", name="crash"),
+        write_model(tmp_path / "m", name="sound"),
+    ]
+    crash, sound = capture(python, models, tmp_path / "logs")
+    assert sound.failure is None
+    assert crash.failure is not None
+    assert crash.failure.startswith("died of SIGSEGV preparing --mode eager, at crash.py, line 7")
+    assert read_manifest(tmp_path / "logs/stub/crash").status == "failed"
+    assert len(read_manifest(tmp_path / "logs/stub/sound").rounds) == 2
+
+
+def test_an_exception_names_its_place(python: Path, tmp_path: Path) -> None:
+    (captured,) = capture(python, [write_model(tmp_path / "m", make="raise KeyError('weights')")], tmp_path / "logs")
+    assert captured.failure is not None
+    assert "model.py:make failed at" in captured.failure
+    assert "KeyError: 'weights'" in captured.failure
+
+
+def test_a_hang_ends_in_words(python: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "m", "if call > 1: time.sleep(600)")
+    (captured,) = capture(python, [model], tmp_path / "logs", settings=SHORT.changed(timeout_s=1.0))
+    assert captured.failure == "hung for 1 s while in the warm-up pass after forward 1 of 2"
+
+
+def test_a_real_time_signal_has_no_name(python: Path, tmp_path: Path) -> None:
+    (captured,) = capture(python, [write_model(tmp_path / "m", "os.kill(os.getpid(), 40)")], tmp_path / "logs")
+    assert captured.failure is not None
+    assert captured.failure.startswith("died of signal 40")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("b'junk\\n'", "something that is not a report"),
+        ("b'[1, 2]\\n'", "something that is not a report"),
+        ("b'{}\\n'", "something that is not a report"),
+        ('b\'{"event": "round"}\\n\'', "something that is not a report"),
+        (
+            'b\'{"event": "round", "trace": 7, "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
+            '"profiled_ns": [], "outputs_sha256": null}\\n\'',
+            "did not report its",
+        ),
+        ("b'x' * (17 << 20)", "more than 16 MiB at once"),
+    ],
+)
+def test_junk_on_the_report_descriptor(python: Path, tmp_path: Path, written: str, words: str) -> None:
+    make = f"for fd in range(3, 20):\n    try: os.write(fd, {written})\n    except OSError: pass"
+    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
+    assert captured.failure is not None
+    assert words in captured.failure
+    assert len(captured.failure) < 2100
+
+
+def test_a_forged_round_is_refused(python: Path, tmp_path: Path) -> None:
+    forged = (
+        '{"event": "round", "trace": 7, "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
+        '"profiled_ns": [], "outputs_sha256": null}\\n'
+    )
+    body = f"for fd in range(3, 20):\n    try: os.write(fd, b'{forged}')\n    except OSError: pass"
+    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs")
+    assert captured.failure is not None
+    assert "invalid round" in captured.failure
+
+
+def test_a_forked_child_does_not_hold_up_the_round(python: Path, tmp_path: Path) -> None:
+    """It keeps the report descriptor open and would outlive the worker."""
+    make = "if not os.fork():\n    time.sleep(600)\n    os._exit(0)"
+    began = time.monotonic()
+    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
+    assert captured.failure is None
+    assert len(read_manifest(captured.folder).rounds) == 2
+    assert time.monotonic() - began < 300  # the child sleeps 600 s
+
+
+def test_a_child_that_outlives_a_crash_ends_too(python: Path, tmp_path: Path) -> None:
+    make = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', {str(tmp_path)!r}])\nos._exit(3)"
+    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
+    assert captured.failure == "ended with status 3 while building the model"
+
+
+def test_an_interrupt_files_what_is_complete(python: Path, tmp_path: Path) -> None:
+    class Interrupting(Heard):
+        def report(self, report: dict[str, object]) -> None:
+            super().report(report)
+            rounds = sum(r["event"] == "round" for r in self.reports)
+            if rounds == 1 and report["event"] == "forward":
+                raise KeyboardInterrupt
+
+    model = write_model(tmp_path / "m")
+    with pytest.raises(KeyboardInterrupt):
+        capture(python, [model], tmp_path / "logs", Interrupting())
+    manifest = read_manifest(tmp_path / "logs/stub/model")
+    assert (manifest.status, manifest.reason, len(manifest.rounds)) == ("failed", "interrupted", 1)
+    first = manifest.rounds[0]
+    (captured,) = capture(python, [model], tmp_path / "logs")  # the same command goes on
+    assert captured.manifest is not None
+    assert (captured.manifest.status, len(captured.manifest.rounds)) == ("complete", 2)
+    assert captured.manifest.rounds[0] == first
+
+
+def test_a_killed_session_loses_no_round(python: Path, tmp_path: Path) -> None:
+    """The parent dies of SIGKILL in the second round: the first is there at the next start, and the worker ends."""
+    model = write_model(tmp_path / "m", "time.sleep(0.02)")
+    script = tmp_path / "session.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tests.unit.stub import Heard, capture\n"
+        "class Killing(Heard):\n"
+        "    def report(self, report):\n"
+        "        super().report(report)\n"
+        "        if any(r['event'] == 'round' for r in self.reports[:-1]) and report['event'] == 'forward':\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"capture(Path({str(python)!r}), [Path({str(model)!r})], Path({str(tmp_path / 'logs')!r}), Killing())\n"
+    )
+    done = subprocess.run([sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "logs/stub/model").exists()  # a run appears whole or not at all
+    (captured,) = capture(python, [model], tmp_path / "logs")
+    assert captured.manifest is not None
+    assert (captured.manifest.status, len(captured.manifest.rounds)) == ("complete", 2)
+
+
+def test_the_model_finds_nothing_of_profkits(python: Path, tmp_path: Path) -> None:
+    """Module names of profkit's files are absent or the standard library's."""
+    names = ("host", "uv", "plan", "process", "measure", "weights", "modes", "describe", "reports", "build", "profkit")
+    make = "import importlib.util, profile\nassert profile.run\n" + "\n".join(
+        f"assert importlib.util.find_spec({name!r}) is None, {name!r}" for name in names
+    )
+    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
+    assert captured.failure is None
+
+
+def test_nothing_around_changes_what_runs(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the current folder nor PYTHON* variables, in the worker or in what it starts."""
+    here = tmp_path / "here"
+    (here / "torch").mkdir(parents=True)
+    for name in ("re.py", "json.py", "numpy.py", "torch/__init__.py", "sitecustomize.py"):
+        (here / name).write_text("raise SystemExit('the current folder was imported')")
+    monkeypatch.chdir(here)
+    for name in ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME"):
+        monkeypatch.setenv(name, str(here))
+    monkeypatch.setenv("PYTHONTRACEMALLOC", "25")
+    make = (
+        "assert sys.flags.isolated\n"
+        "assert not [name for name in os.environ if name.startswith('PYTHON')]\n"
+        "import tracemalloc\nassert not tracemalloc.is_tracing()"
+    )
+    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
+    assert captured.failure is None
+
+
+def test_a_model_imports_what_lies_beside_it(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/sibling.py").write_text("import profile\nVALUE = 7")
+    make = "import sibling\nassert sibling.VALUE == 7\nassert sys.path[0] == os.path.dirname(sibling.__file__)"
+    body = "assert sys.path[-1] == os.path.dirname(__file__)\nimport sibling"
+    (captured,) = capture(python, [write_model(tmp_path / "m", body, make=make)], tmp_path / "logs")
+    assert captured.failure is None
+
+
+def test_record_in_process(python: Path, tmp_path: Path) -> None:
+    """profkit.record() uses the worker's own code, and its package can be imported beside it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests/stub_torch')!r}]\n"
+        "import profkit, torch\n"
+        "import profkit.capture.session\n"
+        "assert profkit.capture.session.run_session\n"
+        "def net(x): return torch.Tensor(x.array + 1)\n"
+        f"logdir = {str(tmp_path / 'logs')!r}\n"
+        "print(profkit.record(net, torch.Tensor([1.0]), name='net', logdir=logdir, steps=2, warmup=2))\n"
+    )
+    for rounds in (1, 2):
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        manifest = read_manifest(Path(done.stdout.strip()))
+        assert (manifest.workload.source, len(manifest.rounds)) == ("process", rounds)
