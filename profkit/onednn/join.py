@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profkit.arrays import Integers
+from profkit.arrays import Ids, Integers
 from profkit.onednn.log import Log
 from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.spans import innermost_open
 
 NONE = -1
-_NEVER = np.broadcast_to(np.int64(NONE), 1)
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,6 @@ def _covering(forwards: Forwards, at_ns: Integers) -> Integers:
     return np.where((place >= 0) & (at_ns < forwards.end_ns[np.maximum(place, 0)]), place, NONE)
 
 
-def _points(at_ns: Integers, track: np.ndarray) -> Events:
-    count = len(at_ns)
-    nothing = np.broadcast_to(_NEVER, count)
-    return Events(
-        start_ns=at_ns,
-        duration_ns=np.zeros(count, dtype=np.int64),
-        name=nothing.astype(np.int32),
-        category=nothing.astype(np.int32),
-        track=track,
-        index=nothing,
-        shape=nothing,
-        external_id=nothing,
-        correlation=nothing,
-        call_stack=nothing,
-        module=nothing,
-    )
+def _points(at_ns: Integers, track: Ids) -> Events:
+    """Return events without duration at these times, in ns, one per track given."""
+    return Events.of(start_ns=at_ns, duration_ns=np.zeros_like(at_ns), track=track)

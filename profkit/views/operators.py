@@ -17,6 +17,7 @@ from profkit.trace.events import Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import Key, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
+from profkit.trace.reading.pending import PendingRead
 from profkit.trace.reading.reader import read
 from profkit.views.primitives import PrimitiveUse, primitives_by_operator, require_primitives
 
@@ -69,14 +70,24 @@ class OperatorsView(Record, frozen=True, kw_only=True):
 
 
 def view_operators(
-    run: Run, *, by: By = "name", per_forward: bool = False, options: ReadOptions = DEFAULT
+    run: Run,
+    *,
+    by: By = "name",
+    per_forward: bool = False,
+    options: ReadOptions = DEFAULT,
+    pending: PendingRead | None = None,
 ) -> OperatorsView:
     """Return the operators of ``run``, by self host time: of all its traces together, or per forward.
 
     Raises InputError where a trace cannot be read.
     """
     run.require_traces()
-    traces = [read(path, detail=DETAIL[by], options=options) for path in run.traces]
+    traces = [
+        pending.result()
+        if pending is not None and path == pending.path
+        else read(path, detail=DETAIL[by], options=options)
+        for path in run.traces
+    ]
     forwards = [find_forwards(trace) for trace in traces]
     repairs: Counter[str] = Counter()
     for trace in traces:

@@ -48,11 +48,12 @@ def command(
     Self host time is an operator's own time without the operators it calls; total host time is the time with at
     least one call of it on the stack.
     """
-    start_reading(run, by, reading)  # before what it takes to show it is loaded
-    from profkit.views.operators import add_primitives, view_operators
+    with start_reading(run, by, reading) as pending:  # before the imports that showing it needs
+        from profkit.views.operators import add_primitives, view_operators
 
-    found = one_run(run)
-    view = view_operators(found, by=by, per_forward=per_forward or with_primitives, options=reading)
+        found = one_run(run)
+        per_forward |= with_primitives
+        view = view_operators(found, by=by, per_forward=per_forward, options=reading, pending=pending)
     if with_primitives:
         view = add_primitives(view, found, reading)
     show_operators(view, output, pattern, sort, top)

@@ -1,116 +1,59 @@
-"""Cuts the text of a trace into pieces that are JSON of their own, so that memory is bounded and cores share work.
+"""Cuts the JSON text of a trace into chunks, each a valid JSON document: memory is bounded, and cores share the work.
 
-A cut stands between two events, at a text that cannot occur inside a JSON string: it holds a raw newline or an
-unescaped quote. So a piece is whole events, or the file's structure is not what it seems and a piece fails to parse.
-Piece k holds the events that begin in the k-th stretch of ``size`` bytes; any process finds it by itself. The first
-piece keeps the file's head, the last one its tail: both are closed into objects, the others into arrays.
+A cut is made between two events, at a text that cannot occur inside a JSON string because it contains a raw newline
+or an unescaped quote. So a chunk holds whole events; if the file's structure is different, a chunk fails to parse and
+the file is decoded whole. Chunk k holds the events that begin in the k-th ``size`` bytes, so any process finds it
+without the others. The first chunk keeps the file's head and the last one its tail: both are closed into objects, the
+others into arrays.
 """
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import zlib
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import IO, Literal, NamedTuple
 
-_open_gzip: Any = gzip.open
-_gzip_error: type[Exception] = zlib.error
-with contextlib.suppress(ImportError):  # no wheel for this platform: the standard library's, at half the speed
-    from isal import igzip, isal_zlib
+from profkit.files import is_gzip, open_unpacked
 
-    _open_gzip, _gzip_error = igzip.open, cast("type[Exception]", isal_zlib.error)
-
-# what unpacking may say of a gzip that is damaged, cut short, or followed by something else
-GZIP_ERRORS: tuple[type[Exception], ...] = (zlib.error, _gzip_error, gzip.BadGzipFile, EOFError)
-PIECE_BYTES = 1 << 20  # what a core's own cache holds
-GZIP_MAGIC = b"\x1f\x8b"
-# what stands between two events: as PyTorch writes them, and as json.dump does
+CHUNK_BYTES = 1 << 20  # fits a core's own cache
+# the text between two events: as PyTorch writes it, and as json.dump does
 _SEPARATORS = (b"\n  },\n  {", b'},{"ph"', b'}, {"ph"', b'},\n{"ph"', b'},{"name"', b'}, {"name"', b'},\n{"name"')
-_WINDOW = 1 << 17  # bytes in which one event must end
+_WINDOW = 1 << 17  # bytes in which one event must end; events with long stacks take a few KiB
 
 Place = Literal["whole", "first", "middle", "last"]
 
 
 class CannotCutError(Exception):
-    """No event ends where one should: the file is of one piece."""
+    """No event ends within the window: the file has to be decoded whole."""
 
 
-class Piece(NamedTuple):
-    """A part of a trace as a JSON document; first, last and whole are objects with traceEvents, middle an array.
+class Chunk(NamedTuple):
+    """Part of a trace as a JSON document: first, last and whole are objects with traceEvents, middle is an array.
 
-    The text is valid until the next piece is asked for.
+    ``text`` is valid until the next chunk is read.
     """
 
     place: Place
     text: memoryview | bytes
 
 
-def is_gzip(path: Path) -> bool:
-    """Tell gzip by content, not by name."""
-    with path.open("rb") as stream:
-        return stream.read(2) == GZIP_MAGIC
+class Chunks:
+    """The chunks of one trace file; those of a gzipped file must be read in rising order."""
 
-
-def open_text(path: Path) -> IO[bytes]:
-    """Open the JSON text of a trace, unpacking it where it is gzipped."""
-    if not is_gzip(path):
-        return path.open("rb", buffering=0)
-    return cast(IO[bytes], _open_gzip(path, "rb"))
-
-
-class Unpacker:
-    """Unpacks a gzip bit by bit: all of one that is cut short, and of one with something else behind it.
-
-    ``damaged`` says what is wrong with one whose content cannot be trusted: a wrong bit gives wrong text for long
-    before it is noticed, if it is before the checksum at the end.
-    """
-
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(wbits=31)
-        self._begun = False
-        self.damaged = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether the last member has ended as it must."""
-        return self._stream.eof or not self._begun
-
-    def __call__(self, packed: bytes, limit: int) -> bytes:
-        """Return what ``packed`` unpacks to, no more than about ``limit`` bytes."""
-        parts: list[bytes] = []
-        try:
-            while packed and limit > 0:
-                if self._stream.eof:
-                    if not packed.startswith(GZIP_MAGIC):
-                        break  # what follows is no member
-                    self._stream = zlib.decompressobj(wbits=31)  # the next member
-                self._begun = True
-                parts.append(self._stream.decompress(packed, limit))
-                limit -= len(parts[-1])
-                packed = self._stream.unconsumed_tail or self._stream.unused_data
-        except zlib.error as error:
-            self.damaged = str(error)
-        return b"".join(parts)
-
-
-class Pieces:
-    """The pieces of one trace; of a gzipped one they must be asked for in rising order."""
-
-    def __init__(self, path: Path, size: int = PIECE_BYTES) -> None:
+    def __init__(self, path: Path, size: int = CHUNK_BYTES) -> None:
         self._size = size
-        self._stream = open_text(path)
+        self._stream = open_unpacked(path)
         self._seekable = not is_gzip(path)
-        # one buffer serves all pieces: touching fresh memory costs more than reading into it
+        # one buffer for all chunks: touching new memory costs more than reading into it
         self._buffer = bytearray(size + _WINDOW)
-        self._next = 0  # the stretch whose beginning the stream, or the buffer's tail, is at
+        self._next = 0  # gzipped: the chunk that begins at the stream's position, less the overlap
         self._overlap = b""
 
     def close(self) -> None:
+        """Close the file."""
         self._stream.close()
 
-    def piece(self, k: int) -> Piece | None:
-        """Return piece ``k``, None after the last; raises CannotCutError where no event ends in time."""
+    def chunk(self, k: int) -> Chunk | None:
+        """Return chunk ``k``, None after the last; raises CannotCutError when no event ends within the window."""
         length = self._fill(k)
         text, at_end = self._buffer, length < self._size + _WINDOW
         begin, end = (0, 0), _cut(text, self._size, length)
@@ -123,17 +66,17 @@ class Pieces:
             begin = found
         if end is None:
             view = memoryview(text)[begin[1] : length]
-            return Piece("last", b'{"traceEvents":[' + view) if k else Piece("whole", view)
-        # the comma behind the last event and what stands before the first one make room for the brackets
+            return Chunk("last", b'{"traceEvents":[' + view) if k else Chunk("whole", view)
+        # the brackets overwrite the comma after the last event and the byte before the first one
         text[end[0]] = ord("]")
         if k:
             text[begin[1] - 1] = ord("[")
-            return Piece("middle", memoryview(text)[begin[1] - 1 : end[0] + 1])
+            return Chunk("middle", memoryview(text)[begin[1] - 1 : end[0] + 1])
         text[end[0] + 1] = ord("}")
-        return Piece("first", memoryview(text)[: end[0] + 2])
+        return Chunk("first", memoryview(text)[: end[0] + 2])
 
     def _fill(self, k: int) -> int:
-        """Read the stretch from ``k * size`` on, of ``size`` and a window, into the buffer; return its length."""
+        """Read ``size`` bytes and a window from ``k * size`` on into the buffer; return how many there were."""
         if self._seekable:
             self._stream.seek(k * self._size)
             return _read_into(self._stream, memoryview(self._buffer))
@@ -149,7 +92,7 @@ class Pieces:
 
 
 def _read_into(stream: IO[bytes], view: memoryview) -> int:
-    """Fill ``view``, less only at the stream's end; return how much it is."""
+    """Fill ``view``, or less at the end of the stream; return how many bytes were read."""
     length = 0
     while length < len(view) and (more := stream.readinto(view[length:])):  # type: ignore[attr-defined]  # binary ones have it
         length += more
@@ -157,7 +100,7 @@ def _read_into(stream: IO[bytes], view: memoryview) -> int:
 
 
 def _cut(text: bytearray, begin: int, length: int) -> tuple[int, int] | None:
-    """Return where the first event ends from ``begin`` on, and where the next begins; None within the window."""
+    """Return where the first event from ``begin`` on ends and where the next begins; None if not within the window."""
     for separator in _SEPARATORS:
         at = text.find(separator, begin, min(begin + _WINDOW, length))
         if at >= 0:
