@@ -66,7 +66,7 @@ REFUSED = {
     "execution-trace.json": "it has no traceEvents",
     "gzip-cut-in-header.json.gz": "cut short before its first event",
     "no-event-left.json": "is no PyTorch trace",
-    "not-json.json": "not valid JSON",
+    "not-json.json": "is not valid JSON",
     "zeros-behind-a-small-gzip.json.gz": "would take more than 96 MiB",
 }
 

@@ -30,7 +30,7 @@ class Hashing:
     """
 
     def __init__(self, path: Path) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes 10 ms
+        from concurrent.futures import ThreadPoolExecutor  # imports logging, which nothing else here needs
 
         self._pool = ThreadPoolExecutor(2)
         stripes = range(0, path.stat().st_size, _STRIPE)

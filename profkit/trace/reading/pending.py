@@ -1,6 +1,6 @@
 """A head start: begin to read a large trace while the program still imports NumPy and the rest it needs.
 
-Nothing here imports NumPy, which takes as long as a third of the decoding of 100 MB.
+Nothing here imports NumPy, whose import can take as long as a third of the decoding.
 """
 
 from __future__ import annotations

@@ -100,6 +100,6 @@ def _refusal(error: Exception, source: str) -> InputError:
     if isinstance(error, msgspec.ValidationError):
         return InputError(f"is no PyTorch trace: {text}", where=source)
     if "invalid character (byte 0)" in text:
-        return InputError("is not a torch.profiler trace: not valid JSON", where=source, hint=_PASS_A_TRACE)
+        return InputError("is not a torch.profiler trace: it is not valid JSON", where=source, hint=_PASS_A_TRACE)
     hint = "The file is damaged or cut short; capture it again, or copy it again from where it was made."
     return InputError(f"is not valid JSON: {text}", where=source, hint=hint)
