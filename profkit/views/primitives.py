@@ -107,7 +107,7 @@ def read_primitives(run: Run, options: ReadOptions = DEFAULT) -> Joined | None:
     """
     if run.onednn_log is None or run.onednn_trace is None:
         return None
-    return join(read_log(run.onednn_log), read(run.onednn_trace, options=options))
+    return join(read_log(run.onednn_log, options.memory_limit), read(run.onednn_trace, options=options))
 
 
 def require_primitives(run: Run, options: ReadOptions = DEFAULT) -> Joined:
