@@ -171,15 +171,15 @@ def _start_child(job: Job, turn: int) -> _Child:
 def _join_in(job: Job, child: _Child) -> list[Numbered]:
     """Decode beside the child until the queue is empty, then receive its columns."""
     try:
-        mine = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
-        theirs = _receive(child.back)
+        decoded = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
+        received = _receive(child.back)
     finally:
         os.close(child.numbers)
         os.close(child.back)
         os.waitpid(child.pid, 0)
-    if isinstance(theirs, BaseException):
-        raise theirs
-    return [*mine, *theirs]
+    if isinstance(received, BaseException):
+        raise received
+    return [*decoded, *received]
 
 
 def _claim(descriptor: int, turn: int) -> Iterator[int]:

@@ -210,7 +210,7 @@ class _Mender:
             return "null"
         if _NUMBER.fullmatch(token):
             return token
-        self._defects["value that is no JSON, such as inf or nan"] += 1
+        self._defects["value that is not JSON, such as inf or nan"] += 1
         return "null"
 
     def _string(self, begin: int) -> int | None:
@@ -269,7 +269,7 @@ def coerce(text: bytes, defects: Defects) -> bytes | None:
         return None
     events = [event for event in document["traceEvents"] if isinstance(event, dict)]
     if lost := len(document["traceEvents"]) - len(events):
-        defects["record that is no event, left out"] += lost
+        defects["record that is not an event, left out"] += lost
     if not events:
         return None
     for event in events:
@@ -286,7 +286,7 @@ def _coerce_event(event: dict[str, Any], defects: Defects) -> None:
     for name in _TEXTS:
         if name in event and not isinstance(event[name], str):
             event[name] = "" if event[name] is None else str(event[name])
-            defects["number where a text belongs"] += 1
+            defects["number instead of a text"] += 1
     for name in _IDS:
         if name in event and (isinstance(event[name], bool) or not isinstance(event[name], int | str)):
             event[name] = str(event[name])
@@ -300,10 +300,10 @@ def _coerce_event(event: dict[str, Any], defects: Defects) -> None:
         for name in _ARGUMENT_TEXTS:
             if arguments and name in arguments and not isinstance(arguments[name], str):
                 del arguments[name]
-                defects["number where a text belongs"] += 1
+                defects["number instead of a text"] += 1
     else:
         del event["args"]
-        defects["args that are no object, left out"] += 1
+        defects["args that are not an object, left out"] += 1
 
 
 def _fits(value: object, whole: bool) -> bool:
@@ -329,9 +329,9 @@ def _coerce_number(holder: dict[str, Any], name: str, defects: Defects, *, whole
         defects["integer beyond 64 bits"] += 1
         return
     if not math.isfinite(number) or abs(number) >= 2**63:
-        defects["no number where one belongs, left out"] += 1
+        defects["value that is not a number, left out"] += 1
         return
     holder[name] = int(number) if number == int(number) else number
     if whole:
         holder[name] = int(number)
-    defects["text where a number belongs"] += 1
+    defects["text instead of a number"] += 1
