@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from profkit.compare.records.diff import Comparison
-    from profkit.trace.events import Trace
+    from profkit.trace.file import TraceFile
 
 __all__ = ["diff", "load", "record"]
 
@@ -55,13 +55,16 @@ def record(
     )
 
 
-def load(path: str | os.PathLike[str]) -> Trace:
-    """Read the trace at ``path`` (``.json`` or ``.json.gz``); raises InputError if it cannot be read."""
+def load(path: str | os.PathLike[str]) -> TraceFile:
+    """Read the trace file at ``path`` (``.json`` or ``.json.gz``).
+
+    Reading a large file may fork the process. Raises InputError if the file cannot be read, or is a folder.
+    """
     from pathlib import Path
 
-    from profkit.trace.reading.reader import read
+    from profkit.trace.file import load as load_trace_file
 
-    return read(Path(path))
+    return load_trace_file(Path(path))
 
 
 def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> Comparison:

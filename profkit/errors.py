@@ -1,4 +1,4 @@
-"""What can go wrong, in words for the user: what happened, where, and what to do next."""
+"""Errors for the user: what happened, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 class ProfkitError(Exception):
     """Base of all errors that end a command; shown as one paragraph, without a traceback.
 
-    ``what`` happened, ``where`` (a path, a place in a file) and ``hint``, what to do next. ``exit_status`` is the
-    process's exit status, as the documented interface has it.
+    ``what`` says what happened, ``where`` is a path or a place in a file, ``hint`` says what to do next.
+    ``exit_status`` is the documented exit status of the process.
     """
 
     exit_status = 3
@@ -26,18 +26,18 @@ class ProfkitError(Exception):
 
 
 class UsageError(ProfkitError):
-    """The command line asks for something that is not there."""
+    """The command line, or the argument of a call, is wrong; exit status 2."""
 
     exit_status = 2
 
 
 class InputError(ProfkitError):
-    """A trace, log or manifest cannot be read."""
+    """A trace, log, manifest or other input cannot be read; exit status 3."""
 
     exit_status = 3
 
 
 class CaptureError(ProfkitError):
-    """An environment could not be made or a capture failed; what succeeded is kept."""
+    """An environment could not be made or a capture failed; what succeeded is kept. Exit status 4."""
 
     exit_status = 4

@@ -1,4 +1,4 @@
-"""Picking the one run that a command speaks of, and setting out to read it early."""
+"""Finds the one run that a command is about, and begins to read it early."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from profkit.errors import UsageError
 if TYPE_CHECKING:
     from profkit.runs import Run
     from profkit.trace.options import By, ReadOptions
+    from profkit.trace.reading.pending import PendingRead
 
 
 def one_run(path: Path) -> Run:
-    """Return the run at ``path``; raises UsageError, naming them, where there are several."""
+    """Return the run at ``path``; raises UsageError, naming them, if there are several, InputError if there is none."""
     from profkit.runs import find_runs
 
     runs = find_runs(path)
@@ -23,21 +24,12 @@ def one_run(path: Path) -> Run:
     return runs[0]
 
 
-def start_reading(path: Path, by: By, reading: ReadOptions) -> None:
-    """Let the reading of a large trace file begin while this process still loads NumPy and what shows it.
+def start_reading(path: Path, by: By, reading: ReadOptions) -> PendingRead:
+    """Begin to read ``path``, if it is a large trace file, while this process still imports NumPy and the report.
 
-    A second process decodes; or, where the columns may be known from before, threads hash the file to find them.
+    Close the result, or use it in ``with``; for any other path nothing begins.
     """
     from profkit.trace.options import DETAIL
-    from profkit.trace.reading.cache_folder import hash_ahead, is_worthwhile, may_know
-    from profkit.trace.reading.parallel import Job, start_ahead
+    from profkit.trace.reading.pending import begin_read
 
-    try:
-        if not path.is_file() or not is_worthwhile(path):
-            return
-        if reading.use_cache and may_know(path):
-            hash_ahead(path)
-        else:
-            start_ahead(Job.of(path, DETAIL[by], reading.memory_limit))
-    except OSError:
-        pass  # the reading proper says what is wrong with it
+    return begin_read(path, DETAIL[by], reading)

@@ -1,1 +1,1 @@
-"""The oneDNN lens: its verbose log → primitives, joined to operators. Nothing is imported here."""
+"""oneDNN's verbose log → primitives, joined to operators. Nothing is imported here."""

@@ -1,4 +1,4 @@
-"""What one line of oneDNN's verbose log says, in each of its grammars.
+"""Parses one record of oneDNN's verbose log, in each of its grammars.
 
 A record is ``onednn_verbose,`` (``dnnl_verbose,`` before 2.0), then, depending on the version::
 
@@ -6,9 +6,10 @@ A record is ``onednn_verbose,`` (``dnnl_verbose,`` before 2.0), then, depending 
     [ts,]primitive,operation,engine,...         3.2 to 3.4 (PyTorch 2.2 to 2.6)
     v1,[ts,]primitive|graph,operation,engine,...  later
 
-with ``primitive,implementation,prop_kind,memory_descriptors,attributes,auxiliary,problem,duration`` to end a
-primitive, and ``partition,kind,operators,formats,tensors,fpmath,scratchpad,implementation,backend,duration`` a
-partition of the graph API. Source: oneDNN's documentation, "Verbose Mode", and logs of the PyTorch versions named.
+A primitive ends with ``primitive,implementation,prop_kind,memory_descriptors,attributes,auxiliary,problem,duration``,
+a partition of the graph API with
+``partition,kind,operators,formats,tensors,fpmath,scratchpad,implementation,backend,duration``.
+Source: oneDNN's documentation, "Verbose Mode", and logs of the PyTorch versions named.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ Operation = Literal["exec", "create"]
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """One kind of record: everything a line says but its time and duration.
+    """A distinct record: all of a line except its time stamp and duration.
 
-    ``cached`` says whether a creation hit the cache; None where it is an execution. ``is_graph`` marks a partition
-    of the graph API, whose primitives are executed, and logged, inside it.
+    ``cached`` says whether a creation was a cache hit; None for an execution. ``data_types`` and ``layouts`` list the
+    arguments, as in ``src:f32 wei:bf16``. ``fpmath`` is ``fp32`` (strict), ``bf16``, ... . ``is_graph`` marks a
+    partition of the graph API, whose primitives are executed, and logged, inside it.
     """
 
     operation: Operation
@@ -53,7 +55,7 @@ class Primitive:
 
 
 def parse_record(text: str) -> Primitive | None:
-    """Parse a record without its time stamp and duration; None where it is none, or is not whole."""
+    """Parse a record without its time stamp and duration; None if it is not a record or is incomplete."""
     fields = text.split(",")
     if fields[0] == "graph":
         return _parse_partition(fields[1:])
@@ -80,7 +82,8 @@ def parse_record(text: str) -> Primitive | None:
     )
 
 
-_QUIET = ("convolution", "reorder", "inner_product", "matmul", "sum", "concat")  # whose auxiliary field says little
+# of these kinds the auxiliary field, such as the algorithm, is left out of the problem
+_QUIET = ("convolution", "reorder", "inner_product", "matmul", "sum", "concat")
 
 
 def _parse_partition(fields: list[str]) -> Primitive | None:
@@ -135,13 +138,13 @@ def _attribute(text: str, name: str) -> str | None:
 
 
 def _fpmath(value: str) -> str:
-    """Return the mode in profkit's words: ``fpmath_mode_bf16`` and ``bf16:true`` are ``bf16``."""
+    """Return the mode under one name: ``fpmath_mode_bf16`` and ``bf16:true`` are ``bf16``, strict is ``fp32``."""
     mode = value.removeprefix("fpmath_mode_").partition(":")[0]
     return STRICT if mode in ("", "strict") else mode
 
 
 def weights_of(primitive: Primitive) -> tuple[str, str] | None:
-    """Return dimensions and layout of a primitive's weights as a reorder into them has it: ``64x3x7x7, Acdb16a``."""
+    """Return dimensions and layout of a primitive's weights as a reorder into them writes it: ``64x3x7x7, Acdb16a``."""
     dimensions = weights_dimensions(primitive)
     layout = next((text[4:] for text in primitive.layouts.split() if text.startswith("wei:")), None)
     return (dimensions, layout) if dimensions and layout else None

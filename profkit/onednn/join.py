@@ -1,4 +1,4 @@
-"""Primitives to operators: which call each primitive ran in, by time, on the forward's thread."""
+"""Joins primitives to operators: which operator call each primitive ran in, by time, on the forward's thread."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profkit.arrays import Integers
+from profkit.arrays import Ids, Integers
 from profkit.onednn.log import Log
 from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.spans import innermost_open
 
 NONE = -1
-_NEVER = np.broadcast_to(np.int64(NONE), 1)
 
 
 @dataclass(frozen=True)
 class Joined:
-    """For each record of ``log``: the forward and the operator event it ran in, -1 where there is none.
+    """For each record of ``log`` the forward and the operator call it ran in, -1 if there is none.
 
-    ``operator`` is a row of ``trace.operator_events``.
+    ``forward`` (a position in ``forwards``) and ``operator`` (a row of ``trace.operator_events``) have the shape
+    ``(records,)``.
     """
 
     log: Log
@@ -31,11 +31,11 @@ class Joined:
 
     @property
     def is_warm(self) -> np.ndarray:
-        """The mask of records that belong to one of the traced forwards, which run after the warm-up."""
+        """The mask of records, shape ``(records,)``, in a traced forward; those run after the warm-up."""
         return np.asarray(self.forward >= 0)
 
     def operator_names(self) -> list[str | None]:
-        """Return the name of the operator of each record, None where it ran in none."""
+        """Return the name of the operator of each record, None if it ran in none."""
         names = self.trace.operator_events.name
         return [self.trace.names[names[row]] if row >= 0 else None for row in self.operator.tolist()]
 
@@ -43,9 +43,9 @@ class Joined:
 def join(log: Log, trace: Trace) -> Joined:
     """Join the records of ``log`` to the operators of ``trace``, both of the same process.
 
-    A record belongs to the forward whose time it begins in, and there to the innermost operator that is open on the
-    forward's thread. Both clocks are the epoch's: oneDNN's in steps of a quarter of a microsecond, the trace's up to
-    PyTorch 2.3 in whole microseconds, so a record may begin a tick before the operator it belongs to.
+    A record belongs to the forward during which it begins, and to the innermost operator that is then open on the
+    forward's thread. Both clocks give epoch time: oneDNN's in steps of 0.25 µs, the trace's up to PyTorch 2.3 in
+    whole microseconds, so a record may begin one step before the operator it belongs to.
     """
     forwards = find_forwards(trace)
     start_ns = log.start_ns - trace.base_ns
@@ -55,33 +55,20 @@ def join(log: Log, trace: Trace) -> Joined:
     inside = np.flatnonzero(forward >= 0)
     if len(inside) and len(operators):
         track = forwards.track[forward[inside]].astype(np.int32)
-        # the middle of a short record lies in its operator where its beginning is a tick too early
+        # the middle of a short record is inside its operator even if its start is one step too early
         middle = start_ns[inside] + np.minimum(log.duration_ns[inside] // 2, trace.resolution_ns)
         operator[inside] = innermost_open(operators, _points(middle, track))
     return Joined(log, trace, forwards, forward, operator)
 
 
 def _covering(forwards: Forwards, at_ns: Integers) -> Integers:
-    """Return the forward that is open at each time, -1 where none is; forwards do not overlap in such a pass."""
+    """Return the forward that is open at each time, -1 if none is; forwards do not overlap in a pass with a log."""
     if not len(forwards):
         return np.full(len(at_ns), NONE, dtype=np.int64)
     place = np.searchsorted(forwards.start_ns, at_ns, side="right") - 1
     return np.where((place >= 0) & (at_ns < forwards.end_ns[np.maximum(place, 0)]), place, NONE)
 
 
-def _points(at_ns: Integers, track: np.ndarray) -> Events:
-    count = len(at_ns)
-    nothing = np.broadcast_to(_NEVER, count)
-    return Events(
-        start_ns=at_ns,
-        duration_ns=np.zeros(count, dtype=np.int64),
-        name=nothing.astype(np.int32),
-        category=nothing.astype(np.int32),
-        track=track,
-        index=nothing,
-        shape=nothing,
-        external_id=nothing,
-        correlation=nothing,
-        call_stack=nothing,
-        module=nothing,
-    )
+def _points(at_ns: Integers, track: Ids) -> Events:
+    """Return events without duration at these times, in ns, one per track given."""
+    return Events.of(start_ns=at_ns, duration_ns=np.zeros_like(at_ns), track=track)

@@ -1,13 +1,12 @@
-"""oneDNN's verbose log → columns: which primitive, when, how long; what cannot be read is counted, not guessed.
+"""oneDNN's verbose log → columns: which primitive, when, how long. Records that cannot be read are counted.
 
-A log repeats itself: a model of fifty layers prints the same few hundred records over and over, but for time stamp and
-duration. Each distinct record is parsed once (:mod:`profkit.onednn.grammar`), the others are found in a table.
+A model of fifty layers prints the same few hundred records again and again; only time stamp and duration differ. Each
+distinct record is parsed once (:mod:`profkit.onednn.grammar`) and then found in a table.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,24 +16,24 @@ import numpy as np
 
 from profkit.arrays import Integers, Mask
 from profkit.errors import InputError
+from profkit.files import OversizeError, read_bounded
 from profkit.onednn.grammar import Primitive, parse_record
+from profkit.trace.options import MEMORY_LIMIT
 
-SIZE_LIMIT = 4 << 30  # bytes of a log, unpacked
-_GZIP = b"\x1f\x8b"
 _MARK = re.compile(rb"(?:onednn|dnnl)_verbose,")
 _VERSION = re.compile(r"(?:oneDNN|DNNL|MKL-DNN) v?(\d[\w.]*)")
 _UNKNOWN = -1
-LONGEST_MS = 86_400_000.0  # a day: what took longer is no duration
-_DIGITS = 13  # of a time stamp's whole milliseconds, at most: int64 ns and the year 2262
+LONGEST_MS = 86_400_000.0  # a day: a longer duration is a damaged number
+_DIGITS = 13  # of a time stamp's whole milliseconds: more do not fit int64 ns, which ends in the year 2262
 
 
 @dataclass(frozen=True)
 class Log:
-    """The records of one log in file order.
+    """The records of one log in file order; the arrays have the shape ``(records,)``.
 
-    ``start_ns`` is the epoch time of each record, -1 where the log has no time stamps; ``duration_ns`` its length;
-    ``primitive`` a position in ``primitives``. Durations come from decimal milliseconds. ``skipped`` counts records
-    that could not be read.
+    ``start_ns`` is the epoch time of each record in ns, -1 if the log has no time stamps; ``duration_ns`` comes from
+    decimal milliseconds; ``primitive`` is a position in ``primitives``. ``version``, ``isa`` and ``threads`` are
+    oneDNN's, None if the log does not say. ``skipped`` counts records that could not be read.
     """
 
     source: str
@@ -50,46 +49,28 @@ class Log:
     def __len__(self) -> int:
         return len(self.primitive)
 
-    @property
-    def has_times(self) -> bool:
-        return bool(len(self) and (self.start_ns >= 0).all())
-
     def where(self, wanted: Sequence[bool]) -> Mask:
-        """Return the mask of records whose primitive is ``wanted`` (one flag per primitive)."""
+        """Return the mask of records, shape ``(records,)``, whose primitive is ``wanted`` (one flag per primitive)."""
         flags = np.array(wanted, dtype=bool)
         return flags[self.primitive] if len(flags) else np.zeros(0, dtype=bool)
 
 
-def read_log(path: Path) -> Log:
-    """Read a verbose log, plain or gzipped; raises InputError where it cannot be read. It may hold no record."""
+def read_log(path: Path, memory_limit: int = MEMORY_LIMIT) -> Log:
+    """Read a verbose log, plain or gzipped; a gzip that is cut short gives what is there. The log may have no record.
+
+    ``memory_limit`` is in bytes. Raises InputError if the file cannot be read, or takes more than half of the limit:
+    the text and its records, split, are in memory at the same time.
+    """
     try:
-        data = path.read_bytes()
-        if data.startswith(_GZIP):
-            data = _unpack(data, path)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=path) from None
-    return parse_log(data, str(path))
-
-
-def _unpack(data: bytes, path: Path) -> bytes:
-    """Return the text of a gzip, of all its members; one that is cut short gives what is there."""
-    texts: list[bytes] = []
-    left = SIZE_LIMIT
-    while data.startswith(_GZIP):
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            texts.append(unpacker.decompress(data, left))
-        except zlib.error as error:
-            raise InputError(f"is damaged: {error}", where=path, hint="Capture it again.") from None
-        left -= len(texts[-1])
-        if unpacker.unconsumed_tail or left <= 0:
-            raise InputError(f"is larger than {SIZE_LIMIT >> 30} GiB unpacked", where=path)
-        data = unpacker.unused_data
-    return b"".join(texts)
+        return parse_log(read_bounded(path, memory_limit // 2).data, str(path))
+    except OversizeError:
+        hint = "Raise --memory-limit if the file is what you expect it to be."
+        what = f"would take more than {memory_limit >> 20} MiB, the memory limit"
+        raise InputError(what, where=path, hint=hint) from None
 
 
 def parse_log(data: bytes, source: str = "") -> Log:
-    """Parse the bytes of a log, whatever else stands between its records."""
+    """Parse the text of a log; other output between its records is ignored. ``source`` names the log."""
     starts: list[int] = []
     durations: list[float] = []
     which: list[int] = []
@@ -115,7 +96,7 @@ def parse_log(data: bytes, source: str = "") -> Log:
                 primitives.append(primitive)
             known[body] = number
         try:
-            # without its line's end a record may lack the last digits of its duration
+            # a record without the end of its line may lack the last digits of its duration
             if number == _UNKNOWN or not newline or b"_" in length:
                 raise ValueError
             duration = float(length)
@@ -140,7 +121,7 @@ def parse_log(data: bytes, source: str = "") -> Log:
 
 
 def _nanoseconds(stamp: bytes) -> int:
-    """Return decimal milliseconds as ns; six decimals, as oneDNN prints them, are ns as they stand."""
+    """Return decimal milliseconds as ns; oneDNN prints six decimals, which are exact ns. Raises ValueError."""
     whole, _, decimals = stamp.partition(b".")
     if len(whole) > _DIGITS or not (whole + decimals).isdigit():
         raise ValueError
@@ -156,7 +137,7 @@ def _is_information(record: bytes) -> bool:
 
 
 def _facts(text: str) -> dict[str, Any]:
-    """Return what the log's head says of the library and the machine."""
+    """Return version, instruction set and thread count from the informational lines at the head of the log."""
     version = _VERSION.search(text)
     isa = re.search(r"^info,cpu,isa:(.*)$", text, re.MULTILINE)
     threads = re.search(r"nthr:(\d{1,6})\b", text)

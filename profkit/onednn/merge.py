@@ -1,4 +1,4 @@
-"""A trace with oneDNN's primitives in it, nested under the operators they ran in."""
+"""Adds oneDNN's primitives to a trace, nested under the operators they ran in."""
 
 from __future__ import annotations
 
@@ -10,38 +10,42 @@ import msgspec
 import numpy as np
 
 from profkit.errors import InputError
+from profkit.files import read_bounded
 from profkit.onednn.join import Joined
+from profkit.trace.options import MEMORY_LIMIT
 
 CATEGORY = "onednn"
-_GZIP_LEVEL = 6
+_GZIP_LEVEL = 6  # as PyTorch's own handler writes
 
 
-def merge(joined: Joined) -> tuple[dict[str, Any], int]:
-    """Return the trace of ``joined`` with its warm primitives in it, as a document, and how many they are.
+def merge(joined: Joined, memory_limit: int = MEMORY_LIMIT) -> tuple[dict[str, Any], int]:
+    """Return the trace of ``joined`` with its warm primitives added, as a document, and their number.
 
-    They stand on the thread of their operator and never reach beyond it, so that every viewer nests them.
-    Raises InputError where the trace is not strict JSON.
+    Each is on the thread of its operator and ends no later than it, so that every viewer nests them. Raises InputError
+    as :func:`read_document` does.
     """
-    document, events = read_document(Path(joined.trace.source))
+    document, events = read_document(Path(joined.trace.source), memory_limit)
     added = _events(joined)
     return {**document, "traceEvents": [*events, *added]}, len(added)
 
 
-def read_document(path: Path) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
-    """Return a trace file's members and its events, undecoded; raises InputError where it is not strict JSON."""
+def read_document(path: Path, memory_limit: int = MEMORY_LIMIT) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
+    """Return the members of a trace file and its events, undecoded.
+
+    ``memory_limit`` is in bytes; the text may take half of it. Raises InputError if the file cannot be read, is
+    larger, or is not strict JSON.
+    """
+    content = read_bounded(path, memory_limit // 2)
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-        document = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        document = msgspec.json.decode(content.data, type=dict[str, msgspec.Raw])
         return document, msgspec.json.decode(document["traceEvents"], type=list[msgspec.Raw])
-    except (OSError, EOFError, msgspec.DecodeError, KeyError) as error:
-        hint = "profkit repair writes a damaged trace anew."
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
+        hint = "profkit repair writes a mended copy of a damaged trace."
         raise InputError(f"cannot be merged: {error}", where=path, hint=hint) from None
 
 
 def encode_document(document: dict[str, Any], target: Path) -> bytes:
-    """Return the content of a trace file, gzipped where its name says so."""
+    """Return the content of a trace file, gzipped if the name of ``target`` ends in .gz."""
     data = msgspec.json.encode(document)
     return gzip.compress(data, _GZIP_LEVEL, mtime=0) if target.suffix == ".gz" else data
 
@@ -82,5 +86,5 @@ def _events(joined: Joined) -> list[dict[str, Any]]:
 
 
 def microseconds(ns: int) -> msgspec.Raw:
-    """Return ns as decimal microseconds: a float of the epoch's would be off by a quarter of one."""
+    """Return ns as decimal microseconds; a float64 at epoch microseconds resolves only 0.25 µs."""
     return msgspec.Raw(b"%d.%03d" % divmod(ns, 1000))

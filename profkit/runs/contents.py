@@ -58,7 +58,7 @@ class RunContents:
         log, trace = self.run.onednn_log, self.run.onednn_trace
         if log is None or trace is None:
             return None
-        return join(read_log(log), read(trace, options=self.options))
+        return join(read_log(log, self.options.memory_limit), read(trace, options=self.options))
 
     def require_primitives(self) -> Joined:
         """Return the primitives; raises InputError if the run has no log."""

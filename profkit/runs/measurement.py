@@ -17,6 +17,7 @@ from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, Detail, ReadOptions
+from profkit.trace.reading.pending import PendingRead, read_pending
 from profkit.trace.reading.reader import read
 
 FIGURES = ("calls", "self_ns", "total_ns", "self_device_ns", "total_device_ns")
@@ -109,11 +110,17 @@ class Measurement:
 
 
 def measure(
-    run: Run, groupings: Sequence[By] = ("name",), options: ReadOptions = DEFAULT, *, with_calls: bool = False
+    run: Run,
+    groupings: Sequence[By] = ("name",),
+    options: ReadOptions = DEFAULT,
+    *,
+    with_calls: bool = False,
+    pending: PendingRead | None = None,
 ) -> Measurement:
     """Read every trace of ``run`` once and sum its operators per forward, for each grouping.
 
-    ``with_calls`` keeps the call tree too. Raises InputError if a trace cannot be read or holds no forward.
+    ``with_calls`` keeps the call tree too; ``pending`` is the read of a trace that has begun. Raises InputError if a
+    trace cannot be read or holds no forward.
     """
     run.require_traces()
     rule, torch, resolution_ns = "", None, 0
@@ -125,7 +132,7 @@ def measure(
         detail |= DETAIL[by]
     repairs: Counter[str] = Counter()
     for path in run.traces:
-        trace = read(path, detail=detail, options=options)
+        trace = read_pending(path, detail, options, pending)
         forwards = find_forwards(trace)
         if not len(forwards):
             raise InputError("has no operator, so there is nothing to compare", where=path)

@@ -14,15 +14,15 @@ from profkit.trace.forward import Forwards
 from profkit.trace.spans import nest, sort_order
 
 Call = tuple[str, str]
-"""An operator's name and the JSON text of its input shapes, empty where the trace has none."""
+"""An operator's name and the JSON text of its input shapes, empty if the trace has none."""
 
 
 @dataclass(frozen=True)
 class CallTree:
-    """The calls of one forward in the order in which they began, callers before what they call.
+    """The calls of one forward in the order in which they began, each caller before its callees.
 
-    ``parent`` holds positions, -1 at the top. ``total_ns`` has one row per forward that called exactly this, and one
-    column per call: its duration in ns. ``others`` counts the forwards that called something else.
+    ``parent`` holds positions, -1 at the top. ``total_ns`` holds durations in ns, shape ``(forwards, calls)``, for the
+    forwards that made exactly these calls. ``others`` counts the forwards that made other calls.
     """
 
     calls: tuple[Call, ...]
@@ -32,7 +32,7 @@ class CallTree:
 
     @cached_property
     def children(self) -> list[list[int]]:
-        """The positions of what each call calls; at the end those at the top, so that ``children[-1]`` is theirs."""
+        """The positions of each call's callees; ``children[-1]`` holds the calls at the top."""
         found: list[list[int]] = [[] for _ in range(len(self.calls) + 1)]
         for position, parent in enumerate(self.parent):
             found[parent].append(position)
@@ -49,11 +49,11 @@ NO_CALLS = CallTree((), (), np.zeros((0, 0), dtype=np.int64))
 
 
 def call_trees(trace: Trace, forwards: Forwards) -> list[CallTree]:
-    """Return the distinct call trees of the forwards of ``trace``; the trace is to be read with input shapes.
+    """Return the distinct call trees of the forwards of ``trace``, which must be read with input shapes.
 
-    Forwards that make the same calls in the same order follow one tree. A clock of whole microseconds shortens some
-    callers to nothing, which then seem to have called nothing, another one in each forward: of the callers that the
-    forwards show for a call, the nearest is the true one, for truncation can only lose one.
+    Forwards that make the same calls in the same order share one tree. With a 1 µs clock a short caller may be
+    truncated to zero and lose its callees in some forwards. Truncation only removes callers, so the deepest caller
+    seen in any forward is right.
     """
     events = trace.operator_events
     row = forwards.of(events)
@@ -71,9 +71,9 @@ def call_trees(trace: Trace, forwards: Forwards) -> list[CallTree]:
         spans = [slice(starts[m], starts[m + 1]) for m in members]
         names, shapes = code[spans[0]].T.tolist()
         calls = ((trace.names[n], trace.shapes[s] if s >= 0 else "") for n, s in zip(names, shapes, strict=True))
-        nearest = np.max([parent[span] for span in spans], axis=0)
+        deepest = np.max([parent[span] for span in spans], axis=0)
         duration = np.stack([events.duration_ns[order[span]] for span in spans])
-        trees.append(CallTree(tuple(calls), tuple(nearest.tolist()), duration))
+        trees.append(CallTree(tuple(calls), tuple(deepest.tolist()), duration))
     return trees
 
 
@@ -85,7 +85,7 @@ def rows_of(trace: Trace, forwards: Forwards, forward: int) -> Integers:
 
 
 def _ordered(events: Events, row: Integers, count: int) -> tuple[Integers, Integers]:
-    """Return the rows in forwards, forward by forward in nesting order, and where each forward begins among them."""
+    """Return the rows in forwards, in nesting order per forward, and the position where each forward begins."""
     order = sort_order(events)
     order = order[np.argsort(row[order], kind="stable")]
     order = order[row[order] >= 0]
@@ -93,7 +93,7 @@ def _ordered(events: Events, row: Integers, count: int) -> tuple[Integers, Integ
 
 
 def merge(trees: Iterable[CallTree]) -> CallTree:
-    """Return the tree that most forwards of all ``trees`` follow, with the durations of all that do."""
+    """Return the tree that most forwards of ``trees`` share, with the durations of all of them; else ``NO_CALLS``."""
     alike: dict[tuple[Call, ...], list[CallTree]] = {}
     for tree in trees:
         alike.setdefault(tree.calls, []).append(tree)

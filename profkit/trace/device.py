@@ -1,4 +1,4 @@
-"""Device time per operator: which kernels and copies each operator's calls launched.
+"""Device time per operator: the kernels and copies that each operator call launched.
 
 A kernel belongs to the operator whose ``External id`` it carries; else to that of the runtime call that launched it
 (same ``correlation``): by the call's own ``External id``, else to the innermost operator open on the call's thread.
@@ -18,9 +18,10 @@ from profkit.trace.spans import Nesting, innermost_open, sums
 
 @dataclass(frozen=True, slots=True)
 class DeviceTimes:
-    """Per operator call, in the order of ``Trace.operator_events``: device time in ns, its own and with what it called.
+    """Device time per operator call in ns, shape ``(operator calls,)``, in the order of ``Trace.operator_events``.
 
-    ``unattributed`` counts the device events whose operator is not in the file.
+    ``self_ns`` is the time of the kernels and copies that the call itself launched, ``subtree_ns`` includes those of
+    the calls below it. ``unattributed`` counts the device events whose operator is not in the file.
     """
 
     self_ns: Integers
@@ -46,7 +47,7 @@ def device_times(trace: Trace, operators: Events, nesting: Nesting) -> DeviceTim
 
 
 def _by_id(ids: Integers, wanted: Integers) -> Integers:
-    """Return for each wanted id the row of ``ids`` that has it, -1 for none; ids up to 0 name nothing."""
+    """Return for each wanted id the row of ``ids`` that has it, or -1; ids up to 0 mean that there is none."""
     if not len(ids):
         return np.full(len(wanted), -1, dtype=np.int64)
     order = np.argsort(ids, kind="stable")
@@ -57,7 +58,7 @@ def _by_id(ids: Integers, wanted: Integers) -> Integers:
 
 
 def _subtree_sums(own: Integers, nesting: Nesting) -> Integers:
-    """Add every call's value to all that stand above it."""
+    """Add the value of every call to all its ancestors."""
     subtree: Integers = own.copy()
     for depth in range(int(nesting.depth.max(initial=0)), 0, -1):
         level = np.flatnonzero(nesting.depth == depth)

@@ -1,6 +1,6 @@
-"""What each PyTorch from 1.8 on writes differently, as data.
+"""The differences between the traces of PyTorch's versions, from 1.8 on, as data.
 
-Categories are compared in lower case: their capitals flipped back and forth around 1.12.
+Categories are compared in lower case: their capitals changed several times around 1.12.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ ANNOTATION = frozenset({"user_annotation"})
 PYTHON = frozenset({"python_function"})
 RUNTIME = frozenset({"cuda_runtime", "cuda_driver", "runtime", "xpu_runtime", "xpu_driver", "privateuse1_runtime"})
 DEVICE = frozenset({"kernel", "gpu_memcpy", "gpu_memset", "memcpy", "memset", "concurrent_kernel"})
-LEGACY_HOST_PID = "CPU functions"  # of the exporter before kineto, which writes no category
+LEGACY_HOST_PID = "CPU functions"  # of the exporter before kineto, which writes no categories
 
 FORWARD_ANNOTATION = "profkit.forward"  # around each forward that profkit captured
 STEP_PREFIX = "ProfilerStep#"  # around each step of torch.profiler
@@ -24,7 +24,10 @@ RESOLUTION_FINE_NS = 1  # from 2.4: microseconds with three decimals
 
 
 class Dialect(NamedTuple):
-    """How one range of versions writes: told by texts in the file's head, texts in its first events, and its clock."""
+    """How one range of versions is recognised: by text in the file's head, text in its first events, and its clock.
+
+    ``fine`` is whether times have decimals (1 ns) or not (1 µs); None if both occur.
+    """
 
     versions: str
     in_head: bytes = b""
@@ -48,7 +51,10 @@ UNKNOWN = "unknown"
 
 
 def recognise(beginning: bytes, fine: bool) -> str:
-    """Return the PyTorch versions whose dialect a file is in, judged by its beginning and its clock."""
+    """Return the range of PyTorch versions that write such a file, or ``unknown``.
+
+    ``beginning`` is its first bytes, ``fine`` whether its times have decimals.
+    """
     head, _, events = beginning.partition(b'"traceEvents"')
     for dialect in DIALECTS:
         if dialect.fine in (None, fine) and dialect.in_head in head and dialect.in_events in (events or head):

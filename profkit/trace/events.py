@@ -1,20 +1,16 @@
-"""The immutable event columns of one trace, names interned, and the :class:`Trace` around them."""
+"""The immutable event columns of one trace, with interned names, and the :class:`Trace` around them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from profkit.arrays import Ids, Integers, Mask
 from profkit.trace import dialect
-
-if TYPE_CHECKING:
-    from profkit.trace.options import By
-    from profkit.trace.tables import Table
 
 Flow = tuple[str, str, int | str, int | str, int | str, int]
 """Phase, category, id, pid, tid and time in ns of one end of a flow."""
@@ -22,12 +18,12 @@ Flow = tuple[str, str, int | str, int | str, int | str, int]
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The spans of a trace as columns of equal length, in file order.
+    """The spans of a trace as columns of equal length ``(events,)``, in file order.
 
-    ``start_ns`` and ``duration_ns`` are integer nanoseconds, the start since the trace's epoch. ``name``,
-    ``category``, ``track``, ``shape``, ``call_stack`` and ``module`` are positions in the tables of the
-    :class:`Trace`. ``index`` is the profiler's own event index, ``external_id`` and ``correlation`` tie device work
-    to operators and runtime calls. -1 stands where an event has none, or where it was not asked for.
+    ``start_ns`` and ``duration_ns`` are integer nanoseconds, the start relative to the trace's ``base_ns``. ``name``,
+    ``category``, ``track``, ``shape``, ``call_stack`` and ``module`` are positions in the tables of
+    :class:`TraceHead`. ``index`` is the profiler's own event index; ``external_id`` and ``correlation`` tie device
+    work to operators and runtime calls. -1 means that the event has none, or that it was not read.
     """
 
     start_ns: Integers
@@ -42,41 +38,54 @@ class Events:
     call_stack: Integers
     module: Integers
 
+    @classmethod
+    def of(cls, *, start_ns: Integers, **columns: NDArray[np.signedinteger]) -> Events:
+        """Make events of the columns given; every other column is -1 in all rows and takes no memory.
+
+        Raises TypeError for a column that does not exist.
+        """
+        known = {column.name for column in fields(cls)}
+        if unknown := columns.keys() - known:
+            raise TypeError(f"no such column: {', '.join(sorted(unknown))}")
+        missing = np.broadcast_to(np.int64(-1), len(start_ns))
+        return cls(start_ns, *(columns.get(column.name, missing) for column in fields(cls)[1:]))
+
     def __len__(self) -> int:
         return len(self.start_ns)
 
     @property
     def end_ns(self) -> Integers:
+        """The end of each span, in ns on the clock of ``start_ns``; int64, shape ``(events,)``."""
         return self.start_ns + self.duration_ns
 
+    @property
+    def stored(self) -> dict[str, NDArray[np.signedinteger]]:
+        """The columns that take memory, by name: :meth:`of` makes the same events of them."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return {name: column for name, column in columns.items() if name == "start_ns" or column.strides != (0,)}
+
     def take(self, selection: Mask | Integers) -> Events:
-        """Return the selected rows, by mask or by position."""
-        start_ns = self.start_ns[selection]
-        columns = (getattr(self, column.name) for column in fields(self)[1:])
-        # a column that repeats one value, of what was not asked for, takes no memory, and goes on so
-        return Events(
-            start_ns,
-            *(np.broadcast_to(c[:1], len(start_ns)) if c.strides == (0,) and len(c) else c[selection] for c in columns),
-        )
+        """Return the selected rows: by a mask of shape ``(events,)``, or by positions."""
+        # columns that were not read are zero-stride broadcasts: they are broadcast again, not copied
+        return Events.of(**{name: column[selection] for name, column in self.stored.items()})
 
     def with_track(self, track: Ids) -> Events:
-        """Return the same rows on other tracks."""
+        """Return the same rows with other tracks, one per row."""
         return replace(self, track=track)
 
 
-@dataclass(frozen=True)
-class Trace:
-    """One trace file: its spans and what the file says of itself.
+@dataclass(frozen=True, kw_only=True)
+class TraceHead:
+    """Everything that a trace file says besides its spans. The cache stores it as a whole.
 
     ``names``, ``categories``, ``tracks`` (pid, tid), ``shapes`` (JSON text of ``Input Dims``), ``call_stacks`` and
-    ``hierarchies`` are what the columns of ``events`` point into; ``flow_records`` are read with full detail.
-    ``other_events`` counts the records that are no spans, by phase. ``dialect`` names the PyTorch versions that write
-    like this, ``devices`` is the number of accelerators that the file names. ``metadata`` is what profkit's worker
-    wrote into the file, empty for other people's; ``repairs`` counts the defects that were mended.
+    ``hierarchies`` are the tables that the columns of :class:`Events` point into. ``resolution_ns`` is the step of the
+    clock. ``flow_records`` are read with full detail. ``base_ns`` is the epoch time, in ns, of the file's time 0; 0 if
+    its times are epoch times. ``dialect`` names the PyTorch versions that write like this, ``devices`` is the number
+    of accelerators that the file names. ``other_events`` counts the records that are not spans, by phase.
+    ``metadata`` is written by profkit's worker, and empty in other traces; ``repairs`` counts the mended defects.
     """
 
-    source: str
-    events: Events
     names: tuple[str, ...]
     categories: tuple[str, ...]
     tracks: tuple[tuple[int | str, int | str], ...]
@@ -92,22 +101,40 @@ class Trace:
     metadata: Mapping[str, object] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(TraceHead):
+    """One trace file in memory: its path (``source``), its spans, and its head."""
+
+    source: str
+    events: Events
+
+    @classmethod
+    def of(cls, source: str, events: Events, head: TraceHead) -> Trace:
+        """Put a trace together from its parts."""
+        return cls(source=source, events=events, **{f.name: getattr(head, f.name) for f in fields(TraceHead)})
+
+    @property
+    def head(self) -> TraceHead:
+        """The head alone."""
+        return TraceHead(**{f.name: getattr(self, f.name) for f in fields(TraceHead)})
+
     def has_category(self, wanted: frozenset[str]) -> Mask:
-        """Return the mask of events whose category, lower-cased, is one of ``wanted``."""
+        """Return the mask of events, shape ``(events,)``, whose category in lower case is in ``wanted``."""
         hits = np.array([name.lower() in wanted for name in self.categories], dtype=bool)
         return hits[self.events.category] if len(hits) else np.zeros(0, dtype=bool)
 
     def has_name(self, predicate: Mask) -> Mask:
-        """Return the mask of events for whose name ``predicate`` (one flag per name) holds."""
+        """Return the mask of events whose name has its flag set in ``predicate``, shape ``(names,)``."""
         return predicate[self.events.name] if len(predicate) else np.zeros(0, dtype=bool)
 
     def name_mask(self, *, equal: str | None = None, prefix: str | None = None) -> Mask:
-        """Return one flag per name: equal to a text, or starting with one."""
+        """Return one flag per name, shape ``(names,)``: whether it equals a text, or starts with one."""
         return np.array([n == equal or (prefix is not None and n.startswith(prefix)) for n in self.names], dtype=bool)
 
     @cached_property
     def operator_events(self) -> Events:
-        """The events that are operators: category cpu_op (Operator before 1.12), steps left out."""
+        """The events that are operators: category cpu_op (Operator before 1.12), without the profiler's steps."""
         is_step = self.has_name(self.name_mask(prefix=dialect.STEP_PREFIX))
         return self.events.take((self.has_category(dialect.OPERATOR) | self._legacy_operators()) & ~is_step)
 
@@ -115,36 +142,8 @@ class Trace:
         legacy = np.array([pid == dialect.LEGACY_HOST_PID for pid, _ in self.tracks], dtype=bool)
         return legacy[self.events.track] if legacy.any() else np.zeros(len(self.events), dtype=bool)
 
-    def operators(self, by: By = "name", *, per_forward: bool = False) -> Table:
-        """Return the operator table: one row per operator, or per operator and input shape, module or stack.
-
-        Columns: name (and what ``by`` says), calls, self and total host time, self and total device time in ns; over
-        the whole file, or with ``per_forward`` one row per forward and operator that it calls.
-        """
-        from profkit.trace.tables import operators_table
-
-        return operators_table(self, by, per_forward)
-
-    def forwards(self) -> Table:
-        """Return the forwards: the rule they were found by, start since the epoch of the trace and wall time in ns."""
-        from profkit.trace.tables import forwards_table
-
-        return forwards_table(self)
-
-    def spans(self) -> Table:
-        """Return every span: name, category, pid, tid, start and duration in ns, index, ids and input shapes."""
-        from profkit.trace.tables import spans_table
-
-        return spans_table(self)
-
-    def flows(self) -> Table:
-        """Return the flow records: phase (s starts, f ends), category (fwdbwd, ac2g, ...), id, pid, tid and ns."""
-        from profkit.trace.tables import flows_table
-
-        return flows_table(self)
-
     @property
     def torch_version(self) -> str | None:
-        """The PyTorch version that profkit wrote into the file; None in other people's traces."""
+        """The PyTorch version that profkit wrote into the file; None in other traces."""
         version = self.metadata.get("torch")
         return version if isinstance(version, str) else None

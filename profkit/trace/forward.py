@@ -1,4 +1,4 @@
-"""Where one forward begins and ends: the first rule that applies, and the result says which.
+"""Finds where each forward begins and ends: by the first rule that applies; the result names the rule.
 
 ``annotation`` (profkit's own around each forward), ``step`` (``ProfilerStep#N``), ``script`` (the TorchScript
 ``forward`` operator), ``module`` (the root ``nn.Module`` frame), ``envelope`` (first to last top-level operator).
@@ -19,7 +19,11 @@ from profkit.trace.spans import nest
 
 @dataclass(frozen=True, slots=True)
 class Forwards:
-    """The forwards of a trace in time order; ``start_ns`` and ``end_ns`` since the trace's epoch, in ns."""
+    """The forwards of a trace in time order; the arrays have the shape ``(forwards,)``.
+
+    ``rule`` names the rule that found them (see above). ``start_ns`` and ``end_ns`` are ns on the clock of
+    :class:`Events`; ``track`` is the position of the thread in ``Trace.tracks``.
+    """
 
     rule: str
     start_ns: Integers
@@ -31,13 +35,14 @@ class Forwards:
 
     @property
     def wall_ns(self) -> Integers:
+        """The wall time of each forward in ns."""
         return self.end_ns - self.start_ns
 
     def of(self, events: Events) -> Integers:
-        """Return for each event the position of the forward it starts in, -1 where it starts in none.
+        """Return for each event the position of the forward it starts in, -1 if it starts in none.
 
-        Forwards of several threads may overlap: an event belongs to one of its own thread where that thread has any
-        (and an operator's forward runs on it), else to the latest that is open.
+        Forwards of several threads may overlap. An event on a thread that has forwards belongs to one of those, any
+        other event to the latest forward that is open.
         """
         result = self._latest_open(np.arange(len(self)), events.start_ns)
         if len(self) > 1 and (self.start_ns[1:] < self.end_ns[:-1]).any():
@@ -47,11 +52,11 @@ class Forwards:
         return result
 
     def _latest_open(self, forwards: Integers, at_ns: Integers) -> Integers:
-        """Return the latest of ``forwards`` (rising) that is open at each time; -1 where none is."""
+        """Return the latest of ``forwards`` (rising positions) that is open at each time; -1 if none is."""
         if not len(forwards):
             return np.full(len(at_ns), -1, dtype=np.int64)
         place = np.searchsorted(self.start_ns[forwards], at_ns, side="right") - 1
-        # of those that began before, the last one to end
+        # of the forwards that began earlier, the last one to end
         ends = self.end_ns[forwards]
         longest = np.maximum.accumulate(np.where(ends >= np.maximum.accumulate(ends), np.arange(len(ends)), 0))
         found = np.full(len(at_ns), -1, dtype=np.int64)
@@ -62,7 +67,7 @@ class Forwards:
 
 
 def find_forwards(trace: Trace) -> Forwards:
-    """Find the forwards of ``trace``; none where it has no operator either."""
+    """Find the forwards of ``trace``; there is none if no rule applies and it has no operator."""
     for rule, find in _RULES:
         events = find(trace)
         if len(events):
@@ -94,7 +99,7 @@ def _modules(trace: Trace) -> Events:
 
 
 def _outermost(trace: Trace, categories: frozenset[str], names: Mask) -> Events:
-    """Return the events of those categories and names that stand in no other such event."""
+    """Return the events of those categories and names that are not inside another such event."""
     if not names.any():
         return trace.events.take(np.zeros(0, dtype=np.int64))
     events = trace.events.take(trace.has_category(categories) & trace.has_name(names))

@@ -1,4 +1,4 @@
-"""In which module and under which Python stack each operator ran."""
+"""Finds the module and the Python stack in which each operator ran."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from profkit.trace import dialect
 from profkit.trace.events import Events, Trace
 from profkit.trace.spans import innermost_open, nest
 
-NOWHERE = ""
+NOWHERE = ""  # the module or stack of an operator outside all frames
 
 
 def modules(trace: Trace, operators: Events) -> tuple[Integers, list[str]]:
-    """Return for each operator the position of its module in the table that comes with it.
+    """Return for each operator the position of its module in a table, shape ``(operators,)``, and the table.
 
-    The module is the ``Module Hierarchy`` that the event names, else the path of ``nn.Module`` frames around it,
+    The module is the event's ``Module Hierarchy`` if it has one, else the path of ``nn.Module`` frames around it,
     outermost first, joined by ``/``.
     """
     frames = _frames(trace, trace.name_mask(prefix=dialect.MODULE_PREFIX))
@@ -24,9 +24,10 @@ def modules(trace: Trace, operators: Events) -> tuple[Integers, list[str]]:
 
 
 def stacks(trace: Trace, operators: Events) -> tuple[Integers, list[str]]:
-    """Return for each operator the position of its Python stack, innermost frame last, in the table given with it.
+    """Return for each operator the position of its Python stack in a table, shape ``(operators,)``, and the table.
 
-    The stack is the ``Call stack`` that the event names (up to 1.13), else the Python frames around it.
+    The stack is the event's ``Call stack`` if it has one (up to 1.13), else the Python frames around it, outermost
+    first, joined by ``;``.
     """
     frames = _frames(trace, np.ones(len(trace.names), dtype=bool))
     return _place(trace, operators, frames, list(trace.names), operators.call_stack, trace.call_stacks, ";")
@@ -53,19 +54,19 @@ def _place(
 
 
 def _on_operator_tracks(trace: Trace, frames: Events, operators: Events) -> Events:
-    """Move frames to the operators' track where the file has them on one of their own.
+    """Move the frames to the operators' track if the file has them all on pid 0, tid 0, as some versions write.
 
-    Some versions write every Python frame to pid 0, tid 0; where the operators have one track, it is meant.
+    If the operators have several tracks, the one with most operators is taken.
     """
-    mine, theirs = np.unique(operators.track), np.unique(frames.track)
-    if len(theirs) == 1 and theirs[0] not in mine and trace.tracks[theirs[0]] == (0, 0) and len(mine):
-        busiest = mine[np.argmax([(operators.track == t).sum() for t in mine])]
+    tracks, of_frames = np.unique(operators.track), np.unique(frames.track)
+    if len(of_frames) == 1 and of_frames[0] not in tracks and trace.tracks[of_frames[0]] == (0, 0) and len(tracks):
+        busiest = tracks[np.argmax([(operators.track == t).sum() for t in tracks])]
         return frames.with_track(np.full(len(frames), busiest, dtype=np.int32))
     return frames
 
 
 def _paths(frames: Events, names: list[str], joint: str) -> tuple[Integers, list[str]]:
-    """Return for each frame the position of its path (itself and all around it) among the distinct paths."""
+    """Return for each frame the position of its path (all frames around it and itself), and the distinct paths."""
     nesting = nest(frames)
     known: dict[tuple[int, int], int] = {}
     paths: list[str] = []

@@ -1,4 +1,4 @@
-"""Spans → operator statistics: calls, self and total host time per key, for the whole file and per forward."""
+"""Spans → operator statistics: calls, host and device times per key, for the whole file or per forward."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from profkit.trace.options import By
 from profkit.trace.spans import covered_ns, has_same_above, nest, sums
 
 Key = tuple[str, str | None]
-"""An operator's name and, by shape, module or stack, the text of that; else None."""
+"""An operator's name, and its shapes, module or stack if the operators are grouped by that, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorSamples:
     """Per row (one forward, or the whole file) and per operator key: calls, host and device times in ns.
 
-    The arrays have the shape ``(rows, len(keys))``. Self host time is an operator's own duration less its direct
-    child operators; total host time is the time with at least one call of that key on the stack. Device times are
+    The arrays have the shape ``(rows, keys)``. Self host time is an operator's own duration less its direct child
+    operators; total host time is the time with at least one call of that key on the stack. Device times are
     the durations of the kernels and copies that the operator launched, itself or, in total, through what it calls.
-    ``anomalies`` counts what was odd in the file.
+    ``anomalies`` counts the oddities of :class:`Nesting` and ``unattributed`` device events.
     """
 
     keys: tuple[Key, ...]
@@ -40,14 +40,15 @@ class OperatorSamples:
 
     @property
     def figures(self) -> tuple[Integers, Integers, Integers, Integers, Integers]:
-        """Calls, self and total host time, self and total device time."""
+        """Calls, self and total host time, self and total device time; each of shape ``(rows, keys)``, times in ns."""
         return self.calls, self.self_ns, self.total_ns, self.self_device_ns, self.total_device_ns
 
 
 def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name") -> OperatorSamples:
     """Sum the operators of ``trace``: over the whole file in one row, or in one row per forward.
 
-    Per forward, operators that start outside every forward are left out; over the whole file nothing is.
+    Operators that start outside every forward are left out per forward, and included over the whole file. ``trace``
+    must have been read with the detail that ``by`` needs (``DETAIL[by]``).
     """
     events = trace.operator_events
     nesting = nest(events)
@@ -88,7 +89,7 @@ def _keys(trace: Trace, events: Events, by: By) -> tuple[tuple[Key, ...], Intege
     width = len(texts)
     code = events.name.astype(np.int64) * width + second
     size = max(1, len(trace.names)) * width
-    if size <= 1 << 22:  # as good as always: a table of every possible key is small
+    if size <= 1 << 22:  # nearly always: a table of every possible key takes at most 48 MiB and saves the sorting
         first = np.full(size, len(code), dtype=np.int64)
         first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
         present = np.flatnonzero(first < len(code))
@@ -106,7 +107,7 @@ def _keys(trace: Trace, events: Events, by: By) -> tuple[tuple[Key, ...], Intege
 
 
 def _second(trace: Trace, events: Events, by: By) -> tuple[Integers, list[str | None]]:
-    """Return the second half of each event's key, as a position in the texts that come with it."""
+    """Return the second half of each event's key, as a position in a table of texts, and the table."""
     if by == "name":
         return np.zeros(len(events), dtype=np.int64), [None]
     if by == "shape":

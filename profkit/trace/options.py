@@ -1,4 +1,4 @@
-"""What is read of a trace, and how much that may take."""
+"""Options of reading a trace: the columns wanted, the memory limit, the cache."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Literal
 
-MEMORY_LIMIT = 4 << 30  # bytes
+MEMORY_LIMIT = 4 << 30  # bytes: half of the memory of a small (8 GiB) machine
 
 By = Literal["name", "shape", "module", "stack"]
-"""What operators are told apart by."""
+"""What operators are grouped by, besides their name."""
 
 
 class Detail(Flag):
-    """What is read beyond names, times, tracks and the event index; each costs a little time."""
+    """The columns read beyond names, times, tracks and the event index; each takes a little time."""
 
     NONE = 0
     SHAPES = auto()
@@ -29,12 +29,12 @@ DETAIL: dict[By, Detail] = {
     "module": Detail.STACKS,
     "stack": Detail.STACKS,
 }
-"""What a trace must be read with, for its operators to be told apart so."""
+"""The detail that a trace must be read with to group its operators."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How much memory reading may take, about, in bytes; and whether parsed columns are kept and found again."""
+    """``memory_limit``: approximate limit per trace, in bytes. ``use_cache``: read and write the parsed-trace cache."""
 
     memory_limit: int = MEMORY_LIMIT
     use_cache: bool = True

@@ -1,9 +1,9 @@
 """Nesting per track: parent, depth, self time; anomalies are counted, never dropped.
 
-Spans of one track (pid, tid) are ordered by ``(start, event index)``; where a span has no index, by start, then
-longest first, then file order. The parent of a span is the nearest earlier one still open at its start. Ordering
-by length alone would be wrong on traces of whole microseconds: of two truncated siblings ``[s, s]`` and
-``[s, s+1]`` the longer, later one would swallow the earlier. You cannot nest longer things in shorter things.
+Spans of one track (pid, tid) are ordered by ``(start, event index)``; if any span has no index, by start, then longest
+first, then file order. The parent of a span is the nearest earlier one that is still open at its start. Ordering by
+length even if there are indices would be wrong on traces of whole microseconds: of two truncated siblings ``[s, s]``
+and ``[s, s+1]`` the longer, later one would become the parent of the earlier.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ import numpy as np
 from profkit.arrays import Ids, Integers, Mask
 from profkit.trace.events import Events
 
-_STRETCH = 1 << 15  # spans worked on at a time: what they take stays in the core's own cache
-_YEAR_NS = 365 * 86_400 * 10**9
+_STRETCH = 1 << 15  # spans per step: their columns fit the core's own cache
+_YEAR_NS = 365 * 86_400 * 10**9  # a longer span is a damaged number: no profile lasts a year
 
 
 @dataclass(frozen=True)
 class Nesting:
-    """The call tree of some spans, row by row in the order of the events it was made from.
+    """The call tree of some spans; the arrays have the shape ``(spans,)``, in the order of the events.
 
-    ``parent`` is a row, -1 at the top. ``self_ns`` is the span's own duration less its direct children, in ns.
-    ``anomalies`` counts what was odd: ``crossing`` children that end after their parent (the overhang is not
-    charged to the parent), ``negative`` durations, ``implausible`` ones of more than a year, ``clamped`` self times
-    that would have been negative.
+    ``parent`` is a row, -1 at the top. ``self_ns`` is the span's duration less the parts of its direct children
+    inside it, in ns. ``anomalies`` counts: ``crossing`` children that end after their parent, ``negative`` durations,
+    ``implausible`` ones of more than a year, and ``clamped`` self times that would have been negative.
     """
 
     parent: Integers
@@ -36,12 +35,12 @@ class Nesting:
 
     @cached_property
     def depth(self) -> Ids:
-        """How many spans stand above each."""
+        """The number of ancestors of each span."""
         return _depths(self.parent)
 
 
 def nest(events: Events) -> Nesting:
-    """Nest ``events``, all of which belong to one kind (operators, Python frames, ...)."""
+    """Nest ``events``, which must all be of one kind: operators, or Python frames, ..."""
     if is_in_order(events):  # as most files are written
         parent = nearest_open(events.track, events.start_ns, events.end_ns)
     else:
@@ -54,7 +53,7 @@ def nest(events: Events) -> Nesting:
 
 
 def is_in_order(events: Events) -> bool:
-    """Whether the rows are in nesting order already: tracks one after another, and rising within."""
+    """Whether the rows are in nesting order already: track by track, by ``(start, index)`` within each."""
     track, start, index = events.track, events.start_ns, events.index
     if not len(events) or (index < 0).any() or (np.diff(track) < 0).any():
         return False
@@ -65,7 +64,7 @@ def is_in_order(events: Events) -> bool:
 
 
 def sort_order(events: Events) -> Integers:
-    """Return the rows in nesting order: by track, start, event index."""
+    """Return the rows in nesting order: by track, start, event index (or duration, see above)."""
     if (events.index >= 0).all():
         return np.lexsort((events.index, events.start_ns, events.track))
     return np.lexsort((-events.duration_ns, events.start_ns, events.track))
@@ -74,9 +73,10 @@ def sort_order(events: Events) -> Integers:
 def nearest_open(track: Ids, start: Integers, end: Integers) -> Integers:
     """Return for each span in nesting order the position of the nearest earlier one open at its start, or -1.
 
-    Open means same track and ``end > start`` of the later one. Each span's candidate begins at its predecessor.
-    Everything between a closed candidate and that candidate's own candidate ended before the candidate began,
-    so a jump over it is safe, and jumps of jumps double in length: n log n at worst, all spans at once.
+    Open means on the same track, with ``end`` after the ``start`` of the later span; ``start`` and ``end`` are in ns.
+    The first candidate of each span is its predecessor. Every span between a closed candidate and that candidate's own
+    candidate ended before the candidate began, so it can be skipped. The skips double in length: n log n at worst,
+    for all spans at once.
     """
     candidate = np.arange(-1, len(start) - 1)
     if len(start):
@@ -96,7 +96,7 @@ def innermost_open(outer: Events, inner: Events) -> Integers:
     count = len(outer)
     track = np.concatenate((outer.track, inner.track))
     start = np.concatenate((outer.start_ns, inner.start_ns))
-    end = np.concatenate((outer.end_ns, inner.start_ns))  # never open for another
+    end = np.concatenate((outer.end_ns, inner.start_ns))  # zero length: never the parent of another
     is_inner = np.arange(len(start)) >= count
     length = np.concatenate((-outer.duration_ns, np.zeros(len(inner), dtype=np.int64)))
     order = np.lexsort((length, is_inner, start, track))
@@ -107,7 +107,7 @@ def innermost_open(outer: Events, inner: Events) -> Integers:
 
 
 def has_same_above(key: Integers, parent: Integers) -> Mask:
-    """Return for each span whether one with the same key stands above it in the tree."""
+    """Return for each span whether one of its ancestors has the same key."""
     found = np.zeros(len(key), dtype=bool)
     ancestor = parent.copy()
     active = np.flatnonzero(ancestor >= 0)
@@ -153,7 +153,10 @@ def _self_times(events: Events, parent: Integers) -> tuple[Integers, dict[str, i
 
 
 def sums(cell: Integers, values: Integers, cells: int) -> Integers:
-    """Sum integers by cell, exactly: in floats where those hold every partial sum, else in integers."""
+    """Return the exact sum of ``values`` per cell, shape ``(cells,)``.
+
+    In float64, which is faster, if it represents every partial sum; else in int64.
+    """
     if float(np.abs(values).sum(dtype=np.float64)) < 2.0**52:
         return np.bincount(cell, values, minlength=cells).astype(np.int64)
     result = np.zeros(cells, dtype=np.int64)
@@ -162,7 +165,7 @@ def sums(cell: Integers, values: Integers, cells: int) -> Integers:
 
 
 def covered_ns(key: Integers, start: Integers, end: Integers) -> tuple[Integers, Integers]:
-    """Return the distinct keys and, for each, the ns covered by at least one of its spans (their union)."""
+    """Return the distinct keys, rising, and for each the ns covered by at least one of its spans (their union)."""
     if not len(key):
         return key, key.astype(np.int64)
     if (start[1:] >= start[:-1]).all() and key.max() < 1 << 15:
@@ -172,7 +175,7 @@ def covered_ns(key: Integers, start: Integers, end: Integers) -> tuple[Integers,
     key, start, end = key[order], start[order], end[order]
     del order
     first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    # a span adds what of it lies beyond all before it of its key; in place, for the columns may be long
+    # a span adds the part of it that is after all earlier spans of its key; in place: the columns may be long
     begin = np.empty_like(start)
     begin[0] = start[0]
     begin[1:] = np.maximum(start[1:], _running_maximum(end, first)[:-1])
@@ -183,7 +186,7 @@ def covered_ns(key: Integers, start: Integers, end: Integers) -> tuple[Integers,
 
 def _running_maximum(values: Integers, first: Integers) -> Integers:
     """Return the running maximum of ``values`` within each group; ``first`` holds the groups' first positions."""
-    # Groups are lifted apart so that one accumulation serves all, by less than int64 can hold or in a loop.
+    # Each group is raised above the one before, so that one accumulation serves all; in a loop if int64 overflows.
     low = values.min()
     height = int(values.max() - low) + 1
     if height * len(first) < 1 << 62:

@@ -1,6 +1,6 @@
 """Tables for programs: named columns that become a DataFrame, an Arrow table or a Parquet file.
 
-pandas and pyarrow are imported only where they are asked for.
+pandas and pyarrow are imported only by the methods that need them.
 """
 
 from __future__ import annotations
@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import numpy as np
 
 from profkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from profkit.trace.events import Trace
-    from profkit.trace.options import By
+from profkit.files import replacing
+from profkit.trace.events import Trace
+from profkit.trace.forward import find_forwards
+from profkit.trace.operators import sum_operators
+from profkit.trace.options import By
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of equal length by name; a name that ends in ``_ns`` holds integer nanoseconds."""
+    """Columns of equal length ``(rows,)`` by name; one whose name ends in ``_ns`` holds integer nanoseconds."""
 
     columns: Mapping[str, np.ndarray]
 
@@ -32,19 +33,21 @@ class Table:
         return self.columns[name]
 
     def to_pandas(self) -> Any:
-        """Return a ``pandas.DataFrame``; raises UsageError where pandas is not installed."""
+        """Return a ``pandas.DataFrame``; raises UsageError if pandas is not installed."""
         return _library("pandas", "pandas").DataFrame(dict(self.columns))
 
     def to_arrow(self) -> Any:
-        """Return a ``pyarrow.Table``; raises UsageError where pyarrow is not installed."""
+        """Return a ``pyarrow.Table``; raises UsageError if pyarrow is not installed."""
         return _library("pyarrow", "parquet").table(dict(self.columns))
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write a Parquet file, whole or not at all; raises UsageError where pyarrow is not installed."""
-        path = Path(path)
-        part = path.with_name(f".{path.name}.part")
-        _library("pyarrow.parquet", "parquet").write_table(self.to_arrow(), part)
-        part.replace(path)
+        """Write a Parquet file, whole or not at all.
+
+        Raises UsageError if pyarrow is not installed, OSError if the file cannot be written.
+        """
+        parquet, table = _library("pyarrow.parquet", "parquet"), self.to_arrow()
+        with replacing(Path(path)) as part:
+            parquet.write_table(table, part)
 
 
 def _library(module: str, extra: str) -> Any:
@@ -61,17 +64,25 @@ def _texts(values: list[str]) -> np.ndarray:
     return np.array(values, dtype=object)
 
 
-def operators_table(trace: Trace, by: By = "name", per_forward: bool = False) -> Table:
-    """One row per operator, or per forward and operator: see :meth:`profkit.trace.events.Trace.operators`."""
-    from profkit.trace.forward import find_forwards
-    from profkit.trace.operators import sum_operators
+_SECOND = {"shape": "input_dims", "module": "module", "stack": "stack"}
+_FLOW_TEXTS = ("phase", "category", "id", "pid", "tid")
 
+
+def operators_table(trace: Trace, by: By = "name", per_forward: bool = False) -> Table:
+    """Return one row per operator, or per forward and operator that it calls.
+
+    Columns: ``forward`` (its position, if ``per_forward``), ``name``, ``input_dims``, ``module`` or ``stack`` (if
+    ``by`` says so), ``calls``, ``self_host_ns``, ``total_host_ns``, ``self_device_ns``, ``total_device_ns``. Raises
+    UsageError if ``by`` is not one of name, shape, module, stack.
+    """
+    if by not in get_args(By):
+        raise UsageError(f"operators cannot be grouped by {by!r}", hint=f"Use one of {', '.join(get_args(By))}.")
     samples = sum_operators(trace, find_forwards(trace) if per_forward else None, by)
     row, column = np.nonzero(samples.calls)
     columns: dict[str, np.ndarray] = {"forward": row} if per_forward else {}
     columns["name"] = _texts([key[0] for key in samples.keys])[column]
-    if by != "name":
-        columns[{"shape": "input_dims"}.get(by, by)] = _texts([key[1] or "" for key in samples.keys])[column]
+    if by in _SECOND:
+        columns[_SECOND[by]] = _texts([key[1] or "" for key in samples.keys])[column]
     columns |= {
         "calls": samples.calls[row, column],
         "self_host_ns": samples.self_ns[row, column],
@@ -83,16 +94,17 @@ def operators_table(trace: Trace, by: By = "name", per_forward: bool = False) ->
 
 
 def forwards_table(trace: Trace) -> Table:
-    """One row per forward: see :meth:`profkit.trace.events.Trace.forwards`."""
-    from profkit.trace.forward import find_forwards
-
+    """Return one row per forward: ``rule`` (that found it), ``start_ns`` and ``wall_ns``."""
     found = find_forwards(trace)
     rule = _texts([found.rule] * len(found))
     return Table({"rule": rule, "start_ns": found.start_ns, "wall_ns": found.wall_ns})
 
 
 def spans_table(trace: Trace) -> Table:
-    """One row per span of the file: see :meth:`profkit.trace.events.Trace.spans`."""
+    """Return one row per span: ``name``, ``category``, ``pid``, ``tid``, ``start_ns``, ``duration_ns``, ids and shapes.
+
+    ``index``, ``external_id`` and ``correlation`` are -1 and ``input_dims`` is empty if the span has none.
+    """
     events = trace.events
     pids, tids = (_texts([str(track[i]) for track in trace.tracks]) for i in (0, 1))
     shapes = _texts([*trace.shapes, ""])
@@ -113,10 +125,7 @@ def spans_table(trace: Trace) -> Table:
 
 
 def flows_table(trace: Trace) -> Table:
-    """One row per flow record: see :meth:`profkit.trace.events.Trace.flows`."""
+    """Return one row per flow record: phase (s starts, f ends), category, id, pid, tid, start_ns."""
     columns = {name: _texts([str(flow[i]) for flow in trace.flow_records]) for i, name in enumerate(_FLOW_TEXTS)}
     start_ns = np.array([flow[-1] for flow in trace.flow_records], dtype=np.int64)
     return Table({**columns, "start_ns": start_ns})
-
-
-_FLOW_TEXTS = ("phase", "category", "id", "pid", "tid")

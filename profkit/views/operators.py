@@ -19,7 +19,7 @@ from profkit.trace.events import Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import Key, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
-from profkit.trace.reading.reader import read
+from profkit.trace.reading.pending import PendingRead, read_pending
 
 
 class ForwardsView(Record, frozen=True, kw_only=True):
@@ -75,15 +75,17 @@ def view_operators(
     per_forward: bool = False,
     with_primitives: bool = False,
     options: ReadOptions = DEFAULT,
+    pending: PendingRead | None = None,
 ) -> OperatorsView:
     """Return the operators of ``run``: of all its traces together, or per forward.
 
     ``with_primitives`` adds what oneDNN ran in each operator per forward, from the pass that wrote its log. Each trace
-    is decoded once. Raises InputError if a trace cannot be read, or the run has no oneDNN log.
+    is decoded once; ``pending`` is the read of one that has begun. Raises InputError if a trace cannot be read, or the
+    run has no oneDNN log.
     """
     if not (per_forward or with_primitives):
-        return _of_whole_files(run, by, options)
-    measured = measure(run, (by,), options)
+        return _of_whole_files(run, by, options, pending)
+    measured = measure(run, (by,), options, pending=pending)
     uses = primitives_by_operator(measured.contents.require_primitives()) if with_primitives else {}
     return OperatorsView(
         source=str(run.path),
@@ -110,7 +112,7 @@ def _median_rows(measured: Measurement, by: By, uses: Mapping[str, Sequence[Prim
     ]
 
 
-def _of_whole_files(run: Run, by: By, options: ReadOptions) -> OperatorsView:
+def _of_whole_files(run: Run, by: By, options: ReadOptions, pending: PendingRead | None) -> OperatorsView:
     """Sum over all traces, reading one after the other: of each only the sums are kept."""
     run.require_traces()
     sums: dict[Key, Integers] = {}
@@ -121,7 +123,7 @@ def _of_whole_files(run: Run, by: By, options: ReadOptions) -> OperatorsView:
     torch: str | None = None
     resolution_ns = 0
     for path in run.traces:
-        trace = read(path, detail=DETAIL[by], options=options)
+        trace = read_pending(path, DETAIL[by], options, pending)
         forwards = find_forwards(trace)
         rules[forwards.rule] = None
         walls += [int(ns) for ns in forwards.wall_ns]

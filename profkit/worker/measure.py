@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 
-from .outputs import flatten, save_outputs
+from .forward import Forward
+from .outputs import save_outputs
 from .profile import profiled
 
 TYPE_CHECKING = False
@@ -22,26 +22,6 @@ if TYPE_CHECKING:
 STABLE_WINDOW = 5  # forwards in each of the two windows whose medians are compared: the fewest with a steady median
 STABLE_TOLERANCE = 0.03  # relative difference of the medians; forwards of one process scatter by about as much
 WARMUP_LIMIT = 3  # times the requested warm-up; then measuring starts, stable or not, and the round says so
-
-
-class Forward:
-    """One call of the model, timed on the wall in integer nanoseconds; waits for the device if there is one."""
-
-    def __init__(self, call: Any, inputs: Inputs) -> None:
-        import torch
-
-        self._call = call
-        self._inputs = inputs
-        self.on_cuda = any(t.is_cuda for _, t in flatten(inputs))
-        self._wait = torch.cuda.synchronize if self.on_cuda else None
-
-    def __call__(self) -> tuple[int, Any]:
-        """Run once; return ``(duration in ns, the model's result)``."""
-        start = time.perf_counter_ns()
-        result = self._call(*self._inputs)
-        if self._wait is not None:
-            self._wait()
-        return time.perf_counter_ns() - start, result
 
 
 def is_stable(durations: list[int]) -> bool:

@@ -7,7 +7,7 @@ import ctypes
 import os
 import sys
 
-from .measure import Forward
+from .forward import Forward
 from .profile import profiled
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .measure import Forward
+    from .forward import Forward
     from .reports import Reporter
 
     Order = dict[str, Any]

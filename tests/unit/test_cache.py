@@ -1,4 +1,4 @@
-"""The cache of columns, and reading in pieces and in two processes: always the same answer."""
+"""The cache of columns, and reading in chunks and in two processes: always the same answer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from profkit.errors import InputError
 from profkit.trace.events import Events, Trace
 from profkit.trace.options import Detail, ReadOptions
-from profkit.trace.reading import cache, cache_folder, parallel, pieces
+from profkit.trace.reading import cache, cache_folder, chunks, parallel
+from profkit.trace.reading.pending import begin_read
 from profkit.trace.reading.reader import read
 from tests.conftest import ROOT
 
@@ -21,7 +23,7 @@ SOURCE = sorted((ROOT / "traces/2.0").rglob("*.json.gz"))[0]
 
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A trace that is cut into many pieces, decoded in two processes, and kept."""
+    """A trace that is cut into many chunks, decoded in two processes, and kept."""
     monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(parallel, "SMALL_BYTES", 0)
     monkeypatch.setattr(parallel, "processors", lambda: 2)
@@ -45,7 +47,7 @@ UNCACHED = ReadOptions(use_cache=False)
 
 @pytest.mark.parametrize("detail", [Detail.NONE, Detail.SHAPES, Detail.ALL])
 @pytest.mark.parametrize("packed", [False, True])
-def test_one_process_two_and_one_piece_agree(
+def test_one_process_two_and_one_chunk_agree(
     large: Path, packed: bool, detail: Detail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = large
@@ -56,7 +58,7 @@ def test_one_process_two_and_one_piece_agree(
     two = read(path, detail=detail, options=UNCACHED)
     monkeypatch.setattr(parallel, "may_fork", lambda: False)  # macOS, Windows, or beside other threads
     one = read(path, detail=detail, options=UNCACHED)
-    monkeypatch.setattr(pieces, "_SEPARATORS", ())  # a file that cannot be cut
+    monkeypatch.setattr(chunks, "_SEPARATORS", ())  # a file that cannot be cut
     whole = read(path, detail=detail, options=UNCACHED)
     assert same(one, two)
     assert same(whole, two)
@@ -64,10 +66,10 @@ def test_one_process_two_and_one_piece_agree(
 
 
 @pytest.mark.parametrize("size", [5_000, 65_536, 1 << 20])
-def test_pieces_of_any_size_hold_the_same_events(large: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_any_size_hold_the_same_events(large: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read(large, options=UNCACHED)
-    monkeypatch.setattr(pieces.Pieces.__init__, "__defaults__", (size,))
-    monkeypatch.setattr(parallel, "PIECE_BYTES", size)
+    monkeypatch.setattr(chunks.Chunks.__init__, "__defaults__", (size,))
+    monkeypatch.setattr(parallel, "CHUNK_BYTES", size)
     assert same(read(large, options=UNCACHED), expected)
 
 
@@ -75,6 +77,45 @@ def test_a_lost_child_costs_time_only(large: Path, monkeypatch: pytest.MonkeyPat
     expected = read(large, options=UNCACHED)
     monkeypatch.setattr(parallel, "_receive", lambda descriptor: parallel.ChildLostError())
     assert same(read(large, options=UNCACHED), expected)
+
+
+def children() -> set[int]:
+    """The processes that this one has started and not waited for."""
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def test_a_pending_read_gives_the_same_trace(large: Path) -> None:
+    before = children()
+    pending = begin_read(large, Detail.ALL, UNCACHED)
+    assert len(children() - before) == 1
+    assert same(pending.result(), read(large, options=UNCACHED))
+    assert children() == before
+    read(large)
+    known = begin_read(large)  # its columns are in the cache: nothing is decoded, threads hash the file
+    assert children() == before
+    assert same(known.result(), read(large, options=UNCACHED))
+    assert parallel.may_fork()  # no thread is left
+
+
+@pytest.mark.timeout(60)  # a child that is left behind would block for ever on its pipe
+def test_a_pending_read_that_is_not_used_leaves_no_process(large: Path) -> None:
+    before, descriptors = children(), len(list(Path("/proc/self/fd").iterdir()))
+    with begin_read(large, Detail.ALL, UNCACHED):
+        assert len(children() - before) == 1
+    assert children() == before
+    forgotten = begin_read(large, Detail.ALL, UNCACHED)
+    assert len(children() - before) == 1
+    del forgotten
+    assert children() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+@pytest.mark.timeout(20)
+def test_a_pending_read_reports_errors_with_its_result(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in ((tmp_path / "absent", "no such file"), (tmp_path, "folder"), (tmp_path / "pipe", "is a pipe")):
+        with pytest.raises(InputError, match=words):
+            begin_read(path).result()
 
 
 def test_a_second_look_is_the_same(large: Path) -> None:

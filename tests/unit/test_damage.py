@@ -24,7 +24,7 @@ Row = tuple[str, int, int]
 
 READ: dict[str, tuple[list[Row], dict[str, int], dict[str, int]]] = {
     # file: (operator, calls, self µs), repairs, anomalies
-    "bare-inf.json": ([A, B, C], {"value that is no JSON, such as inf or nan": 3}, {}),
+    "bare-inf.json": ([A, B, C], {"value that is not JSON, such as inf or nan": 3}, {}),
     "byte-order-mark.json": ([A, B, C], {"byte order mark": 1}, {}),
     "control-byte-in-string.json": ([A, B, ("aten::re\x01lu", 1, 5)], {"control byte in a string": 1}, {}),
     "duplicate-keys-in-args.json": ([A, B, C], {}, {}),
@@ -49,10 +49,10 @@ READ: dict[str, tuple[list[Row], dict[str, int], dict[str, int]]] = {
         {"clamped": 1, "negative": 1},
     ),
     "negative-tid.json": ([A, B, C], {}, {}),
-    "number-for-text.json": ([A, B, ("17", 1, 5)], {"number where a text belongs": 1}, {}),
+    "number-for-text.json": ([A, B, ("17", 1, 5)], {"number instead of a text": 1}, {}),
     "raw-newline-in-string.json": ([A, B, ("aten::relu\nsecond line", 1, 5)], {"raw newline in a string": 1}, {}),
     "sub-microsecond-overlap.json": ([A, B, C], {}, {"crossing": 1}),
-    "text-for-number.json": ([A, B, C], {"text where a number belongs": 2}, {}),
+    "text-for-number.json": ([A, B, C], {"text instead of a number": 2}, {}),
     "top-level-array-cut.json": ([("conv2d", 1, 17), ("empty", 1, 3)], {"file ends in mid-event": 1}, {}),
     "top-level-array.json": ([("conv2d", 1, 17), ("empty", 1, 3), ("relu", 1, 5)], {}, {}),
     "trailing-commas.json": ([A, B, C], {"trailing comma": 2}, {}),

@@ -20,7 +20,7 @@ from profkit.errors import InputError
 from profkit.onednn.grammar import Primitive, parse_record, weights_dimensions
 from profkit.onednn.join import join
 from profkit.onednn.log import Log, parse_log, read_log
-from profkit.onednn.merge import encode_document, merge
+from profkit.onednn.merge import encode_document, merge, read_document
 from profkit.onednn.summary import phase, primitives_by_operator
 from profkit.report.formats.json import render_json, schema
 from profkit.runs import find_runs
@@ -72,7 +72,7 @@ def test_every_grammar(path: Path) -> None:
     assert log.version == path.name.partition("-")[0].removesuffix(".log.gz")
     assert log.threads == 2
     assert log.isa == "Intel AVX-512 with Intel DL Boost and bfloat16 support"
-    assert log.has_times == ("without-time" not in path.name)
+    assert (log.start_ns >= 0).all() == ("without-time" not in path.name)
 
 
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: path.name)
@@ -408,3 +408,19 @@ def test_a_log_of_executions_alone_can_be_compared(fpmath_pair: tuple[Path, Path
     primitives = compare_runs(*fpmath_pair).workloads[0].primitives
     assert primitives is not None
     assert (primitives.candidate.hit_rate, primitives.candidate.cold_hit_rate) == (None, None)
+
+
+def test_a_log_beyond_the_memory_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.log.gz"
+    path.write_bytes(gzip.compress(RECORD * 20_000))
+    assert len(read_log(path)) == 20_000
+    with pytest.raises(InputError, match="would take more than 1 MiB, the memory limit"):
+        read_log(path, memory_limit=1 << 20)
+
+
+def test_a_trace_beyond_the_memory_limit_is_not_merged(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(b'{"traceEvents": []}' + b" " * (2 << 20)))
+    assert read_document(path)[1] == []
+    with pytest.raises(InputError, match="is larger than 0 MiB"):
+        read_document(path, memory_limit=1 << 20)

@@ -13,6 +13,7 @@ import pytest
 
 from profkit.trace import dialect
 from profkit.trace.events import Trace
+from profkit.trace.file import TraceFile
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import sum_operators
 from profkit.trace.reading.reader import read, write_mended
@@ -174,7 +175,7 @@ def test_modules_and_stacks() -> None:
             assert samples.calls.sum() == whole.calls.sum()
             assert samples.self_ns.sum() == whole.self_ns.sum()
     trace = read(SHARED / "traces-aarch64/2.0.1-eager-FP32.pt.trace.json.gz")
-    table = trace.operators("module").to_pandas()
+    table = TraceFile(trace).operators("module").to_pandas()
     convolutions = table[table["name"] == "aten::conv2d"]
     assert len(convolutions) == 53
     assert all(module.startswith("ResNet_0/") for module in convolutions["module"])
@@ -204,10 +205,10 @@ def test_a_float64_would_make_overlaps() -> None:
 
 
 def test_all_detail_is_there_on_demand() -> None:
-    trace: Any = read(FIXTURES / "tracelens/h100_bert_small.json.gz")
-    assert len(trace.spans()) == len(trace.events)
+    trace: Any = TraceFile(read(FIXTURES / "tracelens/h100_bert_small.json.gz"))
+    assert len(trace.spans()) == len(trace.trace.events)
     assert len(trace.flows()) == 86 + 107
-    assert trace.spans().to_arrow().num_rows == len(trace.events)
+    assert trace.spans().to_arrow().num_rows == len(trace.trace.events)
     assert trace.forwards()["wall_ns"].tolist() == [4426114]
 
 

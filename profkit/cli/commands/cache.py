@@ -1,4 +1,4 @@
-"""``profkit cache``: the parsed columns of large traces, kept for a second look."""
+"""``profkit cache``: the cache of parsed columns of large traces."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from profkit.trace.reading import cache_folder
 
 @click.group("cache", epilog="\b\nExamples:\n  profkit cache info\n  profkit cache clear")
 def command() -> None:
-    """Say what is kept of large traces for a second look, or clear it.
+    """Show or clear the cache of parsed traces.
 
-    It lives in the user's cache folder, or in PROFKIT_CACHE_DIR, and is bounded; --no-cache does without.
+    Large traces are parsed once and kept, up to a size limit, in the user's cache folder or PROFKIT_CACHE_DIR.
+    --no-cache of the other commands neither reads nor writes it.
     """
 
 
 @command.command("info")
 def info() -> None:
-    """Say how much is kept, and where."""
+    """Show the number of traces, their size and the folder."""
     found = cache_folder.entries()
     size = units.size(sum(entry.stat().st_size for entry in found))
     click.echo(
@@ -28,5 +29,5 @@ def info() -> None:
 
 @command.command("clear")
 def clear() -> None:
-    """Remove all that is kept."""
+    """Remove all cached traces."""
     click.echo(f"removed {units.size(cache_folder.clear())}")

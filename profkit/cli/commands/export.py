@@ -1,4 +1,4 @@
-"""``profkit export``: a run's tables as Parquet files."""
+"""``profkit export``: the tables of a run as Parquet files."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
 
     Times are integer nanoseconds. Needs pyarrow: pip install 'profkit[parquet]'.
     """
+    from profkit.trace.file import TraceFile
     from profkit.trace.reading.reader import read
 
     try:
         chosen = one_run(run)
         chosen.require_traces()
         for path in chosen.traces:
-            trace = read(path, options=reading)
-            target = folder / path.name.replace(".pt.trace.json.gz", "")  # others keep their whole name: it is unique
+            trace = TraceFile(read(path, options=reading))
+            target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names stay whole: they are unique
             target.mkdir(parents=True, exist_ok=True)
             tables = {
                 "operators": trace.operators(per_forward=True),

@@ -1,4 +1,4 @@
-"""``profkit lanes``: both forwards in one trace."""
+"""``profkit lanes``: the forwards of two runs in one trace."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Open the file in ui.perfetto.dev or chrome://tracing, or name it NAME.pt.trace.j
     help="The trace to write.",
 )
 @read_options
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions, quiet: bool) -> None:
     """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace, from a common start.
 
-    The longer lane is the slower side. Operators that are each other's are linked; oneDNN's primitives stand below
-    theirs where a run has its log.
+    The longer lane is the slower side. Matching operators are linked by flow arrows; oneDNN primitives are nested
+    under their operators if a log exists.
     """
     from profkit.cli.one_run import one_run
     from profkit.onednn.merge import encode_document

@@ -68,13 +68,13 @@ def command(
     if found is None:
         if warm or merged:
             raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
-        show_primitives(view_log(_of_log(run), by), output, pattern, top)
+        show_primitives(view_log(_of_log(run, reading), by), output, pattern, top)
         return
     contents = RunContents(found, reading)
     if merged is not None:
         from profkit.onednn.merge import encode_document, merge
 
-        document, count = merge(contents.require_primitives())
+        document, count = merge(contents.require_primitives(), reading.memory_limit)
         write_whole(merged, encode_document(document, merged))
         click.echo(f"profkit: {merged}: the trace with {count} records of oneDNN", err=True)
     show_primitives(view_primitives(contents, by, warm=warm), output, pattern, top)
@@ -87,10 +87,10 @@ def _run(path: Path) -> Run | None:
     return None if path.is_file() and path.name != "profkit.json" else one_run(path)
 
 
-def _of_log(path: Path) -> Log:
+def _of_log(path: Path, reading: ReadOptions) -> Log:
     from profkit.onednn.log import read_log
 
-    log = read_log(path)
+    log = read_log(path, reading.memory_limit)
     if not len(log):
         hint = "A log is what a process prints with ONEDNN_VERBOSE=2; profkit capture keeps it as onednn.log.gz."
         raise InputError("holds no record of oneDNN", where=path, hint=hint)

@@ -48,9 +48,15 @@ def command(
     Self host time is an operator's own time without the operators it calls; total host time is the time with at
     least one call of it on the stack.
     """
-    start_reading(run, by, reading)  # before what it takes to show it is loaded
-    from profkit.views.operators import view_operators
+    with start_reading(run, by, reading) as pending:  # before the imports that showing it needs
+        from profkit.views.operators import view_operators
 
-    found = one_run(run)
-    view = view_operators(found, by=by, per_forward=per_forward, with_primitives=with_primitives, options=reading)
+        view = view_operators(
+            one_run(run),
+            by=by,
+            per_forward=per_forward,
+            with_primitives=with_primitives,
+            options=reading,
+            pending=pending,
+        )
     show_operators(view, output, pattern, sort, top)

@@ -1,4 +1,4 @@
-"""``profkit repair``: write a damaged trace anew."""
+"""``profkit repair``: write a mended copy of a damaged trace."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Example:
     default=MEMORY_LIMIT / (1 << 30),
     show_default=True,
     metavar="GIB",
-    help="GiB that reading the trace may take, about.",
+    help="Approximate memory limit, GiB.",
 )
 def command(source: Path, target: Path, memory_limit: float) -> None:
     """Mend the trace IN and write it to OUT, which then opens in TensorBoard and Perfetto.
 
-    profkit's other commands mend what they read by themselves, in memory. OUT is gzipped where its name ends in .gz.
+    profkit's other commands mend a trace in memory when they read it. OUT is gzipped if its name ends in .gz.
     """
     try:
         repairs = write_mended(source, target, memory_limit=int(memory_limit * (1 << 30)))

@@ -1,4 +1,4 @@
-"""The folder of cached columns: how a file is known by its content, what is in it, and how large it may grow."""
+"""The folder of cached columns: the hash that identifies a file's content, the entries, and the limit on their size."""
 
 from __future__ import annotations
 
@@ -7,54 +7,53 @@ from pathlib import Path
 
 from profkit.files import cache_root
 
-WORTHWHILE_BYTES = 4 << 20  # of a file, plain or packed; smaller ones are read as fast as found
-BOUND_BYTES = 4 << 30  # of all entries; the longest unused go first
+WORTHWHILE_BYTES = 4 << 20  # of a file, plain or gzipped; a smaller one is read as fast as it is hashed and found
+BOUND_BYTES = 4 << 30  # of all entries; the least recently used are removed first
 SUFFIX = ".columns"
-_STRIPE = 16 << 20
+_STRIPE = 16 << 20  # bytes per task of a thread
 
 
 def folder() -> Path:
-    """Return where entries are: in ``PROFKIT_CACHE_DIR`` or the user's cache folder."""
+    """Return the folder of the entries, in :func:`profkit.files.cache_root`; it may not exist."""
     return cache_root() / "columns"
 
 
 def is_worthwhile(path: Path) -> bool:
+    """Whether the file is large enough to be cached; raises OSError if there is no such file."""
     return path.stat().st_size >= WORTHWHILE_BYTES
 
 
-def content_hash(path: Path) -> str:
-    """Return the SHA-256 over the SHA-256 of each stripe of the file; stripes are hashed side by side."""
-    started = _ahead.pop(path, None)
-    return (started or _Hashing(path)).result()
+class Hashing:
+    """The hash of a file's content, begun: the SHA-256 over the SHA-256 of each stripe, hashed by two threads.
 
-
-def hash_ahead(path: Path) -> None:
-    """Let threads begin with the hash now, for a program that still has to load NumPy and more."""
-    _ahead[path] = _Hashing(path)
-
-
-class _Hashing:
-    """The hash of a file under way."""
+    It must end by :meth:`result` or :meth:`close`.
+    """
 
     def __init__(self, path: Path) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # drags in logging
+        from concurrent.futures import ThreadPoolExecutor  # imports logging, which nothing else here needs
 
         self._pool = ThreadPoolExecutor(2)
         stripes = range(0, path.stat().st_size, _STRIPE)
         self._parts = self._pool.map(lambda begin: _hash_stripe(path, begin), stripes)
 
     def result(self) -> str:
-        # the pool is left without its threads: reading may fork only where there are none
-        with self._pool:
+        """Return the hash, in hexadecimal, once it is complete; raises OSError if the file cannot be read."""
+        with self._pool:  # ends the threads: reading forks only if there are none
             return hashlib.sha256(b"".join(self._parts)).hexdigest()
 
+    def close(self) -> None:
+        """Give up the stripes that no thread has begun."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-_ahead: dict[Path, _Hashing] = {}  # hashes that were begun before they were asked for
+
+def content_hash(path: Path) -> str:
+    """Return the hash by which the cache knows the content of ``path``: see :class:`Hashing`."""
+    return Hashing(path).result()
 
 
 def _hash_stripe(path: Path, begin: int) -> bytes:
     digest = hashlib.sha256()
-    buffer = memoryview(bytearray(1 << 20))  # small enough to stay in the core's own cache
+    buffer = memoryview(bytearray(1 << 20))  # fits the core's own cache
     left = _STRIPE
     with path.open("rb", buffering=0) as stream:
         stream.seek(begin)
@@ -65,12 +64,12 @@ def _hash_stripe(path: Path, begin: int) -> bytes:
 
 
 def may_know(path: Path) -> bool:
-    """Whether there may be an entry for the file, judged by its size, without reading it."""
+    """Whether there may be an entry for the file, judged by its size alone."""
     return folder().is_dir() and any(folder().glob(f"{path.stat().st_size}-*{SUFFIX}"))
 
 
 def keep_bound() -> None:
-    """Remove the longest unused entries beyond the bound."""
+    """Remove the least recently used entries beyond the bound."""
     total = 0
     for entry in sorted(entries(), key=lambda e: e.stat().st_mtime, reverse=True):
         total += entry.stat().st_size
@@ -79,12 +78,12 @@ def keep_bound() -> None:
 
 
 def entries() -> list[Path]:
-    """Return the entries that there are."""
+    """Return the paths of all entries."""
     return [path for path in folder().glob(f"*{SUFFIX}") if path.is_file()] if folder().is_dir() else []
 
 
 def clear() -> int:
-    """Remove every entry, and what killed writers left; return how many bytes that were."""
+    """Remove every entry and the part files of killed writers; return the bytes freed."""
     found = [*entries(), *folder().glob(".*.part-*")] if folder().is_dir() else []
     freed = 0
     for entry in found:

@@ -1,7 +1,7 @@
-"""A piece of a trace's JSON → columns: typed msgspec structs of just the fields wanted, plain arrays out of them.
+"""A chunk of a trace's JSON → columns: typed msgspec structs with only the wanted fields, then plain arrays.
 
-Times are made exact: whole microseconds as they are, and microseconds with decimals from the nearest float64 where
-that determines the nanosecond, else from their decimal text.
+Times are exact: whole microseconds as they are; microseconds with decimals from the nearest float64 if that
+determines the nanosecond, else from their decimal text.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from profkit.trace.options import Detail
-from profkit.trace.reading.pieces import Piece
+from profkit.trace.reading.chunks import Chunk
 
 # The nearest float64 to a time with three decimals lies within half a nanosecond of it below this many µs
 # (2**43 µs is 101 days; its spacing there is 0.98 ns), so rounding float * 1000 gives the exact nanosecond.
 EXACT_FLOAT_US = float(1 << 43)
 
 Signature = tuple[str, str, str, int | str, int | str]
-"""What events share: phase, category, name, pid, tid."""
+"""The part of an event that repeats: phase, category, name, pid, tid."""
 
 
 @dataclass(slots=True)
 class Columns:
-    """The spans of one piece in file order, texts interned for this piece alone.
+    """The spans of one chunk in file order; texts are interned per chunk.
 
-    ``start`` and ``duration`` are whole microseconds (``coarse``) or else nanoseconds. ``signature`` and the columns
-    of ``extra`` that have a table are positions in ``signatures`` and ``tables``. ``others`` counts the records that
-    are no spans, by phase; ``head`` is what stood around the events.
+    All columns have one value per span. ``start`` and ``duration`` are whole microseconds if ``coarse``, else
+    nanoseconds. ``signature`` holds positions in ``signatures``; each column of ``extra`` that has a table in
+    ``tables`` holds positions in it, the others hold ids; -1 means none. ``others`` counts the records that are not
+    spans, by phase. ``head`` holds the members of the file around the events, and its flow records.
     """
 
     start: array[int]
@@ -60,14 +61,14 @@ class _Intern(dict[Any, int]):
 
 
 _RAW = msgspec.Raw(b"")
-# Times of centuries are kept within what nanoseconds in 64 bits, and sums of two, can hold.
+# Longer times are clipped to this, so that the sum of two fits 64 bits.
 FAR_NS = 1 << 61  # 73 years, and beyond the epoch times of this century
-_BEGINNING = 1 << 16  # bytes that the dialect is recognised by
+_BEGINNING = 1 << 16  # bytes from which the dialect is recognised: the head and some hundred events
 _SPAN = frozenset({"X"})
 _FLOW_PHASES = frozenset({"s", "t", "f"})
 _INDEX_KEYS = ("Ev Idx", "Profiler Event Index")
 _DECIMALS = re.compile(rb'"ts":\s*-?[0-9]+\.')
-# A literal is decoded to the one object it is in the type: no text is made, and its hash is known.
+# Decoding a Literal returns the one string object of the type: no string is made, and its hash is cached.
 _PHASES = Literal["X", "M", "i", "s", "f", "t", "C", "n", "b", "e"]
 _CATEGORIES = Literal[
     "",
@@ -113,7 +114,7 @@ _DETAIL_FIELDS: dict[Detail, list[tuple[str, Any, str, Any]]] = {
 
 
 class Flavour(NamedTuple):
-    """What a file seems to be like, so that it is decoded by the fastest types; a piece that is not takes the others.
+    """A guess at how a file is written, which allows faster types; a chunk that differs is decoded by general types.
 
     ``time`` is the type of all its times, ``index_key`` the name of the event index.
     """
@@ -126,7 +127,7 @@ GENERAL = Flavour()
 
 
 def sniff(beginning: bytes) -> Flavour:
-    """Guess the flavour of a file by its beginning."""
+    """Guess the flavour of a file from its first bytes."""
     keys = [key for key in _INDEX_KEYS if key.encode() in beginning]
     if len(keys) != 1:
         return GENERAL
@@ -178,7 +179,7 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 class _ExactEvent(msgspec.Struct, gc=False):
-    """The times of a record as exact decimals, for files in which a float64 loses nanoseconds."""
+    """The times of a record as exact decimals, for times at which a float64 loses nanoseconds."""
 
     ph: str = ""
     ts: Decimal = Decimal(0)
@@ -191,7 +192,7 @@ class _ExactFile(msgspec.Struct, gc=False):
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Keep the cyclic collector still: it would walk every event over and over, and none is in a cycle."""
+    """Disable the cyclic garbage collector: it would visit every event repeatedly, and none is in a cycle."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -201,36 +202,36 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def decode(piece: Piece, detail: Detail, flavour: Flavour = GENERAL) -> Columns:
-    """Decode one piece; raises msgspec's errors, or OverflowError, where it is not what a trace must be."""
+def decode(chunk: Chunk, detail: Detail, flavour: Flavour = GENERAL) -> Columns:
+    """Decode one chunk; raises msgspec's errors or OverflowError if it is not strict JSON of the expected types."""
     try:
-        return _decode(piece, detail, flavour)
+        return _decode(chunk, detail, flavour)
     except msgspec.ValidationError:
         if flavour is GENERAL:
             raise
-        return _decode(piece, detail, GENERAL)
+        return _decode(chunk, detail, GENERAL)
 
 
-def _decode(piece: Piece, detail: Detail, flavour: Flavour) -> Columns:
+def _decode(chunk: Chunk, detail: Detail, flavour: Flavour) -> Columns:
     file_type, events_type, arguments_type = _types(detail, flavour)
     head: dict[str, Any] = {}
-    if _is_array(piece):
-        events = _decoder(events_type).decode(piece.text)
+    if _is_array(chunk):
+        events = _decoder(events_type).decode(chunk.text)
     else:
-        file = _decoder(file_type).decode(piece.text)
+        file = _decoder(file_type).decode(chunk.text)
         events = file.events
         head = {"base_ns": file.base_ns, "profkit": file.profkit, "devices": len(file.devices)}
-    if piece.place in ("whole", "first"):
-        head["beginning"] = bytes(piece.text[:_BEGINNING])
-    return _columns(events, piece, detail, arguments_type(), head)
+    if chunk.place in ("whole", "first"):
+        head["beginning"] = bytes(chunk.text[:_BEGINNING])
+    return _columns(events, chunk, detail, arguments_type(), head)
 
 
-def _is_array(piece: Piece) -> bool:
-    """A piece from the middle of a file is one, and so is a whole file of the exporter before kineto."""
-    return piece.place == "middle" or (piece.place == "whole" and bytes(piece.text[:64]).lstrip().startswith(b"["))
+def _is_array(chunk: Chunk) -> bool:
+    """Whether the chunk is a JSON array: from the middle of a file, or a whole file of the exporter before kineto."""
+    return chunk.place == "middle" or (chunk.place == "whole" and bytes(chunk.text[:64]).lstrip().startswith(b"["))
 
 
-def _columns(events: Sequence[Any], piece: Piece, detail: Detail, nothing: Any, head: dict[str, Any]) -> Columns:
+def _columns(events: Sequence[Any], chunk: Chunk, detail: Detail, nothing: Any, head: dict[str, Any]) -> Columns:
     intern = _Intern()
     number = intern.__getitem__
     signature = [number((e.ph, e.cat, e.name, e.pid, e.tid)) for e in events]
@@ -239,12 +240,12 @@ def _columns(events: Sequence[Any], piece: Piece, detail: Detail, nothing: Any, 
     others: dict[str, int] = {}
     if any(phase != "X" for phase in phases):
         if Detail.FLOWS in detail:
-            head["flows"] = _flows(events, piece)
+            head["flows"] = _flows(events, chunk)
         others = Counter(phase for phase in map(phases.__getitem__, signature) if phase != "X")
         events = [event for event in events if event.ph == "X"]
         signature = [code for code in signature if phases[code] == "X"]
     arguments = [event.args or nothing for event in events]
-    start, duration, coarse = _times(events, piece)
+    start, duration, coarse = _times(events, chunk)
     extra, tables = _details(arguments, detail)
     index = [a.index_0 for a in arguments]
     if hasattr(nothing, "index_1"):
@@ -263,25 +264,25 @@ def _columns(events: Sequence[Any], piece: Piece, detail: Detail, nothing: Any, 
     )
 
 
-def _flows(events: Sequence[Any], piece: Piece) -> list[tuple[Any, ...]]:
+def _flows(events: Sequence[Any], chunk: Chunk) -> list[tuple[Any, ...]]:
     """Return the ends of flows: phase, category, id, pid, tid, ns."""
     ends = [event for event in events if event.ph in _FLOW_PHASES]
     if not ends:
         return []
-    times, _, coarse = _times(ends, piece, only=_FLOW_PHASES)
+    times, _, coarse = _times(ends, chunk, only=_FLOW_PHASES)
     factor = 1_000 if coarse else 1
     return [(e.ph, e.cat, e.id, e.pid, e.tid, ns * factor) for e, ns in zip(ends, times, strict=True)]
 
 
 def _either(newer: list[int], older: list[int]) -> list[int]:
-    """Return the values of the newer of two names for one thing, of the older one where that is not used."""
+    """Return the value under the newer key, or under the older one if the newer is missing."""
     return [b if a < 0 else a for a, b in zip(newer, older, strict=True)]
 
 
-def _times(events: Sequence[Any], piece: Piece, only: frozenset[str] = _SPAN) -> tuple[array[int], array[int], bool]:
-    """Return start and duration, in whole µs where all are integers, else in ns; and which of the two.
+def _times(events: Sequence[Any], chunk: Chunk, only: frozenset[str] = _SPAN) -> tuple[array[int], array[int], bool]:
+    """Return start and duration, and whether they are whole µs (all values are integers) rather than ns.
 
-    ``events`` are those of the piece whose phase is one of ``only``.
+    ``events`` are those of the chunk whose phase is in ``only``.
     """
     ts, dur = [e.ts for e in events], [e.dur for e in events]
     try:
@@ -293,9 +294,9 @@ def _times(events: Sequence[Any], piece: Piece, only: frozenset[str] = _SPAN) ->
         return array("q", near[0]), array("q", near[1]), False
     if max(map(abs, ts), default=0) < EXACT_FLOAT_US and max(map(abs, dur), default=0) < EXACT_FLOAT_US:
         return array("q", [round(v * 1_000.0) for v in ts]), array("q", [round(v * 1_000.0) for v in dur]), False
-    kind: Any = list[_ExactEvent] if _is_array(piece) else _ExactFile
-    found = _decoder(kind).decode(piece.text)
-    exact = [e for e in (found if _is_array(piece) else found.events) if e.ph in only]
+    kind: Any = list[_ExactEvent] if _is_array(chunk) else _ExactFile
+    found = _decoder(kind).decode(chunk.text)
+    exact = [e for e in (found if _is_array(chunk) else found.events) if e.ph in only]
     return array("q", [_exact_ns(e.ts) for e in exact]), array("q", [_exact_ns(e.dur) for e in exact]), False
 
 
@@ -304,7 +305,7 @@ def _exact_ns(microseconds: Any) -> int:
 
 
 def _details(arguments: Sequence[Any], detail: Detail) -> tuple[dict[str, array[int]], dict[str, list[str]]]:
-    """Return the columns of ``detail``, and the tables that the interned ones point into; -1 is nothing."""
+    """Return the columns of ``detail``, and the tables of the interned ones; -1 means none."""
     extra: dict[str, array[int]] = {}
     tables: dict[str, list[str]] = {}
     if Detail.SHAPES in detail:

@@ -1,7 +1,7 @@
-"""Shares the pieces of a trace between two processes, where the platform forks; else one does them all.
+"""Decodes the chunks of a trace in two processes if the platform can fork, else in one.
 
-Pieces are handed out one by one through a pipe of numbers, whichever process is free taking the next, so that a
-busy core slows down only itself. The child sends its columns back at its end.
+The processes share a dynamic work queue: a pipe of chunk numbers, from which each takes the next when it is free. The
+child sends its columns back through a second pipe when the queue is empty.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import itertools
 import os
 import pickle
 import re
+import signal
 import struct
 import sys
 import threading
@@ -18,33 +19,36 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from profkit.files import gzip_errors, is_gzip, open_unpacked
 from profkit.trace.options import Detail
+from profkit.trace.reading.chunks import CHUNK_BYTES, CannotCutError, Chunks
 from profkit.trace.reading.decode import Columns, Flavour, decode, no_collector, sniff
-from profkit.trace.reading.pieces import GZIP_ERRORS, PIECE_BYTES, CannotCutError, Pieces, is_gzip, open_text
 
 _NUMBER = struct.Struct("<I")
-_TURNS = 8_192  # numbers that fit a pipe's buffer of 64 KiB, with room to spare
-_PACKED_RATIO = 64  # a gzipped trace does not unpack to more than this many times its size
-_HEAD_BYTES = 1 << 16
+_TURNS = 8_192  # their numbers take 32 KiB: half of a pipe's buffer, so that filling it never blocks
+_PACKED_RATIO = 64  # upper bound of text per gzipped byte; traces of 1.8 to 2.15 have 7 to 30
+_USUAL_RATIO = 8  # text per gzipped byte, a low estimate (see above)
+_HEAD_BYTES = 1 << 16  # the head of a file ends before this
 _DEVICES = re.compile(rb'"deviceProperties":\s*\[\s*\{')
-_EVENT_BYTES = 200  # of text, about, per event
-_ROW_BYTES = 64  # of columns per event
-SMALL_BYTES = 24 << 20  # below this, one process is done before a second has started
+_EVENT_BYTES = 200  # of text per event, at least; traces of 1.8 to 2.15 have 200 to 840
+_ROW_BYTES = 64  # of columns per event, approximately: up to nine of 4 or 8 bytes
+SMALL_BYTES = 24 << 20  # of text; below this one process is done before forking a second pays
 
 Numbered = tuple[int, Columns]
 
 
 def may_fork() -> bool:
-    """Whether a child process can be forked: not beside other threads, nor where forking is unsafe or unknown."""
+    """Whether a child can be forked: not beside other threads, nor on a platform where forking is unsafe."""
     return hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1
 
 
 def processors() -> int:
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Job(NamedTuple):
-    """What both processes do. ``memory_limit`` is in bytes; beyond it reading is given up with TooLargeError."""
+    """The task of both processes. ``memory_limit`` is in bytes of columns; beyond it TooLargeError is raised."""
 
     path: Path
     detail: Detail
@@ -53,13 +57,14 @@ class Job(NamedTuple):
 
     @classmethod
     def of(cls, path: Path, detail: Detail, memory_limit: int) -> Job:
-        """Look at the beginning of the file: what is it like, and does it name devices?"""
+        """Look at the beginning of the file: how it is written, and whether it names devices."""
         beginning = _read_beginning(path)
         if _DEVICES.search(beginning):
             detail |= Detail.DEVICE
         return cls(path, detail, sniff(beginning), memory_limit)
 
     def check(self, position: int) -> None:
+        """Raise TooLargeError if the columns of ``position`` bytes of text exceed the limit."""
         if position // _EVENT_BYTES * _ROW_BYTES > self.memory_limit:
             raise TooLargeError
 
@@ -68,8 +73,44 @@ class TooLargeError(Exception):
     """The columns of the file would take more than the memory limit."""
 
 
+class Decoding:
+    """The decoding of one file, begun: a second process is at work if the file is large enough for one.
+
+    It must end by :meth:`columns` or :meth:`close`; a forgotten one is closed when it is collected.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._child: _Child | None = None
+        turn = _turn(job)
+        if turn is not None:
+            self._child = _start_child(job, turn)
+
+    def columns(self) -> list[Columns]:
+        """Decode what is left, beside the second process, and return the columns of every chunk in order.
+
+        Raises what decoding raises: msgspec's errors, gzip errors, CannotCutError, ChildLostError, TooLargeError,
+        InputError, OSError.
+        """
+        child, self._child = self._child, None
+        found = list(_decode_claimed(self.job, itertools.count())) if child is None else _join_in(self.job, child)
+        return [columns for _, columns in sorted(found, key=lambda numbered: numbered[0])]
+
+    def close(self) -> None:
+        """End the second process, if it still runs, without a result."""
+        child, self._child = self._child, None
+        if child is not None:
+            os.close(child.numbers)
+            os.close(child.back)
+            os.kill(child.pid, signal.SIGKILL)  # it may be blocked on the pipe that nobody reads
+            os.waitpid(child.pid, 0)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Child(NamedTuple):
-    """The second process: where turns are claimed, how many pieces a turn has, and where its columns come from."""
+    """The second process: its id, the queue of turns, the chunks per turn, and the pipe of its result."""
 
     pid: int
     numbers: int
@@ -77,61 +118,36 @@ class _Child(NamedTuple):
     back: int
 
 
-_ahead: dict[Job, _Child] = {}  # children that were started before their columns were asked for
-
-
-def start_ahead(job: Job) -> None:
-    """Let the second process begin now, where there will be one; :func:`decode_pieces` joins in later.
-
-    For a program that still has to load NumPy and more, which takes as long as a third of the decoding.
-    """
-    turn = _turn(job)
-    if turn is not None:
-        _ahead[job] = _start_child(job, turn)
-
-
-def decode_pieces(job: Job) -> list[Columns]:
-    """Decode every piece of a trace, in order.
-
-    Raises what decoding raises: msgspec's errors, CannotCutError, TooLargeError, OSError.
-    """
-    child = _ahead.pop(job, None)
-    if child is None and (turn := _turn(job)) is not None:
-        child = _start_child(job, turn)
-    found = list(_decode_claimed(job, itertools.count())) if child is None else _join_in(job, child)
-    return [columns for _, columns in sorted(found, key=lambda numbered: numbered[0])]
-
-
 def _turn(job: Job) -> int | None:
-    """Return how many neighbouring pieces a process takes at a time, None where one process does them all."""
+    """Return how many neighbouring chunks a process takes at a time, None if one process decodes them all."""
     size, packed = job.path.stat().st_size, is_gzip(job.path)
-    if size * (8 if packed else 1) < SMALL_BYTES or processors() < 2 or not may_fork():
+    if size * (_USUAL_RATIO if packed else 1) < SMALL_BYTES or processors() < 2 or not may_fork():
         return None
-    return size * (_PACKED_RATIO if packed else 1) // PIECE_BYTES // _TURNS + 1
+    return size * (_PACKED_RATIO if packed else 1) // CHUNK_BYTES // _TURNS + 1
 
 
 def _read_beginning(path: Path) -> bytes:
-    with open_text(path) as stream:
+    with open_unpacked(path) as stream:
         try:
             return stream.read(_HEAD_BYTES)
-        except GZIP_ERRORS:  # the reading proper says what is wrong with it
+        except gzip_errors():  # the decoding reports it
             return b""
 
 
 def _decode_claimed(job: Job, numbers: Iterator[int]) -> Iterator[Numbered]:
-    pieces = Pieces(job.path)
+    chunks = Chunks(job.path)
     try:
         with no_collector():
             for number in numbers:
-                piece = pieces.piece(number)
-                if piece is None:
+                chunk = chunks.chunk(number)
+                if chunk is None:
                     return
-                job.check(number * PIECE_BYTES)
-                yield number, decode(piece, job.detail, job.flavour)
-                if piece.place in ("whole", "last"):
+                job.check(number * CHUNK_BYTES)
+                yield number, decode(chunk, job.detail, job.flavour)
+                if chunk.place in ("whole", "last"):
                     return
     finally:
-        pieces.close()
+        chunks.close()
 
 
 def _start_child(job: Job, turn: int) -> _Child:
@@ -142,7 +158,7 @@ def _start_child(job: Job, turn: int) -> _Child:
     sys.stdout.flush()
     sys.stderr.flush()
     with warnings.catch_warnings():
-        # NumPy's libraries keep threads of their own, which the child never wakes
+        # NumPy's libraries have threads of their own, which the child never uses
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
@@ -153,39 +169,39 @@ def _start_child(job: Job, turn: int) -> _Child:
 
 
 def _join_in(job: Job, child: _Child) -> list[Numbered]:
-    """Decode beside the child until no turn is left, then take what it has."""
+    """Decode beside the child until the queue is empty, then receive its columns."""
     try:
-        mine = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
-        theirs = _receive(child.back)
+        decoded = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
+        received = _receive(child.back)
     finally:
         os.close(child.numbers)
         os.close(child.back)
         os.waitpid(child.pid, 0)
-    if isinstance(theirs, BaseException):
-        raise theirs
-    return [*mine, *theirs]
+    if isinstance(received, BaseException):
+        raise received
+    return [*decoded, *received]
 
 
 def _claim(descriptor: int, turn: int) -> Iterator[int]:
-    """Yield piece numbers for as long as there are some; a pipe gives each turn to one reader only."""
+    """Yield chunk numbers while there are any; a pipe gives each turn to one reader only."""
     while taken := os.read(descriptor, _NUMBER.size):
         first = _NUMBER.unpack(taken)[0] * turn
         yield from range(first, first + turn)
-    raise CannotCutError  # a file beyond all turns
+    raise CannotCutError  # the file is larger than all turns
 
 
 def _be_the_child(job: Job, turn: int, numbers: int, back: int) -> None:
-    """Decode what is claimed, send it back, and end this process without running anything of the parent's."""
+    """Decode what is claimed, send it back, and exit without running any of the parent's exit handlers."""
     status = 0
     try:
         result: Any
         try:
             result = list(_decode_claimed(job, _claim(numbers, turn)))
-        except Exception as error:  # whatever it is, the parent raises it
+        except Exception as error:  # of any kind: the parent raises it
             result = error
         with os.fdopen(back, "wb") as stream:
             pickle.dump(result, stream, protocol=5)
-    except BaseException:  # the parent sees the pipe end early, and decodes alone
+    except BaseException:  # the parent sees the pipe end early and decodes alone
         status = 1
     finally:
         os._exit(status)
@@ -200,4 +216,4 @@ def _receive(descriptor: int) -> Any:
 
 
 class ChildLostError(Exception):
-    """The second process ended before it sent its columns, killed for memory perhaps."""
+    """The second process ended before it sent its columns, perhaps killed for lack of memory."""

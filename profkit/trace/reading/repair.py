@@ -1,16 +1,15 @@
-"""The trace doctor: the tolerant path for damaged files. It runs only after the strict parse has failed.
+"""Mends damaged traces. It runs only after the strict decoding has failed.
 
-The text is cut at the separators between events; whatever parses strictly is taken as it is, and only the events
-that do not are mended character by character: an object is kept whole or reported as lost. What was done is counted
-by defect, with the byte where the first one stands.
+The text is cut at the separators between events. Events that parse strictly are kept as they are; the others are
+mended character by character, and one that still does not parse is left out. Every defect is counted by its kind.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ _OPENS_EVENTS = re.compile(rb'"traceEvents"\s*:\s*\[')
 # as PyTorch indents events, or any brace that opens what looks like one
 _SEPARATOR = re.compile(rb'(?<=\n  \}),\n  (?=\{)|(?<=\})\s*,\s*(?=\{\s*"(?:ph|name|cat|pid|ts|args)")')
 _CUT_OFF = "file ends in mid-event"
-_BATCH = 512  # events tried at once; a batch that fails is halved until the bad ones stand alone
+_BATCH = 512  # events parsed at once; a batch that fails is halved until the bad events are alone
 
 _TOKEN = re.compile(r'\s+|[{}\[\]:,"]|[^\s{}\[\]:,"]+')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -36,31 +35,17 @@ _LITERALS = frozenset({"true", "false", "null"})
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
-@dataclass
-class Defects:
-    """What was wrong: how often, and the byte at which the first one stands."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    first_at: dict[str, int] = field(default_factory=dict)
-
-    def add(self, what: str, at: int, count: int = 1) -> None:
-        self.counts[what] = self.counts.get(what, 0) + count
-        self.first_at.setdefault(what, at)
+Defects = Counter[str]
+"""How often each kind of defect was found."""
 
 
-@dataclass(frozen=True)
-class Repaired:
-    """A mended trace: ``text`` is strict JSON with every event that could be saved."""
+def repair(text: bytes, defects: Defects) -> bytes | None:
+    """Return the JSON text of a trace as strict JSON with every event that can be saved; None if there is no event.
 
-    text: bytes
-    defects: Defects
-
-
-def repair(text: bytes) -> Repaired | None:
-    """Mend the JSON text of a trace; None where there is no event to be found in it."""
-    defects = Defects()
+    What was done is added to ``defects``. Raises RecursionError if it is nested too deeply.
+    """
     if text.startswith(_BOM):
-        defects.add("byte order mark", 0)
+        defects["byte order mark"] += 1
         text = text[len(_BOM) :]
     text = _as_utf8(text, defects)
     if text.lstrip().startswith(b"["):
@@ -69,34 +54,34 @@ def repair(text: bytes) -> Repaired | None:
         begin, head = found.end(), _head(text[: found.end()], defects)
     else:
         return None
-    return Repaired(head + _events(text, begin, defects), defects)
+    return head + _events(text, begin, defects)
 
 
 def _as_utf8(text: bytes, defects: Defects) -> bytes:
     try:
         text.decode()
         return text
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         mended = text.decode("utf-8", "replace")
-        defects.add("invalid UTF-8", error.start, max(1, mended.count("\ufffd")))
+        defects["invalid UTF-8"] += max(1, mended.count("\ufffd"))
         return mended.encode()
 
 
 def _head(head: bytes, defects: Defects) -> bytes:
-    """Return what stands before the events, mended, up to the bracket that opens them."""
+    """Return the text before the events, mended, up to the bracket that opens them."""
     try:
         msgspec.json.decode(head + b"]}")
         return head
     except (msgspec.DecodeError, UnicodeDecodeError):
-        mended = mend(head.decode("utf-8", "replace") + "]}", 0, defects)
+        mended = mend(head.decode("utf-8", "replace") + "]}", defects)
         if mended is None:
-            defects.add("unreadable head", 0)
+            defects["unreadable head"] += 1
             return b'{"traceEvents":['
         return mended.encode().rstrip()[:-2]
 
 
 def _events(text: bytes, begin: int, defects: Defects) -> bytes:
-    """Return the text of the events from ``begin`` on, and what closes the file."""
+    """Return the text of the events from ``begin`` on, and of the rest of the file."""
     cuts = [match.span() for match in _SEPARATOR.finditer(text, begin)]
     starts = [begin, *(end for _, end in cuts)]
     stops = [*(stop for stop, _ in cuts), len(text)]
@@ -112,15 +97,15 @@ def _events(text: bytes, begin: int, defects: Defects) -> bytes:
 
 
 def _batch(text: bytes, chunks: list[tuple[int, int]], defects: Defects) -> Iterator[bytes]:
-    """Yield the events of neighbouring chunks, mended where they need it."""
+    """Yield the events of neighbouring pieces of the text, mended if they need it."""
     begin, stop = chunks[0][0], chunks[-1][1]
     whole = text[begin:stop]
     if _is_json(b"[" + whole + b"]"):
         yield whole.strip()
     elif len(chunks) == 1:
-        mended = mend(whole.decode("utf-8", "replace"), begin, defects)
+        mended = mend(whole.decode("utf-8", "replace"), defects)
         if mended is None or not _is_json(mended.encode()):
-            defects.add("unreadable event, left out", begin)
+            defects["unreadable event, left out"] += 1
         else:
             yield mended.strip().encode()
     else:
@@ -130,16 +115,16 @@ def _batch(text: bytes, chunks: list[tuple[int, int]], defects: Defects) -> Iter
 
 
 def _last(text: bytes, begin: int, defects: Defects) -> bytes:
-    """Return the last event, if it is whole, and what follows the events, or a plain close."""
+    """Return the last event, if it is complete, and the rest of the file, or closing brackets."""
     is_array = text.lstrip().startswith(b"[")
     opening = b"[" if is_array else b'{"traceEvents":['
     closing = opening + text[begin:]
     if not _is_json(closing):
-        cut_before = _CUT_OFF in defects.counts
-        mended = mend(closing.decode("utf-8", "replace"), begin - len(opening), defects)
+        cut_before = _CUT_OFF in defects
+        mended = mend(closing.decode("utf-8", "replace"), defects)
         if mended is None or not _is_json(mended.encode()):
-            if cut_before == (_CUT_OFF in defects.counts):
-                defects.add("unreadable event, left out", begin)
+            if cut_before == (_CUT_OFF in defects):
+                defects["unreadable event, left out"] += 1
             return b"]}"
         closing = mended.encode()
     return closing[len(opening) :] + (b"}" if is_array else b"")
@@ -153,25 +138,24 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def mend(text: str, offset: int, defects: Defects) -> str | None:
-    """Return ``text`` as strict JSON; None where its brackets make no sense.
+def mend(text: str, defects: Defects) -> str | None:
+    """Return ``text`` as strict JSON; None if its brackets do not match.
 
-    A text that ends in mid-event is cut after the last event that is whole, and closed.
+    A text that ends in mid-event is cut after its last complete event, and closed.
     """
-    return _Mender(text, offset, defects).run()
+    return _Mender(text, defects).run()
 
 
 class _Mender:
-    """One pass over a text, token by token, writing what is right and mending what is not."""
+    """One pass over a text, token by token: valid tokens are copied, others are replaced by valid ones."""
 
-    def __init__(self, text: str, offset: int, defects: Defects) -> None:
+    def __init__(self, text: str, defects: Defects) -> None:
         self._text = text
-        self._offset = offset
         self._defects = defects
         self._out: list[str] = []
         self._open: list[str] = []
-        self._is_key = False  # a string here would be a member's name
-        self._whole = 0  # length of the output after the last whole event
+        self._is_key = False  # whether a string at this point is the key of a member
+        self._whole = 0  # length of the output after the last complete event
         self._open_then: list[str] = []
 
     def run(self) -> str | None:
@@ -184,19 +168,16 @@ class _Mender:
             if token == '"':
                 end = self._string(at)
                 if end is None:
-                    return self._cut_off(match.start())
+                    return self._cut_off()
                 at = end
-            elif not self._token(token, match.start(), at):
+            elif not self._token(token, at):
                 return None
         if self._open:
-            return self._cut_off(len(self._text))
+            return self._cut_off()
         return "".join(self._out)
 
-    def _note(self, what: str, at: int) -> None:
-        self._defects.add(what, self._offset + at)
-
-    def _token(self, token: str, start: int, end: int) -> bool:
-        """Take a token that is no string; False where it closes what is not open."""
+    def _token(self, token: str, end: int) -> bool:
+        """Copy or mend a token other than a string; False if it closes a bracket that is not open."""
         if token in "{[":
             self._open.append(token)
             self._out.append(token)
@@ -209,7 +190,7 @@ class _Mender:
                 self._whole, self._open_then = len(self._out), list(self._open)
         elif token == ",":
             if _NEEDLESS_COMMA.match(self._text, end):
-                self._note("trailing comma", start)
+                self._defects["trailing comma"] += 1
                 return True
             self._out.append(token)
             self._is_key = self._open[-1:] == ["{"]
@@ -217,23 +198,23 @@ class _Mender:
             self._out.append(token)
             self._is_key = False
         else:
-            self._out.append(token if token.isspace() else self._value(token, start))
+            self._out.append(token if token.isspace() else self._value(token))
         return True
 
-    def _value(self, token: str, start: int) -> str:
-        """Return a number or word as JSON has it; what is neither becomes null."""
+    def _value(self, token: str) -> str:
+        """Return a JSON number or literal; anything else becomes null."""
         if token in _LITERALS:
             return token
         if _INTEGER.fullmatch(token) and int(token) not in _INT64:
-            self._note("integer beyond 64 bits", start)
+            self._defects["integer beyond 64 bits"] += 1
             return "null"
         if _NUMBER.fullmatch(token):
             return token
-        self._note("value that is no JSON, such as inf or nan", start)
+        self._defects["value that is not JSON, such as inf or nan"] += 1
         return "null"
 
     def _string(self, begin: int) -> int | None:
-        """Take the string whose text begins at ``begin``; return where it ends, None where it does not."""
+        """Copy or mend the string whose text begins at ``begin``; return where it ends, None if it does not."""
         text, out, at = self._text, ['"'], begin
         in_object = self._open[-1:] == ["{"]
         follows = _AFTER_KEY if self._is_key else _AFTER_MEMBER if in_object else _AFTER_ELEMENT
@@ -244,27 +225,25 @@ class _Mender:
                 if follows.match(text, at):
                     self._out.append("".join(out) + '"')
                     return at
-                self._note("unescaped quote in a string", stop.start())
+                self._defects["unescaped quote in a string"] += 1
                 out.append('\\"')
             elif character == "\\":
                 escape = _ESCAPE.match(text, stop.start())
                 if escape is None:
-                    self._note("unescaped backslash in a string", stop.start())
+                    self._defects["unescaped backslash in a string"] += 1
                     out.append("\\\\")
                 else:
                     lone = _LONE_SURROGATE.fullmatch(escape[0]) is not None
                     out.append("\\ufffd" if lone else escape[0])
                     at = escape.end()
             else:
-                self._note(
-                    "raw newline in a string" if character in "\r\n" else "control byte in a string", stop.start()
-                )
+                self._defects["raw newline in a string" if character in "\r\n" else "control byte in a string"] += 1
                 out.append(f"\\u{ord(character):04x}")
         return None
 
-    def _cut_off(self, at: int) -> str | None:
-        """Close the text after the last whole event; None where there is none."""
-        self._note(_CUT_OFF, at)
+    def _cut_off(self) -> str | None:
+        """Close the text after the last complete event; None if there is none."""
+        self._defects[_CUT_OFF] += 1
         if not self._open_then:
             return None
         closing = "".join({"{": "}", "[": "]"}[bracket] for bracket in reversed(self._open_then))
@@ -279,9 +258,9 @@ _ARGUMENT_TEXTS = ("Call stack", "Module Hierarchy")
 
 
 def coerce(text: bytes, defects: Defects) -> bytes | None:
-    """Return a trace whose fields have the types they must have: numbers out of texts, texts out of numbers.
+    """Return a trace whose fields have the right types: texts that hold a number become numbers, and the reverse.
 
-    ``text`` is strict JSON. What cannot be a number is left out of its event. None where this is no trace.
+    ``text`` is strict JSON. A value that cannot be converted is removed from its event. None if it is not a trace.
     """
     document = msgspec.json.decode(text)
     if isinstance(document, list):
@@ -290,7 +269,7 @@ def coerce(text: bytes, defects: Defects) -> bytes | None:
         return None
     events = [event for event in document["traceEvents"] if isinstance(event, dict)]
     if lost := len(document["traceEvents"]) - len(events):
-        defects.add("record that is no event, left out", 0, lost)
+        defects["record that is not an event, left out"] += lost
     if not events:
         return None
     for event in events:
@@ -298,7 +277,7 @@ def coerce(text: bytes, defects: Defects) -> bytes | None:
     document["traceEvents"] = events
     for name, kind in (("baseTimeNanoseconds", int), ("profkit", dict), ("deviceProperties", list)):
         if name in document and not isinstance(document[name], kind):
-            defects.add(f"{name} of another type, left out", 0)
+            defects[f"{name} of another type, left out"] += 1
             del document[name]
     return msgspec.json.encode(document)
 
@@ -307,11 +286,11 @@ def _coerce_event(event: dict[str, Any], defects: Defects) -> None:
     for name in _TEXTS:
         if name in event and not isinstance(event[name], str):
             event[name] = "" if event[name] is None else str(event[name])
-            defects.add("number where a text belongs", 0)
+            defects["number instead of a text"] += 1
     for name in _IDS:
         if name in event and (isinstance(event[name], bool) or not isinstance(event[name], int | str)):
             event[name] = str(event[name])
-            defects.add("id of another type", 0)
+            defects["id of another type"] += 1
     for name in _NUMBERS:
         _coerce_number(event, name, defects)
     arguments = event.get("args")
@@ -321,10 +300,10 @@ def _coerce_event(event: dict[str, Any], defects: Defects) -> None:
         for name in _ARGUMENT_TEXTS:
             if arguments and name in arguments and not isinstance(arguments[name], str):
                 del arguments[name]
-                defects.add("number where a text belongs", 0)
+                defects["number instead of a text"] += 1
     else:
         del event["args"]
-        defects.add("args that are no object, left out", 0)
+        defects["args that are not an object, left out"] += 1
 
 
 def _fits(value: object, whole: bool) -> bool:
@@ -347,12 +326,12 @@ def _coerce_number(holder: dict[str, Any], name: str, defects: Defects, *, whole
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, int) and not isinstance(value, bool):
-        defects.add("integer beyond 64 bits", 0)
+        defects["integer beyond 64 bits"] += 1
         return
     if not math.isfinite(number) or abs(number) >= 2**63:
-        defects.add("no number where one belongs, left out", 0)
+        defects["value that is not a number, left out"] += 1
         return
     holder[name] = int(number) if number == int(number) else number
     if whole:
         holder[name] = int(number)
-    defects.add("text where a number belongs", 0)
+    defects["text instead of a number"] += 1

@@ -1,0 +1,125 @@
+"""Decoded chunks → :class:`Trace`: the columns of all chunks joined, their texts numbered in common tables."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from profkit.arrays import Ids
+from profkit.trace import dialect
+from profkit.trace.events import Events, Trace
+from profkit.trace.reading.decode import FAR_NS, Columns
+
+
+def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] | None = None) -> Trace:
+    """Join the chunks of one file, in order, into its trace. The chunks are emptied on the way, to save memory.
+
+    ``source`` names the file, ``repairs`` counts the defects mended in its text.
+    """
+    signatures: dict[Any, int] = {}
+    signature = _renumber([(p.signature, p.signatures) for p in parts], signatures)
+    coarse = all(part.coarse for part in parts)
+    start_ns = _join([_ns(_taken(p, "start"), p.coarse) for p in parts])
+    duration_ns = _join([_ns(_taken(p, "duration"), p.coarse) for p in parts])
+    index = _join([_column(_taken(p, "index")) for p in parts])
+    # signatures that only records other than spans have are left out of the tables
+    used = np.bincount(signature, minlength=len(signatures)) > 0
+    signature = (np.cumsum(used) - 1)[signature]
+    kept = [s for s, is_used in zip(signatures, used.tolist(), strict=True) if is_used]
+    names, name_of = _distinct([s[2] for s in kept])
+    categories, category_of = _distinct([s[1] for s in kept])
+    tracks, track_of = _distinct([(s[3], s[4]) for s in kept])
+    extra: dict[str, Any] = {}
+    tables: dict[str, tuple[str, ...]] = {}
+    for name in parts[0].extra if parts else ():
+        extra[name], tables[name] = _extra(parts, name)
+    others: Counter[str] = Counter()
+    head: dict[str, Any] = {}
+    flows: list[Any] = []
+    for part in parts:
+        others.update(part.others)
+        flows += [tuple(flow) for flow in part.head.pop("flows", ())]
+        head.update({key: value for key, value in part.head.items() if value})
+    return Trace(
+        source=source,
+        events=Events.of(
+            start_ns=start_ns,
+            duration_ns=duration_ns,
+            name=name_of[signature],
+            category=category_of[signature],
+            track=track_of[signature],
+            index=index,
+            **extra,
+        ),
+        names=tuple(names),
+        categories=tuple(categories),
+        tracks=tuple(tracks),
+        shapes=tables.get("shape", ()),
+        call_stacks=tables.get("call_stack", ()),
+        hierarchies=tables.get("module", ()),
+        resolution_ns=dialect.RESOLUTION_COARSE_NS if coarse else dialect.RESOLUTION_FINE_NS,
+        flow_records=tuple(flows),
+        base_ns=head.get("base_ns", 0),
+        dialect=dialect.recognise(head.get("beginning", b""), not coarse),
+        devices=head.get("devices", 0),
+        other_events=dict(others),
+        metadata=head.get("profkit", {}),
+        repairs=dict(repairs or {}),
+    )
+
+
+def _extra(parts: Sequence[Columns], name: str) -> tuple[Any, tuple[str, ...]]:
+    """Join a column that some detail adds, and its table if it has one."""
+    if name not in parts[0].tables:
+        return _join([_column(p.extra[name]) for p in parts]), ()
+    table: dict[Any, int] = {}
+    column = _renumber([(p.extra[name], p.tables[name]) for p in parts], table)
+    return column.astype(np.int64), tuple(table)
+
+
+def _taken(part: Columns, name: str) -> array[int]:
+    """Return a column of a chunk and remove it from the chunk: two copies of a large file take too much memory."""
+    column: array[int] = getattr(part, name)
+    setattr(part, name, array(column.typecode))
+    return column
+
+
+def _column(values: array[int]) -> Any:
+    """Return an array's values as a NumPy array that shares its memory."""
+    return np.frombuffer(values, dtype=np.int32 if values.typecode == "i" else np.int64)
+
+
+def _ns(values: array[int], coarse: bool) -> Any:
+    column = _column(values)
+    if not coarse:
+        return column
+    far = FAR_NS // 1_000
+    if len(column) and (column.max() > far or column.min() < -far):
+        column = np.clip(column, -far, far)
+    return column * 1_000
+
+
+def _join(columns: Sequence[Any]) -> Any:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+def _renumber(columns: Sequence[tuple[Any, Sequence[Any]]], known: dict[Any, int]) -> Ids:
+    """Join columns that hold positions in tables of their own; ``known`` becomes the common table."""
+    joined = []
+    for values, table in columns:
+        column = _column(values)
+        moved = np.array([known.setdefault(value, len(known)) for value in table] or [-1], dtype=np.int32)
+        joined.append(np.where(column < 0, -1, moved[column]).astype(np.int32))
+    result: Ids = _join(joined)
+    return result
+
+
+def _distinct(values: Sequence[Any]) -> tuple[list[Any], Ids]:
+    """Return the distinct values in order of appearance, and each value's position among them."""
+    positions: dict[Any, int] = {}
+    ids = [positions.setdefault(value, len(positions)) for value in values]
+    return list(positions), np.array(ids, dtype=np.int32)

@@ -1,0 +1,33 @@
+"""One timed call of the model."""
+
+from __future__ import annotations
+
+import time
+
+from .outputs import flatten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Tuple
+
+    Inputs = Tuple[Any, ...]
+
+
+class Forward:
+    """One call of the model, timed on the wall in integer nanoseconds; waits for the device if there is one."""
+
+    def __init__(self, call: Any, inputs: Inputs) -> None:
+        import torch
+
+        self._call = call
+        self._inputs = inputs
+        self.on_cuda = any(t.is_cuda for _, t in flatten(inputs))
+        self._wait = torch.cuda.synchronize if self.on_cuda else None
+
+    def __call__(self) -> tuple[int, Any]:
+        """Run once; return ``(duration in ns, the model's result)``."""
+        start = time.perf_counter_ns()
+        result = self._call(*self._inputs)
+        if self._wait is not None:
+            self._wait()
+        return time.perf_counter_ns() - start, result
