@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from profkit.capture.task import Listener, Task, start_worker
+from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report, start_worker
 from profkit.runs.manifest import PrimitivesPass
 
 FAILED_PASS = "the pass with oneDNN's log"  # how the warning about a failed pass begins
@@ -34,13 +34,18 @@ def run_pass(task: Task, listener: Listener) -> None:
     variables = {**manifest.environment, **_LOG_VARIABLES}
     outcome = start_worker(task, listener.report, settings=settings, variables=variables, onednn=True)
     listener.finished()
-    if outcome.failure is None:
-        described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
-        primitives = msgspec.convert(described, type=PrimitivesPass)
+    failure = outcome.failure
+    if failure is None:
+        try:
+            described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
+            primitives = msgspec.convert(described, type=PrimitivesPass)
+        except INVALID_REPORT as error:
+            failure = f"failed: {explain_invalid_report(error)}"
+    if failure is None:
         warnings = [text for text in manifest.warnings if not text.startswith(FAILED_PASS)]
         task.manifest = msgspec.structs.replace(manifest, primitives=primitives, warnings=warnings)
     else:
-        text = f"{FAILED_PASS} {outcome.failure}"
+        text = f"{FAILED_PASS} {failure}"
         listener.message(f"{task.configuration.name}: {text}")
         task.manifest = msgspec.structs.replace(manifest, warnings=[*manifest.warnings, text])
     if not task.missing_rounds:

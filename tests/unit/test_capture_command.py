@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from profkit.capture.workloads import resolve
 from profkit.cli.commands.capture import _conclude
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, UsageError
-from profkit.runs import Manifest, write_manifest
+from profkit.runs import Manifest, read_manifest, write_manifest
 from profkit.runs.manifest import Python, Tool, Torch, Workload
 from profkit.runs.settings import Settings
 
@@ -86,6 +87,44 @@ def test_another_interpreter_is_refused_before_a_worker_starts(
     assert refused(captured_before, configuration("mine", python=chosen)) == (
         f"holds a run of another configuration: {said}"
     )
+
+
+REPORTING = """#!{python}
+import json, os, sys
+if "-c" not in sys.argv:
+    with os.fdopen(int(sys.argv[-1]), "w") as reports:
+        for report in {reports}:
+            reports.write(json.dumps(report) + chr(10))
+"""
+REPORTS: list[dict[str, Any]] = [
+    {"event": "torch", "version": "2.0.1", "threads": 2},
+    {"event": "python", "version": "3.10.13", "packages": []},
+    {"event": "workload", "inputs": [{"shape": [1], "dtype": "float32"}], "weights_sha256": "abc"},
+    {"event": "notes", "notes": []},
+]
+ROUND = {"event": "round", "trace": "0.pt.trace.json.gz", "warmup_ns": [1], "level": True, "latency_ns": [1]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"profiled_ns": [-1]}, "profiled_ns[0]"), ({"profiled_ns": [10**18]}, "profiled_ns[0]"), ({}, "profiled_ns")],
+)
+def test_a_report_that_is_not_valid_fails_its_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], said: str
+) -> None:
+    """A program in the place of the interpreter reports what no worker of ours does."""
+    monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path / "cache"))
+    reports = [*REPORTS, {**ROUND, "outputs_sha256": "abc", **wrong}]
+    program = tmp_path / "python"
+    program.write_text(REPORTING.format(python=sys.executable, reports=reports))
+    program.chmod(0o755)
+    with CaptureProgress(quiet=True, colour=False) as progress:
+        (outcome,) = run_session(
+            [configuration("mine", python=program)], Settings(rounds=2, onednn=False), tmp_path / "logs", progress
+        )
+    assert said in (outcome.failure or "")
+    manifest = read_manifest(tmp_path / "logs/mine/resnet50")
+    assert (manifest.status, manifest.reason, manifest.rounds) == ("failed", outcome.failure, [])
 
 
 def captured(label: str, failure: str | None, captured_before: Path) -> Captured:
