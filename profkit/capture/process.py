@@ -144,26 +144,29 @@ def _follow(
 def _reports(lines: list[bytes], rest: bytes, state: _State) -> Iterator[Report]:
     """Yield the reports of whole lines; the first invalid one ends it, and is named in ``state``."""
     for line in lines:
-        report = _parse(line)
-        if report is None:
-            state.invalid = f"reported something that is not a report while {state.stage}: {line[:80]!r}"
+        try:
+            report = _parse(line)
+        except ValueError as error:
+            state.invalid = f"sent {error} while {state.stage}"
             return
         yield report
     if len(rest) > MOST_REPORT:
-        state.invalid = f"reported more than {MOST_REPORT >> 20} MiB at once while {state.stage}"
+        state.invalid = f"sent more than {MOST_REPORT >> 20} MiB at once while {state.stage}"
 
 
-def _parse(line: bytes) -> Report | None:
-    """Return a report, None if it is not one: a worker runs other people's code, which may write anything."""
-    if len(line) > MOST_REPORT:
-        return None
+def _parse(line: bytes) -> Report:
+    """Return a report; raises ValueError if it is not one: a worker runs other people's code, which may write anything."""
     try:
-        report = json.loads(line)
+        report = json.loads(line) if len(line) <= MOST_REPORT else None
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(report, dict) or report.get("event") not in _FIELDS:
-        return None
-    return report if all(name in report for name in _FIELDS[report["event"]]) else None
+        report = None
+    event = report.get("event") if isinstance(report, dict) else None
+    if not isinstance(event, str) or event not in _FIELDS:
+        raise ValueError(f"something that is not a report ({line[:80]!r})")
+    missing = [name for name in _FIELDS[event] if name not in report]
+    if missing:
+        raise ValueError(f"a {event} report without {', '.join(missing)}")
+    return dict(report)
 
 
 def _stage(report: Report, before: str) -> str:
