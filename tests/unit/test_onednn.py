@@ -22,7 +22,8 @@ from profkit.onednn.grammar import Primitive, parse_record, weights_dimensions
 from profkit.onednn.join import join
 from profkit.onednn.log import Log, parse_log, read_log
 from profkit.onednn.merge import encode_document, merge
-from profkit.report.formats.json import render_json, schema
+from profkit.report.formats.json import render_json
+from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.trace.options import Detail
 from profkit.trace.reading.reader import read

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, output_options, read_options, table_options
-from profkit.cli.show import DIFF_PLOTS, FORMATS, show_comparison
-from profkit.report.selection import CHANGE_ORDERS
+from profkit.cli.options import Output, by_option, output_options, read_options, selection_options
+from profkit.cli.show import show
+from profkit.report.kinds.diff import KIND
+from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
     from profkit.compare.records.diff import Comparison
@@ -42,9 +43,10 @@ Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"
     metavar="RULE",
     help="Exit with status 1 where this is shown beyond the noise. Repeatable; replaces those of pyproject.toml.",
 )
-@table_options(CHANGE_ORDERS)
+@by_option
+@selection_options(KIND)
 @read_options
-@output_options(*FORMATS, plots=DIFF_PLOTS)
+@output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     baseline: Path,
     candidate: Path,
@@ -55,7 +57,6 @@ def command(
     pattern: str | None,
     reading: ReadOptions,
     output: Output,
-    quiet: bool,
 ) -> int:
     """Say what changed from BASELINE to CANDIDATE, by how much, and how sure that is.
 
@@ -72,7 +73,7 @@ def command(
     others: dict[str, Comparison] = {}
     if output.format == "html" and output.plot is None:
         others = {kind: compare_runs(baseline, candidate, kind, reading) for kind in _other_views(by, comparison)}
-    show_comparison(comparison, output, pattern, sort, top, others)
+    show(KIND, comparison, output, pattern, sort, top, others)
     failed = [gate for gate in comparison.gates if gate.outcome == "failed"]
     for gate in failed:
         click.echo(f"profkit: gate failed: {gate.rule} ({gate.found})", err=True)
