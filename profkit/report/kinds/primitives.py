@@ -113,7 +113,7 @@ def _repeated(view: PrimitivesView) -> Paragraph:
     ns = sum(reorder.exec_ns for reorder in found)
     longest = ", ".join(f"{r.problem} ({units.duration(r.exec_ns)})" for r in found[:REPEATED])
     return Paragraph(
-        f"Every warm forward reorders {units.count(sum(r.calls for r in found))} weights into another layout again, "
+        f"Every warm forward reorders {units.count(sum(r.calls for r in found))} weights into another layout, "
         f"{units.duration(ns)} per forward: {longest}{', …' if len(found) > REPEATED else ''}. "
         + (
             "This run is frozen and still does so; another version of PyTorch may not (compare with profkit diff)."
