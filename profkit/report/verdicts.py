@@ -36,7 +36,7 @@ def verdict_cell(verdict: str) -> Cell:
 
 def bounds(found: Estimate | ForwardChange | LatencyChange) -> tuple[float | None, float | None, float | None]:
     """Return a judged speedup and its 95% interval: (speedup, low, high), None for what is unknown."""
-    speedup = getattr(found, "speedup", None) if hasattr(found, "speedup") else getattr(found, "value", None)
+    speedup: float | None = getattr(found, "speedup" if hasattr(found, "speedup") else "value")
     return speedup, found.low, found.high
 
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from profkit.report.document import Paragraph, Table
 from profkit.report.escape import plain
+from profkit.report.formats.rounding import rounded
 from profkit.report.page import Code, Grid, Page, Picture, Tree, Values, View
 
 CDN = "https://cdn.plot.ly/plotly-{version}.min.js"
@@ -32,7 +33,7 @@ def render_html(page: Page, *, cdn: bool = False) -> str:
         pictures += [block for block in section.blocks if isinstance(block, Picture)]
         grids += [block for block in section.blocks if isinstance(block, Grid)]
     data = {
-        "pictures": [picture.figure for picture in pictures],
+        "pictures": [_rounded(picture.figure) for picture in pictures],
         "grids": [_grid(grid) for grid in grids],
         "downloads": {name: _packed(text) for name, text in page.downloads.items()},
     }
@@ -99,6 +100,15 @@ def _encoded(texts: Sequence[str]) -> dict[str, Any]:
 def _short(number: float) -> float:
     short = float(f"{number:.{SORT_DIGITS}g}")
     return int(short) if short.is_integer() else short
+
+
+def _rounded(value: Any) -> Any:
+    """Return a figure with floats of 12 significant digits, the same on every machine."""
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _packed(text: str) -> str:
