@@ -16,5 +16,5 @@ import profkit
 
 if __name__ == "__main__":
     label = sys.argv[1] if len(sys.argv) > 1 else "before"
-    folder = profkit.capture(*own_model.make(), name="own_model", label=label)
+    folder = profkit.record(*own_model.make(), name="own_model", label=label)
     print(f"captured {folder}; compare with: profkit diff logs/before logs/after")

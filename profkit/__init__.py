@@ -1,26 +1,62 @@
-"""profkit: capture warm-run PyTorch profiles, read them, and say which operators got faster.
+"""profkit: capture warm-run PyTorch profiles, read them, and show which operators got faster.
 
-In a script: :func:`capture` profiles a model in the running process, :func:`load` reads a trace, :func:`diff`
-compares two runs. Nothing here needs torch but :func:`capture`.
+In a script: :func:`record` profiles a model in the running process, :func:`load` reads a trace, :func:`diff` compares
+two runs. Only :func:`record` needs torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from profkit.capture import capture
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from profkit.compare.records.diff import Comparison
     from profkit.trace.events import Trace
 
-__all__ = ["capture", "diff", "load"]
+__all__ = ["diff", "load", "record"]
+
+
+def record(
+    model: Any,
+    inputs: Any,
+    *,
+    name: str | None = None,
+    label: str | None = None,
+    logdir: str | os.PathLike[str] = "logs",
+    steps: int = 20,
+    warmup: int = 10,
+    with_stack: bool = False,
+) -> Path:
+    """Record ``model(*inputs)`` in this process, as one round of a run; return the run's folder.
+
+    Runs at least ``warmup`` forwards, times ``steps`` of them with the profiler off, then profiles as many, each in
+    profkit's own annotation. ``inputs`` is a tensor or a tuple of positional arguments. The run is
+    ``logdir/label/name``; by default ``label`` is the PyTorch version and ``name`` the model's class in lower case. If
+    that run exists, a round is added to it. Call this in several fresh processes: one process does not show how much
+    processes differ.
+
+    Raises UsageError if the run there has another configuration, CaptureError if it cannot be written.
+    """
+    from pathlib import Path
+
+    from profkit.capture.record import record_in_process
+
+    return record_in_process(
+        model,
+        inputs,
+        name=name or type(model).__name__.lower(),
+        label=label,
+        logdir=Path(logdir),
+        steps=steps,
+        warmup=warmup,
+        with_stack=with_stack,
+    )
 
 
 def load(path: str | os.PathLike[str]) -> Trace:
-    """Read the trace at ``path`` (``.json`` or ``.json.gz``); raises InputError where it cannot be read."""
+    """Read the trace at ``path`` (``.json`` or ``.json.gz``); raises InputError if it cannot be read."""
     from pathlib import Path
 
     from profkit.trace.reading.reader import read
@@ -31,10 +67,10 @@ def load(path: str | os.PathLike[str]) -> Trace:
 def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> Comparison:
     """Compare two runs, folders of runs or traces, as ``profkit diff`` does; times in ns per forward.
 
-    Raises InputError where a side cannot be read, UsageError where they have no workload in common.
+    Raises InputError if a side cannot be read, UsageError if they have no workload in common.
     """
     from pathlib import Path
 
-    from profkit.compare.diff import compare_runs
+    from profkit.views.diff import compare_runs
 
     return compare_runs(Path(baseline), Path(candidate))

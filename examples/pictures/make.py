@@ -16,12 +16,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from profkit.compare.diff import compare_runs
-from profkit.compare.many import compare_many
 from profkit.report.formats.pictures import render_picture
 from profkit.report.kinds import compare, diff
 from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import make_picture, render
+from profkit.views.diff import compare_runs
+from profkit.views.many import compare_many
 
 HERE = Path(__file__).parent
 TRACES = HERE.parent.parent / "traces"

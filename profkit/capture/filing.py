@@ -1,12 +1,14 @@
-"""Files what workers leave: a run appears whole or not at all, and what was captured before is never lost.
+"""Puts runs into their folders: a run appears whole or not at all, and no captured round is lost.
 
-Rounds are collected in a dotted folder beside the run's place, with a manifest that says failed until all is
-done. Landing renames that folder into place, or, where a run is already there, moves the new traces in and then
-replaces its manifest: readers believe only the traces that a manifest names.
+Rounds are collected in a staging folder beside the run's folder. Its name starts with a dot, and its manifest says
+``failed`` until the capture is complete. A commit renames the staging folder to the run's folder. If a run is already
+there, the commit moves the new traces into it and then replaces its manifest: readers use only the traces that a
+manifest names.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
@@ -25,23 +27,28 @@ from profkit.runs import OUTPUTS_NAME, Manifest, read_manifest, write_manifest
 from profkit.runs.store import LOG_NAME, ONEDNN_LOG, ONEDNN_TRACE
 
 _KILLED = "the capture was killed"
+_FILES_OF_A_RUN = (OUTPUTS_NAME, LOG_NAME, ONEDNN_LOG, ONEDNN_TRACE)  # beside its traces and its manifest
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError on the way into words."""
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Raise CaptureError, which says what to do, in place of an OSError."""
     try:
         yield
     except OSError as error:
-        hint = "Free some space; what was captured before is still there." if error.errno == 28 else ""
+        hint = "Free some space; what was captured before is still there." if error.errno == errno.ENOSPC else ""
         hint = hint or "Choose another --logdir, or make this one writable."
         raise CaptureError(f"cannot be written ({error.strerror})", where=error.filename or path, hint=hint) from None
 
 
 class Filing:
-    """The place of one run: ``folder`` when done, ``staging`` until then; locked against other captures meanwhile."""
+    """The place of one run: ``folder`` once it is committed, ``staging`` until then.
+
+    It is locked against other captures from :meth:`acquire` to :meth:`release`.
+    """
 
     def __init__(self, logdir: Path, label: str, workload: str) -> None:
+        """Name the place ``logdir/label/workload``; nothing is written yet."""
         self.folder = logdir / label / workload
         self._leftovers = f".{workload}.capturing-{_host()}-"
         self.staging = self.folder.parent / f"{self._leftovers}{os.getpid()}"
@@ -49,23 +56,25 @@ class Filing:
         self._lock = FileLock(cache_root() / "locks" / f"{name[:32]}.lock")
 
     def acquire(self) -> None:
-        """Lock this place and land what a killed capture left of the run; raises CaptureError where one is at it."""
-        with writing(Path(self._lock.lock_file)):
+        """Lock this place and recover the rounds of a killed capture; raises CaptureError if another capture has it."""
+        with explain_write_errors(Path(self._lock.lock_file)):
             Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
                 hint = "Wait for it to end, or use another --label."
                 raise CaptureError("another capture is writing this run", where=self.folder, hint=hint) from None
-        # whoever holds the lock knows that what lies here, from this host, was left behind
+        # no other capture of this host has the lock, so a staging folder of this host was left by a killed one
         for left in sorted(self.folder.parent.glob(f"{self._leftovers}*")):
-            with writing(left):
+            with explain_write_errors(left):
                 self._recover(left)
 
     def release(self) -> None:
+        """Unlock this place; does nothing if it is not locked."""
         self._lock.release()
 
     def _recover(self, left: Path) -> None:
+        """Commit the complete rounds in a staging folder that a killed capture left."""
         try:
             rounds = read_manifest(left)
             before = read_manifest(self.folder) if self.folder.exists() else None
@@ -73,60 +82,57 @@ class Filing:
             shutil.rmtree(left)  # no round was finished
             return
         if before is None:
-            sweep(left, rounds)
+            remove_unnamed_files(left, rounds)
             left.rename(self.folder)
         elif rounds.rounds[: len(before.rounds)] == before.rounds:
             self._add(left, msgspec.structs.replace(rounds, status=before.status, reason=before.reason))
         else:
-            shutil.rmtree(left)  # it was to replace this run, and did not come to its end
+            shutil.rmtree(left)  # an incomplete replacement of this run (--overwrite)
 
     def existing(self) -> Manifest | None:
-        """Return the manifest of the run that is already there; raises UsageError for a folder of something else."""
+        """Return the manifest of the run already there, or None; raises UsageError if the folder is not a run."""
         if not self.folder.exists():
             return None
         try:
             return read_manifest(self.folder)
         except InputError as error:
             raise UsageError(
-                f"is there already, and no run that can be added to: {error.what}",
+                f"exists, and is not a run that rounds can be added to: {error.what}",
                 where=self.folder,
                 hint="Use --overwrite, another --logdir or another --label.",
             ) from None
 
     def open(self) -> None:
-        """Make the staging folder."""
-        with writing(self.folder):
+        """Make the staging folder; raises CaptureError if that fails."""
+        with explain_write_errors(self.folder):
             self.staging.mkdir(parents=True)
 
     def save(self, manifest: Manifest) -> None:
-        """Record the state so far in the staging folder, as the failure it would be if all ended now."""
-        with writing(self.staging):
+        """Write the state so far into the staging folder, as failed: it stays so if this process is killed."""
+        with explain_write_errors(self.staging):
             write_manifest(self.staging, msgspec.structs.replace(manifest, status="failed", reason=_KILLED))
 
-    def land(self, manifest: Manifest, *, overwrite: bool) -> None:
-        """Put the run in its place, with ``manifest``; an existing run is added to, or replaced."""
-        with writing(self.folder):
+    def commit(self, manifest: Manifest, *, overwrite: bool) -> None:
+        """Put the run in its place, with ``manifest``; add to an existing run, or replace it if ``overwrite``."""
+        with explain_write_errors(self.folder):
             if self.folder.exists() and not overwrite:
                 self._add(self.staging, manifest)
             else:
                 write_manifest(self.staging, manifest)
-                sweep(self.staging, manifest)
+                remove_unnamed_files(self.staging, manifest)
                 self._replace()
 
     def _add(self, staging: Path, manifest: Manifest) -> None:
+        """Move the files of a staging folder into the run's folder, then replace the manifest."""
         for path in sorted(staging.iterdir()):
-            if path.name.endswith(".pt.trace.json.gz") or path.name in (
-                OUTPUTS_NAME,
-                LOG_NAME,
-                ONEDNN_LOG,
-                ONEDNN_TRACE,
-            ):
+            if path.name.endswith(".pt.trace.json.gz") or path.name in _FILES_OF_A_RUN:
                 path.replace(self.folder / path.name)
         write_manifest(self.folder, manifest)
         shutil.rmtree(staging)
-        sweep(self.folder, manifest)
+        remove_unnamed_files(self.folder, manifest)
 
     def _replace(self) -> None:
+        """Rename the staging folder to the run's folder; a run already there is removed afterwards."""
         aside = self.folder.with_name(f".{self.folder.name}.replaced-{os.getpid()}")
         if self.folder.exists():
             self.folder.rename(aside)
@@ -134,12 +140,12 @@ class Filing:
         shutil.rmtree(aside, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove the staging folder, where nothing came of it."""
+        """Remove the staging folder and what is in it, if it is there."""
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
-def sweep(folder: Path, manifest: Manifest) -> None:
-    """Remove what an interrupted worker left and the manifest does not name, so that no viewer takes it for a round."""
+def remove_unnamed_files(folder: Path, manifest: Manifest) -> None:
+    """Remove the files of an interrupted worker that the manifest does not name: viewers would show them as rounds."""
     named = {round_.trace for round_ in manifest.rounds}
     named |= {manifest.primitives.log, manifest.primitives.trace} if manifest.primitives is not None else set()
     for pattern in ("*.pt.trace.json*", "*.part", f"{Path(ONEDNN_LOG).stem}*", ONEDNN_TRACE):
@@ -149,34 +155,5 @@ def sweep(folder: Path, manifest: Manifest) -> None:
 
 
 def _host() -> str:
+    """Return the name of this host as part of a file name."""
     return re.sub(r"[^\w.]", "_", platform.node()) or "host"
-
-
-def what_differs(existing: Manifest, new: Manifest) -> list[str]:
-    """Return in words what keeps rounds of ``new`` from being added to ``existing``; empty where nothing does."""
-    pairs: list[tuple[str, object, object]] = []
-    for field in ("name", "source", "batch", "weights"):
-        pairs.append((f"workload.{field}", getattr(existing.workload, field), getattr(new.workload, field)))
-    stacks_given_up = bool(existing.fallbacks or new.fallbacks)
-    for field in ("mode", "fpmath", "lru_cache_capacity", "threads", "with_stack", "warmup", "steps"):
-        if field == "with_stack" and stacks_given_up:
-            continue
-        pairs.append((f"settings.{field}", getattr(existing.settings, field), getattr(new.settings, field)))
-    pairs.append(("settings.env", existing.settings.env, new.settings.env))
-    for field in ("cpu", "cores"):
-        pairs.append((f"host.{field}", getattr(existing.host, field), getattr(new.host, field)))
-    # what follows is not known before the first worker has looked
-    if existing.workload.inputs and new.workload.inputs:
-        for field in ("inputs", "weights_sha256"):
-            pairs.append((f"workload.{field}", getattr(existing.workload, field), getattr(new.workload, field)))
-    if existing.torch is not None and new.torch is not None:
-        for field in ("version", "wheel", "threads"):
-            pairs.append((f"torch.{field}", getattr(existing.torch, field), getattr(new.torch, field)))
-    if existing.python is not None and new.python is not None:
-        pairs.append(("python.version", existing.python.version, new.python.version))
-    return [f"{name} was {_short(a)}, is {_short(b)}" for name, a, b in pairs if a != b]
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:12] + "…"

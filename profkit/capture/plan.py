@@ -1,112 +1,104 @@
-"""The matrix (workload × torch × fpmath × mode) and the order in which its rounds run."""
+"""The plan of a capture: every combination of workload, environment and settings, and the order of their rounds."""
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from profkit.capture.workloads import WorkloadOrder
 from profkit.errors import UsageError
+from profkit.runs.settings import Settings, Value
 
-Mode = Literal["eager", "script", "frozen", "compile"]
-MODES: tuple[Mode, ...] = ("eager", "script", "frozen", "compile")
-# what oneDNN calls the mode, by what users call it
-FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any": "ANY"}
-# variables of the user's own that change what runs: they reach the worker, and the manifest says so
-PASSED = ("ONEDNN_", "DNNL_", "OMP_", "KMP_", "GOMP_", "MKL_", "LD_PRELOAD", "MALLOC_")
+# Prefixes of the user's own variables that change what runs: they reach the worker, and the manifest records them.
+PASSED_VARIABLES = ("ONEDNN_", "DNNL_", "OMP_", "KMP_", "GOMP_", "MKL_", "LD_PRELOAD", "MALLOC_")
 _LABEL = re.compile(r"[\w+][\w.+-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How every configuration is measured; ``threads`` None leaves the number to PyTorch."""
+class EnvironmentRequest(NamedTuple):
+    """An environment to capture in: a PyTorch ``torch`` as typed, or the interpreter ``python`` that has one.
 
-    warmup: int = 10
-    steps: int = 20
-    rounds: int = 3
-    threads: int | None = None
-    lru_cache_capacity: int = 1024
-    with_stack: bool = False
-    timeout_s: float = 1800.0
-    onednn: bool = True
+    Labels of its runs begin with ``label``.
+    """
+
+    torch: str | None
+    python: Path | None
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One workload in one environment, fpmath and mode; ``torch`` is a version as typed, or None with ``python``."""
+    """One workload in one environment, under ``label``.
+
+    ``torch`` is a version as typed, for an environment that profkit makes; ``python`` is the user's own interpreter,
+    used instead. ``settings`` holds the values in which it differs from the others of its capture.
+    """
 
     workload: WorkloadOrder
     torch: str | None
     python: Path | None
-    fpmath: str
-    mode: Mode
     label: str
+    settings: Settings
 
     @property
-    def who(self) -> str:
+    def name(self) -> str:
+        """Label and workload, for messages."""
         return f"{self.label} {self.workload.name}"
 
-    def environment_variables(self, options: Options) -> dict[str, str]:
-        """Return what makes the configuration real in the worker: read by oneDNN and OpenMP as they load."""
-        mode = FPMATH[self.fpmath]
-        variables = {
-            name: value for name, value in os.environ.items() if name.startswith(PASSED) and "VERBOSE" not in name
-        }
-        variables |= {
-            # the DNNL name is the one that the oneDNN of PyTorch 1.13 knows
-            "DNNL_DEFAULT_FPMATH_MODE": mode,
-            "ONEDNN_DEFAULT_FPMATH_MODE": mode,
-            "LRU_CACHE_CAPACITY": str(options.lru_cache_capacity),
-        }
-        if options.threads:
-            variables |= {"OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads)}
-        return variables
+    @property
+    def python_chosen_by(self) -> Literal["profkit", "user"]:
+        """Who chose the interpreter: profkit does if it makes the environment."""
+        return "profkit" if self.python is None else "user"
+
+
+def worker_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that can change what the worker measures.
+
+    They are the user's own among ``environ``, without those that make oneDNN or MKL print, and those of ``settings``.
+    """
+    own = {name: v for name, v in environ.items() if name.startswith(PASSED_VARIABLES) and "VERBOSE" not in name}
+    return own | settings.variables()
 
 
 def matrix(
     workloads: Sequence[WorkloadOrder],
     environments: Sequence[tuple[str | None, Path | None, str]],
-    fpmaths: Sequence[str],
-    modes: Sequence[Mode],
+    varied: Mapping[str, Sequence[Value]],
     label: str | None = None,
 ) -> list[Configuration]:
-    """Return every combination. An environment is (torch version, interpreter, the start of its label).
+    """Return every combination of workload, environment and the values of each setting in ``varied``.
 
-    Raises UsageError where two of them would be filed in the same place.
+    ``environments`` are :class:`EnvironmentRequest`. Raises UsageError if ``label`` is not valid, or two
+    configurations would have the same folder.
     """
     if label is not None and not _LABEL.fullmatch(label):
         raise UsageError(f"{label!r} cannot be a label", hint="Use letters, digits, dots, dashes and underscores.")
+    combinations = [Settings(dict(zip(varied, values, strict=True))) for values in itertools.product(*varied.values())]
     configurations = [
-        Configuration(workload, torch, python, fpmath, mode, label or _label(base, fpmath, mode))
+        Configuration(workload, torch, python, label or base + settings.label_suffix(), settings)
         for torch, python, base in environments
-        for fpmath in fpmaths
-        for mode in modes
+        for settings in combinations
         for workload in workloads
     ]
-    doubled = [who for who, n in Counter(c.who for c in configurations).items() if n > 1]
+    doubled = [name for name, n in Counter(c.name for c in configurations).items() if n > 1]
     if doubled:
         raise UsageError(
             f"several configurations would be filed as {doubled[0]}",
-            hint="Give each its own: one --label serves one configuration, and a version or mode counts once.",
+            hint="Use --label for one configuration only, and give each version and each value once.",
         )
     return configurations
-
-
-def _label(base: str, fpmath: str, mode: Mode) -> str:
-    return base + (f"-{fpmath}" if fpmath != "fp32" else "") + (f"-{mode}" if mode != "eager" else "")
 
 
 def order_of_round(index: int, count: int) -> list[int]:
     """Return the order of ``count`` configurations in round ``index``.
 
     A Latin square of Williams's design (Williams 1949): over ``count`` rounds each configuration runs at each
-    place once and, for even counts, follows each other one once, so that neither the machine's drift nor what
-    ran before favours one.
+    place once and, for even counts, follows each other one once. So neither the drift of the machine nor the
+    configuration that ran before favours one.
     """
     zigzag = [(i + 1) // 2 if i % 2 else (count - i // 2) % count for i in range(count)]
     return [(place + index) % count for place in zigzag]

@@ -1,7 +1,8 @@
-"""Starts one worker and survives it: its reports, its death, its hanging."""
+"""Starts one worker and handles its end: its reports, a crash, a hang, what it forked."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -9,19 +10,40 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 Report = Mapping[str, Any]
-_LOG_TAIL = 4_000  # bytes of the worker's own words looked at for the place of a crash
-_GRACE_S = 5.0  # between asking a worker to end and ending it
+
+WORKER = Path(__file__).parent.parent / "worker" / "start.py"
+MOST_TEXT = 2_000  # characters of a worker's message that are shown or filed
+MOST_REPORT = 16 << 20  # bytes of one report: the times of 100,000 forwards take 2 MB
+_LOG_TAIL = 4_000  # bytes of the worker's output in which the place of a crash is searched
+_GRACE_S = 5.0  # for a worker to end by itself after its last report, and after SIGTERM
+_POLL_S = 0.2  # between looks at whether a worker has ended whose children still hold the report descriptor
+# the last report of a worker that did its work, with the fields that the session uses
+_FINAL = {"round": ("trace", "warmup_ns", "stable", "latency_ns", "profiled_ns", "outputs_sha256"), "log": ("name",)}
+_DESCRIBED = {
+    "torch": ("version",),
+    "python": ("version",),
+    "workload": ("inputs", "weights_sha256"),
+    "notes": ("notes",),
+    "onednn": ("trace", "warmup", "steps"),
+}
+_PROGRESS = {"stage": ("stage",), "forward": ("stage", "index", "count"), "error": ("message", "hint")}
+_FIELDS = {**_FINAL, **_DESCRIBED, **_PROGRESS}
+# variables that change what a worker prints; PYTHON* ones could change what it runs
+_REMOVED = ("VIRTUAL_ENV", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a worker. ``reports`` holds the last report of each kind; ``failure`` is None when all is well."""
+    """How a worker ended. ``reports`` holds its last report of each kind; ``failure`` is None if it did its work.
+
+    ``crashed`` says that trying again may help: it died, hung, or ended without a word.
+    """
 
     reports: Mapping[str, Report]
     failure: str | None = None
@@ -33,6 +55,12 @@ class Outcome:
 class _State:
     reports: dict[str, Report] = field(default_factory=dict)
     stage: str = "starting"
+    invalid: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the worker has nothing more to report."""
+        return self.invalid is not None or "error" in self.reports or bool(self.reports.keys() & _FINAL.keys())
 
 
 def run_worker(
@@ -45,8 +73,8 @@ def run_worker(
 ) -> Outcome:
     """Run the worker under ``python`` with ``orders``; its output is appended to ``log``.
 
-    The worker is its own process group, so that Ctrl-C reaches this process alone and ending the worker ends
-    whatever it started.
+    The worker has a process group of its own, so that Ctrl-C reaches this process only, and everything that it started
+    ends with it. Its round counts as soon as it is reported, whatever its children do afterwards.
     """
     state = _State()
     reader, writer = os.pipe()
@@ -55,8 +83,8 @@ def run_worker(
         orders_path.write_text(json.dumps(orders), encoding="utf-8")
         try:
             process = subprocess.Popen(
-                [python, Path(__file__).with_name("worker.py"), orders_path, str(writer)],
-                env=_environment(variables),
+                [python, "-I", "-u", WORKER, orders_path, str(writer)],
+                env=worker_environment(os.environ, variables),
                 pass_fds=[writer],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -70,72 +98,129 @@ def run_worker(
             os.close(writer)
         try:
             with os.fdopen(reader, "rb") as stream:
-                in_time = _follow(stream.fileno(), state, time.monotonic() + timeout_s, listen)
+                in_time = _follow(stream.fileno(), process, state, time.monotonic() + timeout_s, listen)
         finally:
-            status = _end(process)
+            status = _end(process, wait=_GRACE_S if state.is_done else 0.0)
     if not in_time:
         return Outcome(state.reports, f"hung for {timeout_s:.0f} s while {state.stage}", crashed=True)
     return _outcome(state, status, log)
 
 
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with ``variables``, less what would disturb the worker."""
-    disturbing = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE")
-    kept = {name: value for name, value in os.environ.items() if name not in disturbing}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1", **variables}
+def worker_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` with ``variables``, less what would change what the worker runs or prints.
+
+    PYTHON* variables are removed although ``-I`` ignores them, because what the model starts would obey them.
+    """
+    kept = {name: v for name, v in environ.items() if name not in _REMOVED and not name.startswith("PYTHON")}
+    return {**kept, **variables}
 
 
-def _follow(descriptor: int, state: _State, deadline: float, listen: Callable[[Report], None]) -> bool:
-    """Take reports until the worker closes its end; False when the deadline passes first."""
+def _follow(
+    descriptor: int, process: subprocess.Popen[bytes], state: _State, deadline: float, listen: Callable[[Report], None]
+) -> bool:
+    """Take reports until the last one, or until the worker has ended; False if the deadline passes first."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
-        while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+        while not state.is_done:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return False
+            if not selector.select(min(left, _POLL_S)):
+                if process.poll() is not None:
+                    return True  # a child of its holds the descriptor open, and has nothing to report
+                continue
             piece = os.read(descriptor, 1 << 16)
             if not piece:
                 return True
             *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                report = json.loads(line)
+            for report in _reports(lines, rest, state):
                 state.reports[report["event"]] = report
                 state.stage = _stage(report, state.stage)
                 listen(report)
+    return True
+
+
+def _reports(lines: list[bytes], rest: bytes, state: _State) -> Iterator[Report]:
+    """Yield the reports of whole lines; the first invalid one ends it, and is named in ``state``."""
+    for line in lines:
+        report = _parse(line)
+        if report is None:
+            state.invalid = f"reported something that is not a report while {state.stage}: {line[:80]!r}"
+            return
+        yield report
+    if len(rest) > MOST_REPORT:
+        state.invalid = f"reported more than {MOST_REPORT >> 20} MiB at once while {state.stage}"
+
+
+def _parse(line: bytes) -> Report | None:
+    """Return a report, None if it is not one: a worker runs other people's code, which may write anything."""
+    if len(line) > MOST_REPORT:
+        return None
+    try:
+        report = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(report, dict) or report.get("event") not in _FIELDS:
+        return None
+    return report if all(name in report for name in _FIELDS[report["event"]]) else None
 
 
 def _stage(report: Report, before: str) -> str:
     if report["event"] == "stage":
-        return str(report["stage"])
+        return str(report["stage"])[:MOST_TEXT]
     if report["event"] == "forward":
-        # the report comes after the forward it names, so a crash is in the next one
-        return f"in the {report['stage']} pass after forward {report['index']} of {report['count']}"
+        # the report comes after the forward that it names, so a crash is in the next one
+        return f"in the {report['stage']} pass after forward {report['index']} of {report['count']}"[:MOST_TEXT]
     return before
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit status, ending the worker's whole group if it is still there."""
+def _end(process: subprocess.Popen[bytes], wait: float) -> int:
+    """Return the worker's exit status; end it if it does not end within ``wait`` s, and whatever it started.
+
+    The group is signalled after the worker's end too, because processes that the model forked are still in it.
+    """
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
-            # a worker that closed its reports is on its way out
-            return process.wait(_GRACE_S)
+            process.wait(wait)
+            break
         except subprocess.TimeoutExpired:
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
-                break
-    return process.wait()
+            _signal_group(process.pid, number)
+            wait = _GRACE_S
+    status = process.wait()
+    _signal_group(process.pid, signal.SIGKILL)
+    return status
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+        os.killpg(group, number)
 
 
 def _outcome(state: _State, status: int, log: Path) -> Outcome:
+    if state.invalid is not None:
+        return Outcome(state.reports, state.invalid)
     if (error := state.reports.get("error")) is not None:
-        return Outcome(state.reports, error["message"], hint=error["hint"])
+        return Outcome(state.reports, str(error["message"])[:MOST_TEXT], hint=str(error["hint"])[:MOST_TEXT])
+    if state.is_done:
+        missing = _missing(state.reports)
+        return Outcome(state.reports, f"did not report its {missing}" if missing else None)
     if status < 0:
-        name = signal.Signals(-status).name
-        return Outcome(state.reports, f"died of {name} {state.stage}{_place(log)}", crashed=True)
-    if status or not state.reports.keys() & {"round", "onednn"}:
-        return Outcome(state.reports, f"ended with status {status} while {state.stage}", crashed=True)
-    return Outcome(state.reports)
+        return Outcome(state.reports, f"died of {_signal_name(-status)} {state.stage}{_place(log)}", crashed=True)
+    return Outcome(state.reports, f"ended with status {status} while {state.stage}", crashed=True)
+
+
+def _missing(reports: Mapping[str, Report]) -> str | None:
+    """Return the name of a report that a finished worker owes, None if all are there."""
+    owed = ("onednn",) if "log" in reports else ("torch", "python", "workload", "notes")
+    return next((name for name in owed if name not in reports), None)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _place(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""What ``[tool.profkit]`` in the nearest pyproject.toml says."""
+"""The table ``[tool.profkit]`` of the nearest pyproject.toml."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FAIL_IF = "fail-if"
 
 
 def configured_rules(start: Path) -> list[str]:
-    """Return ``fail-if`` of the pyproject.toml in ``start`` or the nearest folder above it, [] where there is none.
+    """Return ``fail-if`` of the pyproject.toml in ``start`` or the nearest folder above it; [] if there is none.
 
-    Raises InputError where the file cannot be read or its table holds something else.
+    Raises InputError if the file cannot be read, or its table has another key or another type.
     """
     path = next((p for folder in (start, *start.parents) if (p := folder / "pyproject.toml").is_file()), None)
     if path is None:
@@ -26,7 +26,7 @@ def configured_rules(start: Path) -> list[str]:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("profkit", {})
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"cannot be read: {error}", where=path) from None
-    hint = f"[tool.profkit] knows {FAIL_IF}, a list of rules such as ['forward > 3%']."
+    hint = f"[tool.profkit] may have {FAIL_IF} only, a list of rules such as ['forward > 3%']."
     rules = table.get(FAIL_IF, []) if isinstance(table, dict) else None
     if (
         rules is None
@@ -34,5 +34,5 @@ def configured_rules(start: Path) -> list[str]:
         or not isinstance(rules, list)
         or not all(isinstance(r, str) for r in rules)
     ):
-        raise InputError("holds a [tool.profkit] that is not understood", where=path, hint=hint)
+        raise InputError("has a [tool.profkit] table that is not valid", where=path, hint=hint)
     return rules

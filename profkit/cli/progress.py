@@ -1,4 +1,4 @@
-"""How a capture is shown while it runs: on standard error, as a live line on a terminal, else a line per event."""
+"""Progress of a capture on standard error: a live line on a terminal, else one line per event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from profkit.report.escape import plain
 
 
 class CaptureProgress:
-    """A capture's listener; ``quiet`` shows only what went wrong."""
+    """Shows how a capture goes; with ``quiet`` only messages that the user must see."""
 
     def __init__(self, *, quiet: bool, colour: bool) -> None:
         self._quiet = quiet
@@ -45,43 +45,47 @@ class CaptureProgress:
     ) -> None:
         self._bar.stop()
 
-    def say(self, text: str) -> None:
-        """Show what the user must know, even when all else is quiet."""
+    def message(self, text: str) -> None:
+        """Show what the user must know, with --quiet too."""
         self._console.print(Text(plain(text)))
 
-    def step(self, text: str) -> None:
-        """Show what long work is doing."""
+    def activity(self, text: str) -> None:
+        """Show what long work does at the moment."""
         if self._live:
             self._update(description=plain(text))
         elif not self._quiet:
             self._console.print(Text(plain(text)))
 
     def planned(self, workers: int) -> None:
+        """Set how many workers the capture will start; the remaining time is estimated from it."""
         self._workers, self._began = workers, time.monotonic()
         self._update(total=workers)
 
     def started(self, who: str, round_number: int, rounds: int) -> None:
+        """Show the round that starts: of which configuration, its number from 1, and how many there will be."""
         self._who = f"{who}, round {round_number} of {rounds}"
         if not self._live and not self._quiet:
             self._console.print(Text(plain(f"[{self._done + 1}/{self._workers}] {self._who}{self._left()}")))
         self._update(description=plain(self._who))
 
     def report(self, report: Report) -> None:
+        """Show the stage or the forward that the worker reports."""
         if report["event"] == "stage":
             self._update(description=plain(f"{self._who}: {report['stage']}"))
         elif report["event"] == "forward":
             self._update(description=plain(f"{self._who}: {report['stage']} {report['index']}/{report['count']}"))
 
     def finished(self) -> None:
+        """Count a worker that ended."""
         self._done += 1
         self._update(completed=self._done, left=self._left().strip(", "))
 
     def _left(self) -> str:
-        """Say how long the rest takes, at the pace so far."""
+        """Return the estimated remaining time as text, from the mean time per worker so far."""
         if not self._done:
             return ""
         seconds = (time.monotonic() - self._began) / self._done * (self._workers - self._done)
-        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        return f", approx. {seconds / 60:.0f} min left" if seconds >= 90 else f", approx. {seconds:.0f} s left"
 
     def _update(self, **fields: object) -> None:
         if self._task is not None:

@@ -1,7 +1,7 @@
-"""Who is responsible: the change of the mean forward, split over operators and the time outside them.
+"""Attribution of the change: the change of the mean forward, split over operators and the time outside them.
 
-The parts are integer nanoseconds and add up exactly, always: means are taken as fractions, and what rounding leaves
-over goes to the parts that it took most from (the largest remainders, as seats are dealt out).
+The parts are integer nanoseconds and always add up exactly: means are fractions, and what rounding leaves over goes to
+the parts that lost most by it (the largest-remainder method, as for seats in a parliament).
 """
 
 from __future__ import annotations
@@ -12,34 +12,33 @@ from fractions import Fraction
 from typing import TypeVar
 
 from profkit.arrays import Integers
+from profkit.compare.operators import place_fields
 from profkit.compare.records.diff import Attribution, OperatorShare
 from profkit.runs.measurement import Measurement
 from profkit.trace.operators import Key
+from profkit.trace.options import By
 
 _K = TypeVar("_K")
 
 
-def attribute(baseline: Measurement, candidate: Measurement) -> Attribution:
+def attribute(baseline: Measurement, candidate: Measurement, by: By = "name") -> Attribution:
     """Split the change of the mean forward's wall time over the operators' self host times, largest part first.
 
-    ``outside_operators_ns`` is the rest: Python, the model's own code, gaps. Where operators run on several threads
-    at once it also takes back what they did side by side, and may be negative.
+    ``outside_operators_ns`` is the rest: Python, the model's own code, gaps. If operators run on several threads at
+    once it also subtracts what they did in parallel, and may be negative.
     """
     whole = _mean(candidate.forward_ns) - _mean(baseline.forward_ns)
-    keys = dict.fromkeys([*baseline.operators, *candidate.operators])
-    parts: dict[Key | None, Fraction] = {key: _mean_self(candidate, key) - _mean_self(baseline, key) for key in keys}
+    before, after = _mean_self(baseline, by), _mean_self(candidate, by)
+    zero = Fraction(0)
+    parts: dict[Key | None, Fraction] = {
+        key: after.get(key, zero) - before.get(key, zero) for key in dict.fromkeys([*before, *after])
+    }
     parts[None] = whole - sum(parts.values())
-    dealt = deal(parts)
-    outside = dealt.pop(None)
+    rounded = round_to_sum(parts)
+    outside = rounded.pop(None)
     shares = [
-        OperatorShare(
-            name=key[0],
-            input_dims=key[1] if baseline.by == "shape" else None,
-            module=key[1] if baseline.by == "module" else None,
-            stack=key[1] if baseline.by == "stack" else None,
-            delta_ns=ns,
-        )
-        for key, ns in dealt.items()
+        OperatorShare(name=key[0], **place_fields(by, key), delta_ns=ns)
+        for key, ns in rounded.items()
         if key is not None
     ]
     return Attribution(
@@ -50,12 +49,12 @@ def attribute(baseline: Measurement, candidate: Measurement) -> Attribution:
     )
 
 
-def deal(parts: Mapping[_K, Fraction]) -> dict[_K, int]:
-    """Round every part to an integer next to it, so that they add up to the rounded sum of all."""
+def round_to_sum(parts: Mapping[_K, Fraction]) -> dict[_K, int]:
+    """Round every part to a neighbouring integer, so that they add up to the rounded sum of all."""
     down = {key: math.floor(part) for key, part in parts.items()}
     left = round(sum(parts.values())) - sum(down.values())
-    most_taken = sorted(parts, key=lambda key: down[key] - parts[key])
-    for key in most_taken[:left]:
+    largest_remainders = sorted(parts, key=lambda key: down[key] - parts[key])
+    for key in largest_remainders[:left]:
         down[key] += 1
     return down
 
@@ -64,6 +63,7 @@ def _mean(rounds: Sequence[Integers]) -> Fraction:
     return Fraction(sum(int(forwards.sum()) for forwards in rounds), sum(len(forwards) for forwards in rounds))
 
 
-def _mean_self(side: Measurement, key: Key) -> Fraction:
-    series = side.operators.get(key)
-    return Fraction(0) if series is None else Fraction(int(series.self_ns.sum()), side.forwards)
+def _mean_self(side: Measurement, by: By) -> dict[Key, Fraction]:
+    table = side.tables[by]
+    sums = table.self_ns.sum(axis=1).tolist()
+    return {key: Fraction(ns, side.forwards) for key, ns in zip(table.keys, sums, strict=True)}

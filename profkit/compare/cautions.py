@@ -1,11 +1,17 @@
-"""What the reader must know before believing the figures."""
+"""Warnings about the runs of a comparison: few samples, instability, profiler overhead, damage, failed captures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from profkit.runs.measurement import OBSERVER_LIMIT, OBSERVER_SKEW, Measurement
-from profkit.stats.stability import oddities
+from profkit import units
+from profkit.arrays import Integers
+from profkit.runs.measurement import Measurement
+from profkit.stats.inference import ROUNDS_NEEDED
+from profkit.stats.stability import check_stability
+
+OBSERVER_LIMIT = 1.3  # profiled / latency: above it at least a quarter of the profiled time is the profiler's
+OBSERVER_RATIO = 1.15  # of the two sides' observer effects: above it operator times differ by 15% without any cause
 
 
 def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
@@ -13,12 +19,12 @@ def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
     workload = baseline.run.workload
     if baseline.rule != candidate.rule:
         yield (
-            f"{workload}: the forward is found by different rules ({baseline.rule}, {candidate.rule}); "
-            "their wall times include different things."
+            f"{workload}: the forwards were found by different rules ({baseline.rule}, {candidate.rule}), so their "
+            "wall times include different things."
         )
     for side in (baseline, candidate):
-        if not side.operators:
-            yield f"{workload}: no operator begins in a forward of {side.run.label}, so there is none to compare."
+        if not any(table.keys for table in side.tables.values()):
+            yield f"{workload}: no operator starts in a forward of {side.run.label}, so there is none to compare."
     if baseline.run.path.resolve() == candidate.run.path.resolve():
         yield f"{workload}: both sides are the same run."
         yield from _about(baseline)
@@ -26,34 +32,67 @@ def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
     for side in (baseline, candidate):
         yield from _about(side)
     effects = [e for e in (side.observer_effect for side in (baseline, candidate)) if e is not None]
-    if len(effects) == 2 and max(effects) > OBSERVER_SKEW * min(effects):
+    if len(effects) == 2 and max(effects) > OBSERVER_RATIO * min(effects):
         yield (
-            f"{workload}: the profiler slows the two sides differently ({effects[0]:.2f}x, "
-            f"{effects[1]:.2f}x), so the changes of operator times hold its effect too; the latency does not."
+            f"{workload}: the profiler slows the two sides differently ({effects[0]:.2f}x, {effects[1]:.2f}x), so the "
+            "changes of operator times include its effect; the latency does not."
         )
 
 
 def _about(side: Measurement) -> Iterator[str]:
     manifest = side.run.manifest
     who = f"{side.run.label} {side.run.workload}" if manifest is not None else str(side.run.path)
-    for text in oddities(side.latency_ns or side.forward_ns):
+    for text in stability_warnings(side.latency_ns or side.forward_ns):
         yield f"{who}: {text}"
     if (effect := side.observer_effect) is not None and effect > OBSERVER_LIMIT:
-        yield f"{who}: the profiler made the forward {effect:.2f} times slower; its operator times are inflated."
+        yield f"{who}: the profiler made the forward {effect:.2f} times slower, so its operator times are too long."
     if any(side.anomalies.values()):
         odd = ", ".join(f"{n} {name}" for name, n in side.anomalies.items() if n)
         yield f"{who}: anomalies in the trace: {odd}."
     if side.repairs:
-        mended = ", ".join(f"{n} × {defect}" for defect, n in side.repairs.items())
-        yield f"{who}: the trace was damaged and has been mended: {mended}."
+        repaired = ", ".join(f"{n} × {defect}" for defect, n in side.repairs.items())
+        yield f"{who}: the trace was damaged and has been repaired: {repaired}."
     if side.calls.others:
         whole = side.calls.others + len(side.calls.total_ns)
         yield (
             f"{who}: {side.calls.others} of {whole} forwards call other operators than the rest; calls are aligned "
-            "by the most frequent kind."
+            "by the most frequent call tree."
         )
     if manifest is not None:
         if manifest.status != "complete":
             yield f"{who}: the capture did not finish: {manifest.reason}"
         yield from (f"{who}: round {f.round}: {f.reason}; {f.instead}." for f in manifest.fallbacks)
         yield from (f"{who}: {text}" for text in manifest.warnings)
+
+
+def stability_warnings(rounds: Sequence[Integers]) -> Iterator[str]:
+    """Yield what makes wall times (ns, one array per round) weak evidence, each with what to do about it."""
+    if len(rounds) < ROUNDS_NEEDED:
+        what = "a single forward" if sum(map(len, rounds)) == 1 else "a single round"
+        yield (
+            f"{what}: how much processes differ is unknown, so there is no interval and no verdict. Capture more "
+            "rounds with profkit capture --rounds 5."
+        )
+        return
+    if len(rounds) == ROUNDS_NEEDED:
+        yield "only two rounds, so the intervals are wide. Add rounds with profkit capture --rounds 5."
+    found = check_stability(rounds)
+    if found.drift is not None:
+        yield (
+            f"forwards get {_change(found.drift)} within each round: measuring began before the model was warm, or the "
+            "machine throttles. Capture with a longer --warmup, on a machine that has cooled down."
+        )
+    elif found.trend is not None:
+        yield (
+            f"later rounds are {_change(found.trend)}: the machine throttles or is shared. Set the CPU governor to "
+            "performance, stop other work, and capture again."
+        )
+    elif (modes := found.modes) is not None:
+        yield (
+            f"the wall times have two modes, {units.duration(modes.low_ns)} and {units.duration(modes.high_ns)} "
+            f"({units.share(modes.upper_share)} of the forwards). More rounds (--rounds 6) show how often each occurs."
+        )
+
+
+def _change(relative: float) -> str:
+    return f"{units.share(abs(relative))} {'slower' if relative > 0 else 'faster'}"

@@ -1,110 +1,89 @@
-"""Was an fpmath mode real? Whether oneDNN took it, and whether anything came of it."""
+"""Whether an fpmath mode had an effect: oneDNN's log, the outputs, and the latency as evidence."""
 
 from __future__ import annotations
 
-import contextlib
-import glob
 from collections.abc import Iterator
 
 from profkit import units
 from profkit.compare.latency import compare_latency
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome, OutputsChange
-from profkit.errors import InputError
 from profkit.onednn.grammar import STRICT
-from profkit.runs import Run, find_runs
-from profkit.runs.measurement import wall_times
-from profkit.runs.store import MANIFEST_NAME
-from profkit.trace.options import DEFAULT, ReadOptions
-from profkit.views.primitives import read_primitives
+from profkit.onednn.join import Joined
+from profkit.runs.contents import RunContents
 
-_SHOWN = ("faster", "slower")
-SAME_OUTPUTS = 1e-6  # largest error over the largest output, up to which the order of additions may be the reason
+SAME_OUTPUTS = 1e-6  # relative error up to which another order of additions in float32 may be the reason
 
 
-def judge_fpmath(strict: Run | None, run: Run, options: ReadOptions = DEFAULT) -> FpmathVerdict | None:
-    """Judge the fpmath mode of ``run`` by its log, and against ``strict``, the same in FP32; None where it has none.
+def judge_fpmath(reference: RunContents | None, tested: RunContents) -> FpmathVerdict | None:
+    """Judge the fpmath mode of ``tested`` by its log and against ``reference``, the same configuration in FP32.
 
-    Raises InputError where a file cannot be read.
+    None if the run is in FP32 itself. Raises InputError if a file cannot be read.
     """
-    mode = run.manifest.settings.fpmath if run.manifest is not None else STRICT
+    manifest = tested.run.manifest
+    mode = manifest.settings.fpmath if manifest is not None else STRICT
     if mode == STRICT:
         return None
-    marked, executions = _executions(run, mode, options)
-    outputs = compare_outputs(strict, run) if strict is not None else None
-    before, after = (wall_times(r, options).latency_ns if r is not None else () for r in (strict, run))
-    latency = compare_latency(before, after)
+    marked, executions = _executions(tested.primitives, mode)
+    outputs = compare_outputs(reference, tested) if reference is not None else None
+    latency = compare_latency(reference.latency_ns, tested.latency_ns) if reference is not None else None
     outcome: Outcome = "unknown"
     if marked == 0 and executions:
         outcome = "not accepted"
     elif outputs is not None and outputs.comparable:
-        # arithmetic in another precision leaves no output as it was, whatever the clock says
-        outcome = "in effect" if _outputs_moved(outputs) else "accepted without effect" if marked else "unknown"
-    elif marked and latency is not None and latency.verdict in _SHOWN:
+        # arithmetic in another precision changes some output bit, so identical outputs rule out an effect; a latency
+        # that moved all the same has another cause
+        outcome = "in effect" if _moved(outputs) else "accepted without effect" if marked else "unknown"
+    elif marked and latency is not None and latency.is_shown:
         outcome = "in effect"
-    evidence = [_of_log(mode, marked), *_of_outputs(outputs), *_of_latency(latency)]
-    return FpmathVerdict(mode=mode, outcome=outcome, marked_executions=marked, evidence=evidence, outputs=outputs)
+    where = None if reference is None else str(reference.run.path)
+    evidence = [_of_log(mode, marked, executions), *_of_outputs(outputs, where)]
+    if outcome != "accepted without effect":
+        evidence += _of_latency(latency)
+    return FpmathVerdict(
+        mode=mode,
+        outcome=outcome,
+        marked_executions=marked,
+        executions=executions,
+        reference=where,
+        evidence=evidence,
+        outputs=outputs,
+    )
 
 
-def _executions(run: Run, mode: str, options: ReadOptions) -> tuple[int | None, int]:
-    """Return how many executions the log names the mode in, None without a log, and how many there are."""
-    joined = read_primitives(run, options)
+def _executions(joined: Joined | None, mode: str) -> tuple[int | None, int | None]:
+    """Return how many executions the log marks with the mode, and how many there are; None without a log."""
     if joined is None:
-        return None, 0
+        return None, None
     log = joined.log
     executed = [p.operation == "exec" for p in log.primitives]
     marked = [p.fpmath == mode and p.operation == "exec" for p in log.primitives]
     return int(log.where(marked).sum()), int(log.where(executed).sum())
 
 
-def _of_log(mode: str, marked: int | None) -> str:
-    if marked is None:
-        return "the run has no log of oneDNN"
-    return f"oneDNN's log names {mode} in {marked or 'none'} of its executions"
+def _of_log(mode: str, marked: int | None, executions: int | None) -> str:
+    if marked is None or executions is None:
+        return "the run has no oneDNN log"
+    return f"{marked} of {executions} oneDNN executions are marked {mode}"
 
 
-def _of_outputs(outputs: OutputsChange | None) -> Iterator[str]:
-    if outputs is not None and outputs.max_abs_error is not None:
-        cosine = outputs.cosine_similarity
-        near = "" if cosine is None else f", cosine similarity {cosine:.7f}"
-        off = f"outputs differ from FP32 by {outputs.max_abs_error:.2g} at most{near}"
-        yield off if outputs.max_abs_error else "outputs identical to FP32"
+def _of_outputs(outputs: OutputsChange | None, reference: str | None) -> Iterator[str]:
+    if outputs is None or outputs.max_abs_error is None:
+        return
+    against = f"FP32 ({reference})"
+    if not outputs.max_abs_error:
+        yield f"outputs are identical to {against}"
+        return
+    cosine = outputs.cosine_similarity
+    similarity = "" if cosine is None else f", cosine similarity {cosine:.7f}"
+    yield f"outputs differ from {against} by at most {outputs.max_abs_error:.2g}{similarity}"
 
 
 def _of_latency(latency: LatencyChange | None) -> Iterator[str]:
     if latency is not None:
         interval = units.interval(latency.low, latency.high)
-        shown = latency.verdict if latency.verdict in _SHOWN else "the same within the noise"
-        yield f"latency {shown}: {units.ratio(latency.speedup)} {interval}".rstrip()
+        yield f"latency {latency.verdict}: {units.ratio(latency.speedup)} {interval}".rstrip()
 
 
-def is_strict_twin(run: Run, other: Run) -> bool:
-    """Whether ``other`` is the same as ``run`` but for FP32."""
-    a, b = run.manifest, other.manifest
-    if a is None or b is None or a.torch is None or b.torch is None or b.settings.fpmath != STRICT:
-        return False
-    return all(
-        getattr(x, name) == getattr(y, name)
-        for x, y, names in (
-            (a.workload, b.workload, ("name", "batch", "weights_sha256")),
-            (a.settings, b.settings, ("mode", "threads", "lru_cache_capacity")),
-            (a.torch, b.torch, ("version", "wheel")),
-            (a.host, b.host, ("cpu", "cores")),
-        )
-        for name in names
-    )
-
-
-def find_strict(run: Run) -> Run | None:
-    """Return the FP32 run of the same configuration that lies beside ``run``, among the labels of its log folder."""
-    for folder in sorted(run.path.parent.parent.glob(f"*/{glob.escape(run.path.name)}")):
-        if (folder / MANIFEST_NAME).is_file() and folder != run.path:
-            with contextlib.suppress(InputError):
-                (other,) = find_runs(folder)
-                if is_strict_twin(run, other):
-                    return other
-    return None
-
-
-def _outputs_moved(outputs: OutputsChange | None) -> bool:
-    return outputs is not None and (outputs.relative_error or 0.0) > SAME_OUTPUTS
+def _moved(outputs: OutputsChange) -> bool:
+    return (outputs.relative_error or 0.0) > SAME_OUTPUTS

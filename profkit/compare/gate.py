@@ -1,4 +1,4 @@
-"""A rule such as ``forward > 3%`` → passed or failed; it fails on what is shown, never on noise."""
+"""Rules such as ``forward > 3%``: failed, passed, or inconclusive, by the whole interval and never by noise."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
-from profkit.compare.records.diff import Comparison, Estimate, GateResult, WorkloadChange
+from profkit.compare.records.diff import Comparison, GateOutcome, GateResult, WorkloadChange
+from profkit.compare.records.parts import Judged
 from profkit.errors import UsageError
 
 _RULE = re.compile(
@@ -29,31 +29,36 @@ HINT = (
     "Write it like 'forward > 3%', 'p90 > 5%', 'aten::conv2d.self > 10%', 'aten::conv2d.total > 10%', "
     "'geomean > 2%' or 'outputs.cosine < 0.999'."
 )
-_UNRESOLVED = "less than the clock resolves"
+_UNRESOLVED = "smaller than the clock can show"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``limit`` of a time is its relative change, 0.03 for 3% slower; of the outputs the figure itself."""
+    """One rule: it fails if the figure named ``subject`` is beyond ``limit`` in the direction of ``sign``.
+
+    ``limit`` of a time is its relative change, 0.03 for 3% slower; of the outputs it is the figure itself.
+    """
 
     text: str
     subject: str
     sign: str
     limit: float
 
-    def holds(self, value: float) -> bool:
+    def is_met(self, value: float) -> bool:
+        """Whether ``value`` is beyond the limit."""
         return _SIGNS[self.sign](value, self.limit)
 
     @property
     def outputs_field(self) -> str | None:
+        """The field of the outputs' change that the rule is about, None for a time."""
         return _OUTPUTS.get(self.subject)
 
 
 def parse_rule(text: str) -> Rule:
-    """Parse one rule; raises UsageError where it is none."""
+    """Parse one rule; raises UsageError if it is not one."""
     match = _RULE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is no rule for a gate", hint=HINT)
+        raise UsageError(f"{text!r} is not a gate rule", hint=HINT)
     subject = match["subject"]
     if (subject in _OUTPUTS) == bool(match["unit"]):
         what = "takes a plain number" if subject in _OUTPUTS else "takes a percentage"
@@ -63,10 +68,11 @@ def parse_rule(text: str) -> Rule:
 
 
 def judge(comparison: Comparison, rules: Iterable[Rule]) -> Comparison:
-    """Return ``comparison`` with what became of each rule, workload by workload.
+    """Return ``comparison`` with the outcome of each rule, workload by workload.
 
-    A time fails where the whole 95% interval of its change lies beyond the limit; where there is no interval it is
-    not judged. Raises UsageError where a rule names an operator that no workload has.
+    A time fails if the whole 95% interval of its change is beyond the limit, passes if the whole interval is within it,
+    and is inconclusive otherwise, also without an interval. Raises UsageError if a rule names an operator that no
+    workload has.
     """
     results = [result for rule in rules for result in _judge(comparison, rule)]
     return msgspec.structs.replace(comparison, gates=results)
@@ -82,69 +88,66 @@ def _judge(comparison: Comparison, rule: Rule) -> Iterator[GateResult]:
         if rule.outputs_field is not None:
             yield _by_outputs(rule, workload)
         elif rule.subject in _WALLS:
-            yield _by_wall(rule, workload)
+            yield _by_wall_time(rule, workload)
         else:
             yield from _by_operator(rule, workload)
 
 
-def _by_wall(rule: Rule, workload: WorkloadChange) -> GateResult:
-    """Judge a wall time; ``forward`` is the latency where it was measured, for the profiler slows things down."""
-    found = workload.forward if rule.subject == "profiled" else workload.inference
-    change = Estimate(value=found.speedup, low=found.low, high=found.high)
+def _by_wall_time(rule: Rule, workload: WorkloadChange) -> GateResult:
+    """Judge a wall time; ``forward`` is the latency if it was measured, since the profiler adds time."""
+    change: Judged = workload.forward if rule.subject == "profiled" else workload.inference
     if rule.subject in ("p50", "p90", "p99"):
         latency = workload.latency
         if latency is None:
-            return GateResult(
-                rule=rule.text, workload=workload.name, outcome="not judged", found=f"{workload.name}: no latency"
-            )
-        change = {"p50": change, "p90": latency.p90, "p99": latency.p99}[rule.subject]
-    return _by_interval(rule, workload.name, change, resolved=found.verdict != "unresolved")
+            return _result(rule, workload.name, "inconclusive", "no latency was measured")
+        change = {"p50": latency, "p90": latency.p90, "p99": latency.p99}[rule.subject]
+    return _by_interval(rule, workload.name, change)
 
 
 def _by_operator(rule: Rule, workload: WorkloadChange) -> Iterator[GateResult]:
-    """Judge an operator; by shape, module or stack every row of it."""
+    """Judge an operator; every row of it if the table is grouped by shape, module or stack."""
     name, figure = _operator(rule)
     found = [o for o in workload.operators if o.name == name]
     both = [o for o in found if o.baseline and o.candidate]
     if not both:
         what = f"{found[0].verdict}, on one side only" if found else "not in this workload"
-        yield GateResult(rule=rule.text, workload=workload.name, outcome="not judged", found=f"{workload.name}: {what}")
+        yield _result(rule, workload.name, "inconclusive", what)
     for o in both:
-        own = Estimate(value=o.speedup, low=o.low, high=o.high)
-        change, shown = (own, o.verdict) if figure == "self" else (o.total, o.total_verdict)
         where = f"{workload.name} {o.place}" if o.place else workload.name
-        yield _by_interval(rule, where, change, resolved=shown != "unresolved")
+        yield _by_interval(rule, where, o if figure == "self" else o.total)
 
 
-def _by_interval(rule: Rule, workload: str | None, speedup: Estimate, *, resolved: bool = True) -> GateResult:
-    """Judge a speedup: time changes by its inverse, and the bound nearest to the limit must lie beyond it."""
-    where = f"{workload}: " if workload else ""
-    outcome: Literal["passed", "failed", "not judged"] = "not judged"
-    if speedup.value is None:
-        text = "no time on a side"
-    elif speedup.low is None or speedup.high is None:
-        text = f"{_signed(1 / speedup.value - 1)}, but nothing is known of how rounds differ"
-    else:
-        bounds = (1 / speedup.high - 1, 1 / speedup.low - 1)
-        text = f"{_signed(1 / speedup.value - 1)} [{_signed(bounds[0])}, {_signed(bounds[1])}]"
-        outcome = "failed" if resolved and all(map(rule.holds, bounds)) else "passed"
-        text += "" if resolved else f", {_UNRESOLVED}"
-    return GateResult(rule=rule.text, workload=workload, outcome=outcome, found=where + text)
+def _by_interval(rule: Rule, where: str | None, change: Judged) -> GateResult:
+    """Judge a speedup: the time changes by its inverse."""
+    if change.speedup is None:
+        return _result(rule, where, "inconclusive", "no time on a side")
+    shown = _signed(1 / change.speedup - 1)
+    if change.low is None or change.high is None:
+        return _result(rule, where, "inconclusive", f"{shown}, without an interval: capture more rounds")
+    bounds = (1 / change.high - 1, 1 / change.low - 1)
+    text = f"{shown} [{_signed(bounds[0])}, {_signed(bounds[1])}]"
+    beyond = [rule.is_met(bound) for bound in bounds]
+    if change.verdict == "unresolved":
+        outcome: GateOutcome = "inconclusive" if any(beyond) else "passed"
+        return _result(rule, where, outcome, f"{text}, {_UNRESOLVED}")
+    return _result(rule, where, "failed" if all(beyond) else "inconclusive" if any(beyond) else "passed", text)
 
 
 def _by_outputs(rule: Rule, workload: WorkloadChange) -> GateResult:
     outputs = workload.outputs
-    value = None if outputs is None or rule.outputs_field is None else getattr(outputs, rule.outputs_field)
-    outcome: Literal["passed", "failed", "not judged"] = "not judged"
     if outputs is not None and not outputs.finite:
-        outcome, text = "failed", "a side holds NaN or infinity"
-    elif outputs is not None and not outputs.same_shapes:
-        outcome, text = "failed", "the outputs have other shapes"
-    elif value is None:
-        text = "no outputs to compare"
-    else:
-        outcome, text = "failed" if rule.holds(value) else "passed", f"{value:.7g}"
-    return GateResult(rule=rule.text, workload=workload.name, outcome=outcome, found=f"{workload.name}: {text}")
+        return _result(rule, workload.name, "failed", "a side holds NaN or infinity")
+    if outputs is not None and not outputs.same_shapes:
+        return _result(rule, workload.name, "failed", "the outputs have other shapes")
+    value = None if outputs is None or rule.outputs_field is None else getattr(outputs, rule.outputs_field)
+    if value is None:
+        return _result(rule, workload.name, "inconclusive", "no outputs to compare")
+    return _result(rule, workload.name, "failed" if rule.is_met(value) else "passed", f"{value:.7g}")
+
+
+def _result(rule: Rule, where: str | None, outcome: GateOutcome, found: str) -> GateResult:
+    text = f"{where}: {found}" if where else found
+    return GateResult(rule=rule.text, workload=where, outcome=outcome, found=text)
 
 
 def _operator(rule: Rule) -> tuple[str, str]:

@@ -1,31 +1,28 @@
-"""Is the answer still right? Compares the outputs that two runs of a model kept."""
+"""How far the model's outputs moved between two runs."""
 
 from __future__ import annotations
-
-import zlib
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from profkit.compare.records.diff import OutputsChange
-from profkit.errors import InputError
-from profkit.runs import Run
+from profkit.runs.contents import RunContents
 
 NOT_COMPARABLE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False)
 OTHER_SHAPES = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, same_shapes=False)
 NOT_FINITE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
 
 
-def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
-    """Return how far the outputs moved; None where a side kept none, not comparable where weights or shapes differ.
+def compare_outputs(baseline: RunContents, candidate: RunContents) -> OutputsChange | None:
+    """Return how far the outputs moved; None if a side kept none.
 
-    Outputs with NaN or infinity on a side are not comparable, and said to be so."""
-    if baseline.outputs is None or candidate.outputs is None:
+    They are not comparable if weights, names, shapes or types differ, or if a side holds NaN or infinity; the result
+    says which. Raises InputError if saved outputs cannot be read.
+    """
+    before, after = baseline.outputs, candidate.outputs
+    if before is None or after is None:
         return None
     if _weights(baseline) != _weights(candidate):
         return NOT_COMPARABLE
-    before, after = _load(baseline.outputs), _load(candidate.outputs)
     if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()}:
         return OTHER_SHAPES
     if not before:
@@ -38,7 +35,7 @@ def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
         return NOT_FINITE
     norms = [float(np.linalg.norm(side)) for side in (x, y)]
     error, scale = float(np.abs(x - y).max(initial=0.0)), float(np.abs(x).max(initial=0.0))
-    # nothing has no direction: like nothing, and unlike anything else
+    # a zero vector has no direction: it counts as equal to another zero vector only
     cosine = float(x @ y) / (norms[0] * norms[1]) if all(norms) else float(norms[0] == norms[1])
     return OutputsChange(
         cosine_similarity=min(1.0, cosine),
@@ -54,13 +51,6 @@ def _as_reals(array: np.ndarray) -> np.ndarray:
     return flat.astype(np.complex128).view(np.float64) if flat.dtype.kind == "c" else flat.astype(np.float64)
 
 
-def _weights(run: Run) -> str | None:
+def _weights(contents: RunContents) -> str | None:
+    run = contents.run
     return run.manifest.workload.weights_sha256 if run.manifest is not None else None
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError, NotImplementedError, zlib.error) as error:
-        raise InputError(f"holds no readable outputs: {error}", where=path, hint="Capture it again.") from None

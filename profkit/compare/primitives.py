@@ -1,4 +1,4 @@
-"""What changed among oneDNN's primitives: which problem went from which implementation to which, and the cache."""
+"""Changes of oneDNN's primitives: the implementation of every problem before and after, reorders, and the cache."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ import numpy as np
 
 from profkit.compare.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveSide, PrimitiveTimes
 from profkit.onednn.join import Joined
-from profkit.runs import Run
-from profkit.trace.options import DEFAULT, ReadOptions
-from profkit.views.primitives import Phase, phase, read_primitives
+from profkit.onednn.summary import Phase, phase
 
 Problem = tuple[str, str]
 """A primitive's kind and its problem."""
 
 
-def compare_primitives(baseline: Run, candidate: Run, options: ReadOptions = DEFAULT) -> PrimitivesChange | None:
-    """Compare the primitives of two runs' warm forwards; None where a side has no log.
-
-    Raises InputError where a file of a pass cannot be read.
-    """
-    before, after = read_primitives(baseline, options), read_primitives(candidate, options)
+def compare_primitives(before: Joined | None, after: Joined | None) -> PrimitivesChange | None:
+    """Compare the primitives of two sides' warm forwards; None if a side has no log."""
     if before is None or after is None:
         return None
     left, right = _by_problem(before), _by_problem(after)

@@ -26,16 +26,19 @@ def facts_table(title: str, facts: Sequence[tuple[str, str]]) -> Table:
 
 
 def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return what a manifest says, as (name, text); times are formatted."""
-    torch, settings, host = manifest.torch, manifest.settings, manifest.host
+    """Return what the manifest says, as (name, text) rows."""
+    from profkit.runs.configuration import own_variables
+
+    torch, host = manifest.torch, manifest.host
     inputs = ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
     off = median([ns for r in manifest.rounds for ns in r.latency_ns])
     on = median([ns for r in manifest.rounds for ns in r.profiled_ns])
     facts = [
         ("status", manifest.status if manifest.reason is None else f"{manifest.status}: {manifest.reason}"),
         ("workload", f"{manifest.workload.name} ({manifest.workload.source}), {inputs}"),
-        ("weights", f"{manifest.workload.weights}, sha256 {(manifest.workload.weights_sha256 or '-')[:12]}"),
-        ("settings", f"{settings.mode}, fpmath {settings.fpmath}, warm-up {settings.warmup}, steps {settings.steps}"),
+        ("weights SHA-256", (manifest.workload.weights_sha256 or units.NOTHING)[:12]),
+        *manifest.settings.rows(),
+        *((name, manifest.environment[name]) for name in sorted(own_variables(manifest))),
         ("rounds", str(len(manifest.rounds))),
         ("host", ", ".join(filter(None, [host.cpu, f"{host.cores} cores", host.instance_type, host.os]))),
     ]

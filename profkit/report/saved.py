@@ -39,6 +39,8 @@ def load(path: Path) -> tuple[Kind, msgspec.Struct]:
         raise InputError(f"cannot be read ({error.strerror})", where=path) from None
     except RecursionError:
         raise InputError("is nested too deeply", where=path, hint=_HINT) from None
+    except (KeyError, TypeError, AttributeError):  # an older document that cannot be upgraded
+        raise InputError("is not a saved result: fields are missing", where=path, hint=_HINT) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"is not a saved result: {error}", where=path, hint=_HINT) from None
 

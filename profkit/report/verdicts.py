@@ -8,7 +8,8 @@ from profkit import units
 from profkit.report.document import Cell, Paragraph, Tone
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Estimate, ForwardChange, FpmathVerdict, LatencyChange
+    from profkit.compare.records.diff import FpmathVerdict
+    from profkit.compare.records.parts import Judged
 
 DECIDED = ("faster", "slower")
 TONES: dict[str, Tone] = {
@@ -20,7 +21,7 @@ TONES: dict[str, Tone] = {
 }
 _WORDS = {"same": "~ same", "unresolved": "~ clock"}
 LEGEND = {
-    "same": "~ same: no change beyond the noise.",
+    "same": "~ same: the whole interval lies within the margin (2% unless told otherwise).",
     "inconclusive": "inconclusive: the data cannot tell; more rounds may.",
     "unresolved": "~ clock: the change is smaller than the resolution of the trace's clock over that many calls.",
 }
@@ -29,18 +30,19 @@ INTERVAL_LEGEND = (
 )
 
 
-def verdict_cell(verdict: str) -> Cell:
-    """Return a verdict as it is shown; ``~`` marks those that are neither faster nor slower."""
+def verdict_cell(verdict: str | None) -> Cell:
+    """Return a verdict as it is shown, empty if there is none; ``~`` marks those that need no attention."""
+    if verdict is None:
+        return Cell("")
     return Cell(_WORDS.get(verdict, verdict), TONES.get(verdict, "plain"))
 
 
-def bounds(found: Estimate | ForwardChange | LatencyChange) -> tuple[float | None, float | None, float | None]:
+def bounds(found: Judged) -> tuple[float | None, float | None, float | None]:
     """Return a judged speedup and its 95% interval: (speedup, low, high), None for what is unknown."""
-    speedup: float | None = getattr(found, "speedup" if hasattr(found, "speedup") else "value")
-    return speedup, found.low, found.high
+    return found.speedup, found.low, found.high
 
 
-def speedup_text(found: Estimate | ForwardChange | LatencyChange) -> str:
+def speedup_text(found: Judged) -> str:
     """Format a speedup with its interval: ``1.39x [1.30, 1.53]``."""
     speedup, low, high = bounds(found)
     return f"{units.ratio(speedup)} {units.interval(low, high)}".rstrip()

@@ -3,153 +3,197 @@
 from __future__ import annotations
 
 import shlex
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
+
+from profkit.runs.settings import SETTINGS, Settings, settings_schema
 
 SCHEMA: Literal["run/2"] = "run/2"
+YEAR_NS = 366 * 24 * 3600 * 10**9  # no round takes a year: a longer time is an error of the file
+
+if TYPE_CHECKING:
+    SettingsField = Settings
+else:
+    # decoded as a plain object, then checked against the table of settings when the manifest is made
+    SettingsField = Annotated[
+        dict[str, Any],
+        Meta(
+            description="How it was measured: one value per declared setting; an absent one has its default",
+            extra_json_schema={"properties": settings_schema()},
+        ),
+    ]
+
+Nanoseconds = Annotated[int, Meta(ge=0, le=YEAR_NS, description="duration (ns)")]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the manifest's records: immutable, unknown fields ignored, so that newer ones still read."""
+    """Base of the manifest's records: immutable; unknown fields are ignored, so that newer manifests are readable."""
 
 
 class TensorShape(Record, frozen=True, kw_only=True):
-    shape: list[int]
-    dtype: str
+    """Shape and data type of one input tensor."""
+
+    shape: Annotated[list[Count], Meta(description="Elements per dimension")]
+    dtype: Annotated[str, Meta(description="Data type as PyTorch names it, without 'torch.'")]
 
 
 class Workload(Record, frozen=True, kw_only=True):
     """The model and its input."""
 
-    name: str
-    source: str
-    task: str = ""
-    batch: int = 1
-    inputs: list[TensorShape] = []
-    weights: str = "random"
-    weights_sha256: str | None = None
+    name: Annotated[str, Meta(description="Name of the workload, and of its folder")]
+    source: Annotated[str, Meta(description="Where the model comes from: torchvision, file or process")]
+    task: Annotated[str, Meta(description="What the model does, e.g. image-classification; empty if unknown")] = ""
+    batch: Annotated[int, Meta(ge=1, description="Samples per forward (count)")] = 1
+    inputs: Annotated[list[TensorShape], Meta(description="The input tensors in order; empty before a round ran")] = []
+    weights: Annotated[str, Meta(description="random, pretrained, or own (made by the user's code)")] = "random"
+    weights_sha256: Annotated[
+        str | None, Meta(description="SHA-256 over names, shapes and bytes of the weights; null if there are none")
+    ] = None
 
 
 class Torch(Record, frozen=True, kw_only=True):
-    version: str
-    git: str | None = None
-    wheel: str | None = None
-    config: str = ""
-    onednn: str | None = None
-    cpu_capability: str | None = None
-    threads: int | None = None
+    """The PyTorch that ran, as it describes itself."""
 
-
-class Settings(Record, frozen=True, kw_only=True):
-    """How it was measured; ``threads`` None leaves the number to PyTorch, ``env`` is what the worker was given."""
-
-    mode: str
-    fpmath: str
-    lru_cache_capacity: int
-    threads: int | None
-    with_stack: bool
-    record_shapes: bool
-    warmup: int
-    steps: int
-    rounds: int
-    env: dict[str, str] = {}
+    version: Annotated[str, Meta(description="Version without the wheel's suffix, e.g. 2.0.1")]
+    git: Annotated[str | None, Meta(description="Git commit of the build")] = None
+    wheel: Annotated[str | None, Meta(description="Local version of the wheel, e.g. cpu or cu117; null if none")] = None
+    config: Annotated[str, Meta(description="Text of torch.__config__.show()")] = ""
+    onednn: Annotated[str | None, Meta(description="Version of oneDNN; null if it is not built in")] = None
+    cpu_capability: Annotated[str | None, Meta(description="Vector instructions that PyTorch uses, e.g. AVX2")] = None
+    threads: Annotated[Count | None, Meta(description="Intra-op threads in use (count)")] = None
 
 
 class Python(Record, frozen=True, kw_only=True):
-    version: str
-    packages: list[str] = []
+    """The interpreter that ran the worker."""
+
+    version: Annotated[str, Meta(description="Version, e.g. 3.10.13")]
+    packages: Annotated[list[str], Meta(description="Installed packages as name==version, sorted")] = []
+    chosen_by: Annotated[
+        Literal["profkit", "user"] | None,
+        Meta(
+            description="profkit: chosen for an environment because the PyTorch version supports it; user: given by "
+            "--python or runs profkit itself; null: not recorded"
+        ),
+    ] = None
 
 
 class Host(Record, frozen=True, kw_only=True):
-    name: str = ""
-    cpu: str = ""
-    isa: list[str] = []
-    cores: int | None = None
-    sockets: int | None = None
-    memory_bytes: int | None = None
-    os: str = ""
-    kernel: str = ""
-    governor: str | None = None
-    instance_type: str | None = None
-    price_per_hour: float | None = None
+    """The machine; empty or null fields could not be determined."""
+
+    name: Annotated[str, Meta(description="Host name")] = ""
+    cpu: Annotated[str, Meta(description="CPU model")] = ""
+    isa: Annotated[list[str], Meta(description="Instruction set extensions of the CPU")] = []
+    cores: Annotated[Count | None, Meta(description="CPU cores available to the process (count)")] = None
+    sockets: Annotated[Count | None, Meta(description="CPU sockets (count)")] = None
+    memory_bytes: Annotated[Count | None, Meta(description="Memory (bytes)")] = None
+    os: Annotated[str, Meta(description="Name and version of the operating system")] = ""
+    kernel: Annotated[str, Meta(description="Version of the kernel")] = ""
+    governor: Annotated[str | None, Meta(description="CPU frequency governor")] = None
+    instance_type: Annotated[str | None, Meta(description="Instance type of the cloud, e.g. c7g.4xlarge")] = None
+    price_per_hour: Annotated[float | None, Meta(description="Price of the machine (US dollars per hour)")] = None
 
 
 class Round(Record, frozen=True, kw_only=True):
-    """One process's worth of forwards; ``order`` is its place among the configurations of that round."""
+    """One process's worth of forwards."""
 
-    index: int
-    order: int
-    started: str
-    trace: str
-    warmup_ns: list[int]
-    latency_ns: list[int]
-    profiled_ns: list[int]
-    outputs_sha256: str | None = None
+    index: Annotated[int, Meta(ge=0, description="Number of the round within the run, from 0")]
+    order: Annotated[int, Meta(ge=0, description="Place among the configurations captured by turns, from 0")]
+    started: Annotated[str, Meta(description="Start time (ISO 8601, UTC)")]
+    trace: Annotated[str, Meta(description="File name of the trace in the run's folder")]
+    warmup_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each warm-up forward (ns)")]
+    latency_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each forward with the profiler off (ns)")]
+    profiled_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each profiled forward (ns)")]
+    outputs_sha256: Annotated[str | None, Meta(description="SHA-256 of the model's outputs")] = None
 
 
 class PrimitivesPass(Record, frozen=True, kw_only=True):
-    """A pass of its own with oneDNN's verbose log on: the log and a trace of its last ``steps`` forwards."""
+    """The separate process with oneDNN's verbose log on: its log, and a trace of its last ``steps`` forwards."""
 
-    log: str
-    trace: str
-    warmup: int
-    steps: int
+    log: Annotated[str, Meta(description="File name of oneDNN's verbose log (gzip)")]
+    trace: Annotated[str, Meta(description="File name of the trace of the same forwards")]
+    warmup: Annotated[int, Meta(ge=0, description="Forwards before the traced ones (count)")]
+    steps: Annotated[int, Meta(ge=0, description="Traced forwards (count)")]
 
 
 class Fallback(Record, frozen=True, kw_only=True):
-    """A configuration that could not run as asked, and what was done instead."""
+    """A round that did not run as asked, and what was done instead."""
 
-    round: int
-    reason: str
-    instead: str
+    round: Annotated[int, Meta(ge=0, description="Number of the round, from 0")]
+    reason: Annotated[str, Meta(description="Why it did not run as asked")]
+    instead: Annotated[str, Meta(description="What was done instead")]
 
 
 class Tool(Record, frozen=True, kw_only=True):
-    version: str
+    """The profkit that wrote the manifest."""
+
+    version: Annotated[str, Meta(description="Version of profkit; unknown if it ran from a checkout")]
 
 
 class Manifest(Record, frozen=True, kw_only=True):
-    """What one run is. ``status`` is complete, or failed with its ``reason``."""
+    """One run: what was measured, where and how, and the rounds it consists of."""
 
-    schema: Literal["run/2"] = SCHEMA
-    status: Literal["complete", "failed"]
-    label: str
-    workload: Workload
-    torch: Torch | None = None
-    settings: Settings
-    python: Python | None = None
-    host: Host = Host()
-    rounds: list[Round] = []
-    primitives: PrimitivesPass | None = None
-    fallbacks: list[Fallback] = []
-    warnings: list[str] = []
-    reason: str | None = None
-    tool: Tool
+    schema: Annotated[Literal["run/2"], Meta(description="Name and version of this format")] = SCHEMA
+    status: Annotated[Literal["complete", "failed"], Meta(description="failed: see reason; its rounds are valid")]
+    label: Annotated[str, Meta(description="Label of the configuration, and name of the folder above the run's")]
+    workload: Annotated[Workload, Meta(description="The model and its input")]
+    torch: Annotated[Torch | None, Meta(description="PyTorch; null before a round ran")] = None
+    settings: SettingsField
+    environment: Annotated[
+        dict[str, str], Meta(description="Environment variables that the worker got and that can change the result")
+    ] = {}
+    python: Annotated[Python | None, Meta(description="The interpreter; null before a round ran")] = None
+    host: Annotated[Host, Meta(description="The machine")] = Host()
+    rounds: Annotated[list[Round], Meta(description="The rounds in the order of their capture")] = []
+    primitives: Annotated[PrimitivesPass | None, Meta(description="The pass with oneDNN's log; null if none")] = None
+    fallbacks: Annotated[list[Fallback], Meta(description="Rounds that did not run as asked")] = []
+    warnings: Annotated[list[str], Meta(description="Warnings of the capture, one sentence each")] = []
+    reason: Annotated[str | None, Meta(description="Why the capture failed; null if it did not")] = None
+    tool: Annotated[Tool, Meta(description="The profkit that wrote this file")]
+
+    def __post_init__(self) -> None:
+        """Complete the settings from the table; raises ValueError, naming the setting, if one is not valid."""
+        settings = Settings(self.settings).completed(
+            {s.name: field_value(self, s.same_as) for s in SETTINGS if s.same_as is not None}
+        )
+        msgspec.structs.force_setattr(self, "settings", settings)
 
     def capture_command(self) -> str | None:
-        """Return the command that captures the same again; None for a model of a user's own process.
+        """Return the command that repeats the capture; None for a model of a user's own process.
 
-        A workload from a file stands as FILE.py:FUNCTION: the manifest tells of nobody's folders.
+        The path of a workload file is not recorded, because it would reveal the user's folders: the command says
+        FILE.py:FUNCTION.
         """
         if self.workload.source == "process":
             return None
-        ours = self.workload.source == "torchvision"
-        settings = self.settings
-        options: list[tuple[str, object, object]] = [
-            ("--torch", self.torch.version if self.torch else None, None),
-            ("--fpmath", settings.fpmath, "fp32"),
-            ("--mode", settings.mode, "eager"),
-            ("--rounds", len(self.rounds) or settings.rounds, None),
-            ("--steps", settings.steps, None),
-            ("--warmup", settings.warmup, None),
-            ("--threads", settings.threads, None),
-            ("--lru-cache-capacity", settings.lru_cache_capacity, 1024),
-            ("--label", self.label, None),
-        ]
-        if ours:  # a file brings its own input and weights
-            options += [("--batch", self.workload.batch, 1), ("--weights", self.workload.weights, "random")]
-        words = ["profkit", "capture", self.workload.name if ours else "FILE.py:FUNCTION"]
-        for name, value, default in options:
-            words += [] if value in (None, default) else [name, str(value)]
-        return shlex.join([*words, *(["--with-stack"] if settings.with_stack else [])])
+        named = self.workload.source != "file"
+        words = ["profkit", "capture", self.workload.name if named else "FILE.py:FUNCTION"]
+        words += ["--torch", self.torch.version] if self.torch is not None else []
+        settings = self.settings.changed(rounds=len(self.rounds)) if self.rounds else self.settings
+        brought = set() if named else {s.name for s in SETTINGS if s.same_as is not None}  # by the file itself
+        return shlex.join([*words, *settings.command_words(without=brought), "--label", self.label])
+
+
+def field_value(manifest: Manifest, field: str) -> Any:
+    """Return the value of a dotted field (``torch.version``); None if the record or the field is absent."""
+    value: object = manifest
+    for name in field.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def upgrade_run_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a ``run/1`` manifest as ``run/2``; ``fields`` is not changed.
+
+    ``run/1`` calls the pass with oneDNN's log ``kernels``, and keeps the environment variables (``env``) and the number
+    of rounds asked for in ``settings``.
+    """
+    upgraded = {**fields, "schema": SCHEMA, "primitives": fields.get("kernels")}
+    upgraded.pop("kernels", None)
+    settings = fields.get("settings")
+    if isinstance(settings, dict):
+        upgraded["environment"] = settings.get("env", {})
+        upgraded["settings"] = {name: v for name, v in settings.items() if name not in ("env", "rounds")}
+    return upgraded

@@ -1,169 +1,190 @@
-"""A run's figures as samples: per round and forward, ready to be compared."""
+"""What was measured in a run, as matrices: read once, for several groupings of operators."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from profkit.arrays import Integers
 from profkit.errors import InputError
+from profkit.runs.contents import RunContents
 from profkit.runs.store import Run
 from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
-from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, Detail, ReadOptions
 from profkit.trace.reading.reader import read
 
-OBSERVER_LIMIT = 1.3  # profiled ÷ latency above which the operator times are inflated
-OBSERVER_SKEW = 1.15  # one side's observer effect over the other's above which operator times compare badly
+FIGURES = ("calls", "self_ns", "total_ns", "self_device_ns", "total_device_ns")
 
 
 @dataclass(frozen=True)
-class OperatorSeries:
-    """One operator's calls, host and device times (ns), one value per forward of the run, rounds in a row."""
+class OperatorMatrix:
+    """Calls, host times and device times (ns) of every operator in every forward of a run.
 
+    Each figure has the shape (keys, forwards), the forwards of all rounds in a row; ``round_edges`` are the columns at
+    which the second and later rounds begin. An operator that a round does not have counts zero there.
+    """
+
+    keys: tuple[Key, ...]
     calls: Integers
     self_ns: Integers
     total_ns: Integers
     self_device_ns: Integers
     total_device_ns: Integers
+    round_edges: Integers
+
+    @cached_property
+    def row(self) -> Mapping[Key, int]:
+        """The row of each key."""
+        return {key: row for row, key in enumerate(self.keys)}
+
+    def rounds(self, figure: str, keys: Sequence[Key] | None = None) -> list[Integers]:
+        """Return a figure of some operators (None: all), one array of the shape (keys, forwards) per round."""
+        values: Integers = getattr(self, figure)
+        if keys is not None:
+            values = values[[self.row[key] for key in keys]]
+        return np.split(values, self.round_edges, axis=1)
+
+    def medians(self, figure: str) -> list[float]:
+        """Return each operator's median over all forwards."""
+        values: list[float] = np.median(getattr(self, figure), axis=1).tolist()
+        return values
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured in a run. ``forward_ns`` and ``latency_ns`` hold one array per round."""
+    """What the traces of a run hold. ``forward_ns`` has one array of the shape (forwards,) per round, in ns.
 
-    run: Run
-    by: By
+    ``tables`` holds the operators for each grouping that was asked for, ``calls`` the call tree of most forwards.
+    ``anomalies`` and ``repairs`` count what was odd or damaged in the files. Everything else of the run is in
+    ``contents`` and is read when it is first used.
+    """
+
+    contents: RunContents
     rule: str
     resolution_ns: int
     forward_ns: tuple[Integers, ...]
-    latency_ns: tuple[Integers, ...]
-    operators: Mapping[Key, OperatorSeries]
+    tables: Mapping[By, OperatorMatrix]
     anomalies: Mapping[str, int]
     repairs: Mapping[str, int]
     torch: str | None
     calls: CallTree = NO_CALLS
 
     @property
+    def run(self) -> Run:
+        """The run."""
+        return self.contents.run
+
+    @cached_property
+    def latency_ns(self) -> tuple[Integers, ...]:
+        """Wall times with the profiler off (ns), one array of the shape (forwards,) per round, if measured."""
+        return self.contents.latency_ns
+
+    @property
     def forwards(self) -> int:
+        """The number of profiled forwards."""
         return sum(len(values) for values in self.forward_ns)
 
     @property
     def observer_effect(self) -> float | None:
-        """Profiled ÷ unprofiled wall time of a forward, medians; None where latency was not measured."""
+        """Profiled / unprofiled wall time of a forward (medians); None if latency was not measured."""
         if not self.latency_ns or not self.forwards:
             return None
         return float(np.median(np.concatenate(self.forward_ns)) / np.median(np.concatenate(self.latency_ns)))
 
     @cached_property
-    def recording_ns(self) -> float | None:
-        """What the profiler adds per operator call, about: the observer effect over the calls of a forward, in ns."""
-        if not self.latency_ns:
-            return None
-        calls = sum(float(np.median(series.calls)) for series in self.operators.values())
-        if not calls:
+    def overhead_per_call_ns(self) -> float | None:
+        """Estimated profiler overhead per operator call (ns): (profiled - unprofiled median) / calls per forward."""
+        table = next(iter(self.tables.values()))
+        calls = sum(table.medians("calls"))
+        if not self.latency_ns or not calls:
             return None
         added = np.median(np.concatenate(self.forward_ns)) - np.median(np.concatenate(self.latency_ns))
         return max(0.0, float(added) / calls)
 
-    def by_round(self, values: Integers) -> list[Integers]:
-        """Split a series over all forwards into one array per round."""
-        edges = np.cumsum([len(forwards) for forwards in self.forward_ns])[:-1]
-        return np.split(values, edges, axis=-1)
 
+def measure(
+    run: Run, groupings: Sequence[By] = ("name",), options: ReadOptions = DEFAULT, *, with_calls: bool = False
+) -> Measurement:
+    """Read every trace of ``run`` once and sum its operators per forward, for each grouping.
 
-@dataclass(frozen=True)
-class WallTimes:
-    """Wall times of the forwards of a run, one array per round, in ns; read only where they are needed."""
-
-    latency_ns: tuple[Integers, ...]
-    read_forwards: Callable[[], tuple[Integers, ...]]
-
-    @property
-    def forward_ns(self) -> tuple[Integers, ...]:
-        """The forwards under the profiler; raises InputError where a trace cannot be read or holds none."""
-        return self.read_forwards()
-
-
-def wall_times(run: Run, options: ReadOptions = DEFAULT) -> WallTimes:
-    """Return the wall times of ``run``; with a latency in its manifest no trace needs to be read."""
-
-    def read_forwards() -> tuple[Integers, ...]:
-        run.require_traces()
-        return tuple(_forwards(read(path, options=options), path).wall_ns for path in run.traces)
-
-    return WallTimes(_latencies(run), read_forwards)
-
-
-def _forwards(trace: Trace, path: Path) -> Forwards:
-    forwards = find_forwards(trace)
-    if not len(forwards):
-        raise InputError("holds no operator, so there is nothing to compare", where=path)
-    return forwards
-
-
-def _latencies(run: Run) -> tuple[Integers, ...]:
-    rounds = run.manifest.rounds if run.manifest is not None else []
-    return tuple(np.array(r.latency_ns) for r in rounds if r.latency_ns)
-
-
-def measure(run: Run, by: By = "name", options: ReadOptions = DEFAULT, *, with_calls: bool = False) -> Measurement:
-    """Read the traces of ``run`` and sum their operators per forward; ``with_calls`` keeps the call tree too.
-
-    Raises InputError where a trace cannot be read or holds no forward.
+    ``with_calls`` keeps the call tree too. Raises InputError if a trace cannot be read or holds no forward.
     """
     run.require_traces()
     rule, torch, resolution_ns = "", None, 0
     forward_ns: list[Integers] = []
-    samples: list[OperatorSamples] = []
+    samples: dict[By, list[OperatorSamples]] = {by: [] for by in groupings}
     trees: list[CallTree] = []
-    detail = DETAIL[by] | Detail.SHAPES if with_calls else DETAIL[by]
+    detail = Detail.SHAPES if with_calls else Detail.NONE
+    for by in groupings:
+        detail |= DETAIL[by]
     repairs: Counter[str] = Counter()
     for path in run.traces:
         trace = read(path, detail=detail, options=options)
-        forwards = _forwards(trace, path)
+        forwards = find_forwards(trace)
+        if not len(forwards):
+            raise InputError("has no operator, so there is nothing to compare", where=path)
         rule = rule or forwards.rule
         torch = torch or trace.torch_version
         repairs.update(trace.repairs)
         resolution_ns = max(resolution_ns, trace.resolution_ns)
         forward_ns.append(forwards.wall_ns)
-        samples.append(sum_operators(trace, forwards, by))
+        for by in groupings:
+            samples[by].append(sum_operators(trace, forwards, by))
         if with_calls:
             trees += call_trees(trace, forwards)
-    anomalies = {name: sum(s.anomalies[name] for s in samples) for name in samples[0].anomalies}
+    first = samples[groupings[0]]
     return Measurement(
-        run=run,
-        by=by,
+        contents=RunContents(run, options),
         rule=rule,
         resolution_ns=resolution_ns,
         forward_ns=tuple(forward_ns),
-        latency_ns=_latencies(run),
-        operators=_join(samples),
-        anomalies=anomalies,
+        tables={by: _matrix(parts) for by, parts in samples.items()},
+        anomalies={name: sum(s.anomalies.get(name, 0) for s in first) for name in first[0].anomalies},
         repairs=dict(repairs),
         torch=torch,
         calls=merge(trees),
     )
 
 
-def _join(samples: list[OperatorSamples]) -> dict[Key, OperatorSeries]:
-    """Put the rounds' samples in a row; an operator that a round does not have counts zero there."""
-    keys = dict.fromkeys(key for sample in samples for key in sample.keys)
-    joined = {}
-    columns = [{key: position for position, key in enumerate(sample.keys)} for sample in samples]
-    for key in keys:
-        parts = [
-            [f[:, c[key]] for f in s.figures] if key in c else [np.zeros(len(s.calls), dtype=np.int64)] * 5
-            for s, c in zip(samples, columns, strict=True)
-        ]
-        series = OperatorSeries(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-        if series.calls.any():  # else it ran between the forwards only
-            joined[key] = series
-    return joined
+def profiled_ns(contents: RunContents) -> tuple[Integers, ...]:
+    """Return the wall times of the profiled forwards (ns), one array per round, without their operators.
+
+    Raises InputError if a trace cannot be read or holds no forward.
+    """
+    contents.run.require_traces()
+    found: list[Forwards] = []
+    for path in contents.run.traces:
+        found.append(find_forwards(read(path, detail=Detail.NONE, options=contents.options)))
+        if not len(found[-1]):
+            raise InputError("has no operator, so there is nothing to compare", where=path)
+    return tuple(forwards.wall_ns for forwards in found)
+
+
+def _matrix(samples: Sequence[OperatorSamples]) -> OperatorMatrix:
+    """Put the rounds side by side; operators that ran only between forwards are left out."""
+    place = {key: row for row, key in enumerate(dict.fromkeys(key for sample in samples for key in sample.keys))}
+    lengths = [len(sample.calls) for sample in samples]
+    edges = np.cumsum(lengths)
+    joined = [np.zeros((len(place), int(edges[-1])), dtype=np.int64) for _ in FIGURES]
+    for sample, end, length in zip(samples, edges.tolist(), lengths, strict=True):
+        rows = [place[key] for key in sample.keys]
+        for target, figure in zip(joined, sample.figures, strict=True):
+            target[rows, end - length : end] = figure.T
+    used = np.flatnonzero(joined[0].any(axis=1))
+    keys = list(place)
+    calls, self_ns, total_ns, self_device_ns, total_device_ns = (figure[used] for figure in joined)
+    return OperatorMatrix(
+        keys=tuple(keys[row] for row in used.tolist()),
+        calls=calls,
+        self_ns=self_ns,
+        total_ns=total_ns,
+        self_device_ns=self_device_ns,
+        total_device_ns=total_device_ns,
+        round_edges=edges[:-1],
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,23 +12,23 @@ from typing import Any
 import msgspec
 
 from profkit.errors import InputError
-from profkit.runs.manifest import SCHEMA, Manifest
+from profkit.runs.manifest import Manifest, upgrade_run_1
 
 MANIFEST_NAME = "profkit.json"
 OUTPUTS_NAME = "outputs.npz"
 LOG_NAME = "worker.log"
 ONEDNN_LOG = "onednn.log.gz"
 ONEDNN_TRACE = "onednn.trace.json.gz"
-MANIFEST_LIMIT = 64 << 20  # bytes
-_BEGINNING = 1 << 16
+MANIFEST_LIMIT = 64 << 20  # bytes; a manifest of 1,000 rounds takes less than 2 MiB
+_BEGINNING = 1 << 16  # bytes in which a trace shows that it is one
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder of traces with its manifest, or other people's traces without one.
+    """A folder of traces with its manifest, or traces without a manifest.
 
-    ``traces`` are in order of the rounds; with a manifest only those that it names, so that what a killed
-    process left beside them is not believed.
+    ``traces`` are in order of the rounds. With a manifest they are the files that it names: files that a killed
+    process left beside them do not count.
     """
 
     path: Path
@@ -36,37 +37,38 @@ class Run:
 
     @property
     def workload(self) -> str:
-        """The workload's name; without a manifest the folder's or the file's."""
+        """The name of the workload; without a manifest, of the folder or the file."""
         if self.manifest is not None:
             return self.manifest.workload.name
         return self.path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace")
 
     @property
     def label(self) -> str:
+        """The label of the configuration; without a manifest, the path."""
         return self.manifest.label if self.manifest is not None else str(self.path)
 
     @property
     def outputs(self) -> Path | None:
-        """The model's saved outputs, if there are any."""
+        """The file of the model's outputs (npz), or None."""
         path = self.path / OUTPUTS_NAME
         return path if self.manifest is not None and path.is_file() else None
 
     @property
     def onednn_log(self) -> Path | None:
-        """oneDNN's verbose log of this run, if there is one."""
-        return self._beside(ONEDNN_LOG)
+        """The file of oneDNN's verbose log (gzip), or None."""
+        return self._file_of_pass(ONEDNN_LOG)
 
     @property
     def onednn_trace(self) -> Path | None:
-        """The trace of the forwards in that log; its times are disturbed by the printing."""
-        return self._beside(ONEDNN_TRACE)
+        """The trace of the forwards in that log, or None; printing the log makes its times longer."""
+        return self._file_of_pass(ONEDNN_TRACE)
 
-    def _beside(self, name: str) -> Path | None:
+    def _file_of_pass(self, name: str) -> Path | None:
         found = self.manifest is not None and self.manifest.primitives is not None and (self.path / name).is_file()
         return self.path / name if found else None
 
     def require_traces(self) -> None:
-        """Raise InputError, with the capture's reason, where there is no trace."""
+        """Raise InputError, with the reason why the capture failed, if there is no trace."""
         if not self.traces:
             reason = self.manifest.reason if self.manifest is not None else None
             what = f"this run holds no trace{f': {reason}' if reason else ''}"
@@ -76,8 +78,8 @@ class Run:
 def find_runs(path: str | Path) -> list[Run]:
     """Return the runs at ``path``: one trace file, or all runs of a folder at any depth, sorted by path.
 
-    A folder with a manifest is a run; elsewhere the traces of each folder are one. Raises InputError where there
-    is nothing, or a manifest cannot be read.
+    A folder with a manifest is a run; without one, the traces of a folder are a run. Raises InputError if no run is
+    found or a manifest cannot be read.
     """
     path = Path(path)
     if path.is_file():
@@ -100,11 +102,11 @@ def _walk(top: Path) -> Iterator[Run]:
     seen: set[str] = set()
     for folder, subfolders, names in os.walk(top, onerror=unreadable, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back
+        if real in seen:  # a link to a folder above it
             subfolders.clear()
             continue
         seen.add(real)
-        # a dotted folder is a capture under way
+        # the name of a folder that is still being captured starts with a dot
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         if MANIFEST_NAME in names:
             subfolders.clear()
@@ -114,14 +116,14 @@ def _walk(top: Path) -> Iterator[Run]:
 
 
 def _traces(folder: Path, names: list[str]) -> tuple[Path, ...]:
-    """Return the traces among the files of a folder: those named as TensorBoard wants it, else those that look so."""
+    """Return the traces of a folder: files named as TensorBoard expects, else JSON files that look like traces."""
     named = [name for name in names if name.endswith((".pt.trace.json", ".pt.trace.json.gz"))]
     others = [name for name in names if name.endswith((".json", ".json.gz"))]
     return tuple(folder / name for name in sorted(named or others) if named or _looks_like_a_trace(folder / name))
 
 
 def _looks_like_a_trace(path: Path) -> bool:
-    """Judge by the beginning of a file; one that cannot be judged is taken, so that reading it says what is wrong."""
+    """Judge a file by its beginning; one that cannot be opened counts, so that reading it reports the error."""
     try:
         with path.open("rb") as stream:
             beginning = stream.read(_BEGINNING)
@@ -141,7 +143,7 @@ def _with_manifest(folder: Path) -> Run:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of the run in ``folder``; raises InputError when it is damaged or of another schema."""
+    """Return the manifest of the run in ``folder``; raises InputError, naming the field, if it is not valid."""
     path = folder / MANIFEST_NAME
     try:
         with path.open("rb") as stream:
@@ -150,25 +152,30 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=path) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "It may be of a newer profkit, or damaged. Move it away and the traces beside it are read without it."
-        raise InputError(f"is no run manifest: {error}", where=path, hint=hint) from None
+        hint = "It is damaged, or from a newer profkit. Move it away to read the traces without it."
+        raise InputError(f"is not a valid run manifest: {error}", where=path, hint=hint) from None
 
 
 def _decode(data: bytes) -> Manifest:
-    """Decode ``run/2``, or the older ``run/1``, which calls the pass with oneDNN's log ``kernels``."""
+    """Decode ``run/2``, or ``run/1`` by way of its upgrade; raises msgspec.DecodeError."""
     if msgspec.json.decode(data, type=_Head).schema != "run/1":
         return msgspec.json.decode(data, type=Manifest)
-    fields = msgspec.json.decode(data, type=dict[str, Any])
-    fields["schema"], fields["primitives"] = SCHEMA, fields.pop("kernels", None)
-    return msgspec.convert(fields, type=Manifest)
+    return msgspec.convert(upgrade_run_1(msgspec.json.decode(data, type=dict[str, Any])), type=Manifest)
 
 
 class _Head(msgspec.Struct, frozen=True):
+    """The field that says how to read the others."""
+
     schema: str
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest whole or not at all."""
+    """Write the manifest of the run in ``folder``, whole or not at all; raises OSError."""
     part = folder / (MANIFEST_NAME + ".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-    part.replace(folder / MANIFEST_NAME)
+    try:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        part.replace(folder / MANIFEST_NAME)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-import msgspec
+from msgspec import Meta
 
+from profkit.compare.records.parts import Record
 from profkit.runs.manifest import Manifest
 from profkit.runs.store import Run
 from profkit.trace.forward import find_forwards
@@ -14,35 +15,37 @@ from profkit.trace.reading.reader import read
 from profkit.trace.spans import nest
 
 
-class TraceInformation(msgspec.Struct, frozen=True, kw_only=True):
-    """One trace file; times in nanoseconds."""
+class TraceInformation(Record, frozen=True, kw_only=True):
+    """One trace file."""
 
-    file: str
-    torch: str | None
-    dialect: str
-    devices: int
-    resolution_ns: int
-    spans: int
-    operators: int
-    tracks: int
-    categories: dict[str, int]
-    other_events: dict[str, int]
-    rule: str
-    forward_ns: list[int]
-    anomalies: dict[str, int]
-    repairs: dict[str, int]
+    file: Annotated[str, Meta(description="file name")]
+    torch: Annotated[str | None, Meta(description="PyTorch version that profkit wrote into the file")]
+    dialect: Annotated[str, Meta(description="PyTorch versions that write like this file")]
+    devices: Annotated[int, Meta(description="number of accelerators that the file names")]
+    resolution_ns: Annotated[int, Meta(description="resolution of its clock (ns)")]
+    spans: Annotated[int, Meta(description="events with a duration")]
+    operators: Annotated[int, Meta(description="operator events")]
+    tracks: Annotated[int, Meta(description="timelines (pid, tid)")]
+    categories: Annotated[dict[str, int], Meta(description="spans per category")]
+    other_events: Annotated[dict[str, int], Meta(description="records that are not spans, by phase")]
+    rule: Annotated[str, Meta(description="rule by which the forwards were found")]
+    forward_ns: Annotated[list[int], Meta(description="wall times of the forwards (ns)")]
+    anomalies: Annotated[dict[str, int], Meta(description="counts of what was odd")]
+    repairs: Annotated[dict[str, int], Meta(description="counts of repaired damage")]
 
 
-class RunInformation(msgspec.Struct, frozen=True, kw_only=True):
-    schema: Literal["info/1"] = "info/1"
-    path: str
-    workload: str
-    manifest: Manifest | None
-    traces: list[TraceInformation]
+class RunInformation(Record, frozen=True, kw_only=True):
+    """One run or trace."""
+
+    schema: Annotated[Literal["info/1"], Meta(description="schema of this document")] = "info/1"
+    path: Annotated[str, Meta(description="path as given")]
+    workload: Annotated[str, Meta(description="workload, or the name of the folder or file")]
+    manifest: Annotated[Manifest | None, Meta(description="the manifest; null for a folder without one")]
+    traces: Annotated[list[TraceInformation], Meta(description="the trace files")]
 
 
 def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
-    """Read every trace of ``run`` and say what is in it."""
+    """Read every trace of ``run`` and describe it; raises InputError if one cannot be read."""
     traces = []
     for path in run.traces:
         trace = read(path, detail=Detail.NONE, options=options)

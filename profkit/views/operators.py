@@ -1,144 +1,171 @@
-"""The operator view of one run or trace (schema ``operators/1``); times in integer nanoseconds."""
+"""The operators of one run or trace (schema ``operators/1``)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
-import msgspec
 import numpy as np
+from msgspec import Meta
 
 from profkit.arrays import Integers
-from profkit.runs.measurement import measure
+from profkit.compare.operators import place_fields
+from profkit.compare.records.parts import HasPlace, InputDims, Module, Record, Stack
+from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
+from profkit.runs.measurement import FIGURES, Measurement, measure
 from profkit.runs.store import Run
 from profkit.trace.events import Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.operators import Key, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
 from profkit.trace.reading.reader import read
-from profkit.views.primitives import PrimitiveUse, primitives_by_operator, require_primitives
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the view's records."""
 
 
 class ForwardsView(Record, frozen=True, kw_only=True):
-    count: int
-    rule: str
-    wall_ns: list[int]
+    """The forwards of all traces."""
+
+    count: Annotated[int, Meta(description="number of forwards")]
+    rule: Annotated[str, Meta(description="rule by which they were found")]
+    wall_ns: Annotated[list[int], Meta(description="wall times (ns)")]
 
 
-class OperatorRow(Record, frozen=True, kw_only=True):
+class OperatorRow(Record, HasPlace, frozen=True, kw_only=True):
     """One operator; per forward the figures are medians over forwards, else sums over everything."""
 
-    name: str
-    input_dims: str | None = None
-    module: str | None = None
-    stack: str | None = None
-    calls: float
-    self_host_ns: float
-    total_host_ns: float
-    self_device_ns: float = 0
-    total_device_ns: float = 0
-    primitives: list[PrimitiveUse] = []
-
-    @property
-    def place(self) -> str | None:
-        """What it is told apart by from others of its name: input shapes, module or stack."""
-        return self.input_dims or self.module or self.stack
+    name: Annotated[str, Meta(description="operator name")]
+    input_dims: InputDims = None
+    module: Module = None
+    stack: Stack = None
+    calls: Annotated[float, Meta(description="calls")]
+    self_host_ns: Annotated[float, Meta(description="own time without the operators it calls (ns)")]
+    total_host_ns: Annotated[float, Meta(description="time with at least one call of it on the stack (ns)")]
+    self_device_ns: Annotated[float, Meta(description="device time of kernels it launched itself (ns)")] = 0
+    total_device_ns: Annotated[float, Meta(description="device time of all kernels launched below it (ns)")] = 0
+    primitives: Annotated[
+        list[PrimitiveUse], Meta(description="oneDNN primitives that ran in it, with --with-primitives")
+    ] = []
 
 
 class Repair(Record, frozen=True, kw_only=True):
-    defect: str
-    count: int
+    """A kind of damage that was repaired while reading."""
+
+    defect: Annotated[str, Meta(description="the damage")]
+    count: Annotated[int, Meta(description="how often it was found")]
 
 
 class OperatorsView(Record, frozen=True, kw_only=True):
-    schema: Literal["operators/1"] = "operators/1"
-    source: str
-    torch: str | None
-    per_forward: bool
-    forwards: ForwardsView
-    resolution_ns: int
-    operators: list[OperatorRow]
-    anomalies: dict[str, int]
-    repairs: list[Repair]
+    """The operators, largest self host time first."""
+
+    schema: Annotated[Literal["operators/1"], Meta(description="schema of this document")] = "operators/1"
+    source: Annotated[str, Meta(description="path of the run or trace")]
+    torch: Annotated[str | None, Meta(description="PyTorch version")]
+    per_forward: Annotated[bool, Meta(description="whether figures are medians per forward, not sums")]
+    forwards: Annotated[ForwardsView, Meta(description="the forwards")]
+    resolution_ns: Annotated[int, Meta(description="resolution of the trace's clock (ns)")]
+    operators: Annotated[list[OperatorRow], Meta(description="the rows")]
+    anomalies: Annotated[dict[str, int], Meta(description="counts of what was odd in the traces")]
+    repairs: Annotated[list[Repair], Meta(description="damage that was repaired while reading")]
 
 
 def view_operators(
-    run: Run, *, by: By = "name", per_forward: bool = False, options: ReadOptions = DEFAULT
+    run: Run,
+    *,
+    by: By = "name",
+    per_forward: bool = False,
+    with_primitives: bool = False,
+    options: ReadOptions = DEFAULT,
 ) -> OperatorsView:
-    """Return the operators of ``run``, by self host time: of all its traces together, or per forward.
+    """Return the operators of ``run``: of all its traces together, or per forward.
 
-    Raises InputError where a trace cannot be read.
+    ``with_primitives`` adds what oneDNN ran in each operator per forward, from the pass that wrote its log. Each trace
+    is decoded once. Raises InputError if a trace cannot be read, or the run has no oneDNN log.
     """
-    run.require_traces()
-    traces = [read(path, detail=DETAIL[by], options=options) for path in run.traces]
-    forwards = [find_forwards(trace) for trace in traces]
-    repairs: Counter[str] = Counter()
-    for trace in traces:
-        repairs.update(trace.repairs)
-    rows, anomalies = _medians(run, by, options) if per_forward else _sums(traces, by)
+    if not (per_forward or with_primitives):
+        return _of_whole_files(run, by, options)
+    measured = measure(run, (by,), options)
+    uses = primitives_by_operator(measured.contents.require_primitives()) if with_primitives else {}
     return OperatorsView(
         source=str(run.path),
-        torch=next((t.torch_version for t in traces if t.torch_version), None),
-        per_forward=per_forward,
+        torch=measured.torch,
+        per_forward=True,
         forwards=ForwardsView(
-            count=sum(map(len, forwards)),
-            rule=" / ".join(dict.fromkeys(f.rule for f in forwards)),
-            wall_ns=[int(ns) for f in forwards for ns in f.wall_ns],
+            count=measured.forwards,
+            rule=measured.rule,
+            wall_ns=[int(ns) for forwards in measured.forward_ns for ns in forwards],
         ),
-        resolution_ns=max((t.resolution_ns for t in traces), default=0),
-        operators=sorted(rows, key=lambda row: (-row.self_host_ns, row.name)),
-        anomalies=anomalies,
-        repairs=[Repair(defect=defect, count=n) for defect, n in sorted(repairs.items())],
+        resolution_ns=measured.resolution_ns,
+        operators=_sorted(_median_rows(measured, by, uses)),
+        anomalies=dict(measured.anomalies),
+        repairs=_repairs(measured.repairs),
     )
 
 
-def add_primitives(view: OperatorsView, run: Run, options: ReadOptions = DEFAULT) -> OperatorsView:
-    """Return ``view`` with what oneDNN ran in each operator, per forward, from the run's own pass with its log.
-
-    Raises InputError where the run has no such pass.
-    """
-    primitives = primitives_by_operator(require_primitives(run, options))
-    rows = [msgspec.structs.replace(row, primitives=list(primitives.get(row.name, []))) for row in view.operators]
-    return msgspec.structs.replace(view, operators=rows)
-
-
-def _sums(traces: Sequence[Trace], by: By) -> tuple[list[OperatorRow], dict[str, int]]:
-    figures: dict[Key, Integers] = {}
-    anomalies: Counter[str] = Counter()
-    for trace in traces:
-        sums = sum_operators(trace, by=by)
-        anomalies.update(sums.anomalies)
-        for key, *row in zip(sums.keys, *(figure[0] for figure in sums.figures), strict=True):
-            figures[key] = figures.get(key, np.zeros(5, dtype=np.int64)) + np.array(row)
-    rows = [_row(by, key, *(int(value) for value in row)) for key, row in figures.items()]
-    return rows, dict(anomalies)
-
-
-def _medians(run: Run, by: By, options: ReadOptions) -> tuple[list[OperatorRow], dict[str, int]]:
-    measured = measure(run, by, options)
-    rows = [
-        _row(by, key, *(float(np.median(getattr(series, f.name))) for f in fields(series)))
-        for key, series in measured.operators.items()
+def _median_rows(measured: Measurement, by: By, uses: Mapping[str, Sequence[PrimitiveUse]]) -> list[OperatorRow]:
+    table = measured.tables[by]
+    columns = [table.medians(figure) for figure in FIGURES]
+    return [
+        _row(by, key, *figures, primitives=list(uses.get(key[0], [])))
+        for key, *figures in zip(table.keys, *columns, strict=True)
     ]
-    return rows, dict(measured.anomalies)
 
 
-def _row(by: By, key: Key, calls: float, *times_ns: float) -> OperatorRow:
+def _of_whole_files(run: Run, by: By, options: ReadOptions) -> OperatorsView:
+    """Sum over all traces, reading one after the other: of each only the sums are kept."""
+    run.require_traces()
+    sums: dict[Key, Integers] = {}
+    anomalies: Counter[str] = Counter()
+    repairs: Counter[str] = Counter()
+    rules: dict[str, None] = {}
+    walls: list[int] = []
+    torch: str | None = None
+    resolution_ns = 0
+    for path in run.traces:
+        trace = read(path, detail=DETAIL[by], options=options)
+        forwards = find_forwards(trace)
+        rules[forwards.rule] = None
+        walls += [int(ns) for ns in forwards.wall_ns]
+        torch = torch or trace.torch_version
+        resolution_ns = max(resolution_ns, trace.resolution_ns)
+        repairs.update(trace.repairs)
+        anomalies.update(_add(sums, trace, by))
+    return OperatorsView(
+        source=str(run.path),
+        torch=torch,
+        per_forward=False,
+        forwards=ForwardsView(count=len(walls), rule=" / ".join(rules), wall_ns=walls),
+        resolution_ns=resolution_ns,
+        operators=_sorted([_row(by, key, *figures.tolist()) for key, figures in sums.items()]),
+        anomalies=dict(anomalies),
+        repairs=_repairs(repairs),
+    )
+
+
+def _add(sums: dict[Key, Integers], trace: Trace, by: By) -> dict[str, int]:
+    """Add the operators of a whole trace to ``sums``; return its anomalies."""
+    found = sum_operators(trace, by=by)
+    for key, *figures in zip(found.keys, *(figure[0] for figure in found.figures), strict=True):
+        sums[key] = sums.get(key, np.zeros(len(FIGURES), dtype=np.int64)) + np.array(figures)
+    return dict(found.anomalies)
+
+
+def _sorted(rows: Sequence[OperatorRow]) -> list[OperatorRow]:
+    return sorted(rows, key=lambda row: (-row.self_host_ns, row.name))
+
+
+def _repairs(found: Mapping[str, int]) -> list[Repair]:
+    return [Repair(defect=defect, count=count) for defect, count in sorted(found.items())]
+
+
+def _row(by: By, key: Key, calls: float, *times_ns: float, primitives: Sequence[PrimitiveUse] = ()) -> OperatorRow:
     self_host, total_host, self_device, total_device = times_ns
     return OperatorRow(
         name=key[0],
-        input_dims=key[1] if by == "shape" else None,
-        module=key[1] if by == "module" else None,
-        stack=key[1] if by == "stack" else None,
+        **place_fields(by, key),
         calls=calls,
         self_host_ns=self_host,
         total_host_ns=total_host,
         self_device_ns=self_device,
         total_device_ns=total_device,
+        primitives=list(primitives),
     )

@@ -16,7 +16,8 @@ import numpy as np
 from profkit.arrays import Floats
 from profkit.runs import find_runs
 from profkit.runs.measurement import measure
-from profkit.stats.inference import LEVEL, Rounds, weigh
+from profkit.stats.inference import Rounds, compare_samples
+from profkit.stats.judged import Judged
 from tests.noise import LOUD, QUIET, USUAL, Noise, sample
 
 TRIALS = 500
@@ -33,39 +34,43 @@ def planted(noise: Noise, random: np.random.Generator) -> tuple[float, float, fl
     times = SHARES * FORWARD_NS
     for trial in range(TRIALS):
         sides = [sample(random, times, noise, rounds=ROUNDS, forwards=FORWARDS) for _ in range(2)]
-        same = weigh(sides[0], sides[1], share=SHARES)
-        shown = int((same.q_value <= LEVEL).sum())
+        same = compare_samples(sides[0], sides[1], share=SHARES)
+        shown = sum(j.is_shown for j in same)
         false, tables = false + shown, tables + bool(shown)
-        covered.append(np.mean((same.low <= 1) & (same.high >= 1)))
+        covered.append(np.mean([covers(j) for j in same]))
         which = trial % 8
         slower = times.copy()
         slower[which] *= PLANTED
         after = sample(random, slower, noise, rounds=ROUNDS, forwards=FORWARDS)
-        found += weigh(sides[0], after, share=SHARES).q_value[which] <= LEVEL
+        found += compare_samples(sides[0], after, share=SHARES)[which].verdict == "slower"
     return false / TRIALS / len(SHARES), tables / TRIALS, found / TRIALS, float(np.mean(covered))
+
+
+def covers(judged: Judged) -> bool:
+    """Whether the interval includes 1, the truth for two equal sides."""
+    return judged.low is not None and judged.high is not None and judged.low <= 1 <= judged.high
 
 
 def real(path: Path, random: np.random.Generator) -> None:
     """Print the same of a run's own rounds, and the detection for each operator of at least 1% of the forward."""
     (run,) = find_runs(path)
     measured = measure(run)
-    keys = list(measured.operators)
-    series = np.stack([measured.operators[key].self_ns for key in keys])
-    rounds = measured.by_round(series)
-    share: Floats = np.median(series, axis=1) / np.median(np.concatenate(measured.forward_ns))
+    table = measured.tables["name"]
+    keys, rounds = table.keys, table.rounds("self_ns")
+    share: Floats = np.array(table.medians("self_ns")) / np.median(np.concatenate(measured.forward_ns))
     large = np.flatnonzero(share >= 0.01)
     false, covered, found = 0, [], dict.fromkeys(large.tolist(), 0)
     for _ in range(TRIALS):
         order = random.permutation(len(rounds))[: 2 * ROUNDS]
         sides: list[Rounds] = [[rounds[i] for i in order[k::2]] for k in (0, 1)]
-        same = weigh(sides[0], sides[1], share=share)
-        false += int((same.q_value <= LEVEL).sum())
-        covered.append(np.nanmean((same.low <= 1) & (same.high >= 1)))
+        same = compare_samples(sides[0], sides[1], share=share)
+        false += sum(j.is_shown for j in same)
+        covered.append(np.mean([covers(j) for j in same if j.low is not None]))
         for which in large:
             slower = [r.copy() for r in sides[1]]
             for r in slower:
                 r[which] = (r[which] * PLANTED).astype(np.int64)
-            found[which] += weigh(sides[0], slower, share=share).q_value[which] <= LEVEL
+            found[which] += compare_samples(sides[0], slower, share=share)[which].verdict == "slower"
     print(f"\n{path}: false verdicts {false / TRIALS / len(keys):.1%}, coverage {np.mean(covered):.1%}\n")
     print("| operator | share of forward | between rounds | within | 10% found |\n| :--- | ---: | ---: | ---: | ---: |")
     for which in large:

@@ -175,7 +175,7 @@ def test_interrupted_and_resumed(profkit: Profkit, tmp_path: Path, environments:
 
 def test_a_version_that_does_not_exist(profkit: Profkit, tmp_path: Path) -> None:
     done = profkit("capture", "resnet50", "--torch", "9.9", status=4)
-    assert "PyTorch 9.9 cannot be had" in done.stderr
+    assert "PyTorch 9.9 is not available" in done.stderr
     assert "2.15" in done.stderr
     assert not (tmp_path / "logs").exists()
 
@@ -278,7 +278,7 @@ def test_the_pass_with_onednns_log(profkit: Profkit, tmp_path: Path, environment
         assert run.manifest is not None
         assert run.manifest.primitives is not None
         assert len(run.traces) == 1  # the pass's own trace is none of those that are timed
-        assert not any("VERBOSE" in name for name in run.manifest.settings.env)
+        assert not any("VERBOSE" in name for name in run.manifest.environment)
         assert run.onednn_log is not None
         before = run.onednn_log.read_bytes()
         view = json.loads(profkit("onednn", f"logs/{label}/tiny", "--warm", "--format", "json").stdout)
@@ -334,7 +334,7 @@ def test_variables_that_change_what_runs_are_kept(profkit: Profkit, tmp_path: Pa
         words = ("capture", f"{TINY}:make", "--torch", "2.0", "--mode", "frozen", "--rounds", 1, "--steps", 2)
         profkit(*words, "--warmup", 2, "--label", f"c{capacity}", ONEDNN_PRIMITIVE_CACHE_CAPACITY=str(capacity))
     found = json.loads(profkit("diff", "logs/c1024", "logs/c0", "--format", "json").stdout)
-    (difference,) = [d for d in found["differences"] if d["field"] == "settings.env"]
-    assert difference["candidate"] == "ONEDNN_PRIMITIVE_CACHE_CAPACITY=0"
+    (difference,) = [d for d in found["differences"] if d["field"] == "environment.ONEDNN_PRIMITIVE_CACHE_CAPACITY"]
+    assert difference["candidate"] == "0"
     primitives = found["workloads"][0]["primitives"]
     assert (primitives["baseline"]["hit_rate"], primitives["candidate"]["hit_rate"]) == (1.0, 0.0)

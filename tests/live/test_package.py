@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture import worker
 from profkit.capture.environments.environments import Environment
 from profkit.capture.environments.interpreters import find_interpreter
 from profkit.capture.environments.uv import Uv
+from profkit.worker import weights as worker
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
 

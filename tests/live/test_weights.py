@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture import worker
 from profkit.capture.environments.environments import Environment
+from profkit.worker import weights as worker
 from tests.live.conftest import TORCHES
 
 SCRIPT = """

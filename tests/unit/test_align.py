@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from profkit.compare.calls.align import Alignment, _heaviest, align
 from profkit.compare.calls.implementations import implementations, replacements, unpaired
 from profkit.compare.calls.merged_tree import call_changes
-from profkit.compare.diff import compare_runs
 from profkit.compare.records.diff import WorkloadChange
 from profkit.trace.calls import CallTree
+from profkit.views.diff import compare_runs
 from tests.conftest import ROOT, SHARED
 
 AARCH64 = SHARED / "traces-aarch64"

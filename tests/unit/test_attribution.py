@@ -10,10 +10,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profkit.compare.attribution import attribute, deal
-from profkit.compare.diff import compare_runs
+from profkit.compare.attribution import attribute, round_to_sum
 from profkit.runs import Run
-from profkit.runs.measurement import Measurement, OperatorSeries
+from profkit.runs.contents import RunContents
+from profkit.runs.measurement import Measurement, OperatorMatrix
+from profkit.views.diff import compare_runs
 from tests.conftest import ROOT
 
 fractions = st.fractions(-(10**12), 10**12, max_denominator=1000)
@@ -22,25 +23,24 @@ fractions = st.fractions(-(10**12), 10**12, max_denominator=1000)
 @given(st.dictionaries(st.integers(), fractions, min_size=1, max_size=40))
 @settings(max_examples=300, deadline=None)
 def test_dealt_parts_add_up_and_lie_beside_their_fractions(parts: dict[int, Fraction]) -> None:
-    dealt = deal(parts)
+    dealt = round_to_sum(parts)
     assert sum(dealt.values()) == round(sum(parts.values()))
     for key, part in parts.items():
         assert dealt[key] in (math.floor(part), math.floor(part) + 1)
 
 
 def measured(forwards: list[list[int]], operators: dict[str, list[int]]) -> Measurement:
-    zeros = np.zeros(sum(map(len, forwards)), dtype=np.int64)
+    count = sum(map(len, forwards))
+    times = np.array(list(operators.values()), dtype=np.int64).reshape(len(operators), count)
+    zeros = np.zeros_like(times)
+    keys = tuple((name, None) for name in operators)
+    edges = np.cumsum([len(f) for f in forwards])[:-1]
     return Measurement(
-        run=Run(Path("run"), ()),
-        by="name",
+        contents=RunContents(Run(Path("run"), ())),
         rule="annotation",
         resolution_ns=1,
         forward_ns=tuple(np.array(f) for f in forwards),
-        latency_ns=(),
-        operators={
-            (name, None): OperatorSeries(zeros + 1, np.array(ns), np.array(ns), zeros, zeros)
-            for name, ns in operators.items()
-        },
+        tables={"name": OperatorMatrix(keys, zeros + 1, times, times, zeros, zeros, edges)},
         anomalies={},
         repairs={},
         torch=None,

@@ -54,17 +54,17 @@ def run(*words: object) -> int:
         (
             ["render", "tests/golden/diff.json", "--plot", "heatmap", "-o", "x.svg"],
             2,
-            "diff/1 has no picture 'heatmap'",
+            "diff/2 has no picture 'heatmap'",
         ),
         (["ops", "traces/2.0", "-o", "x.svg"], 2, "a picture needs --plot"),
-        (["compare", "traces/2.0"], 2, "one run only"),
+        (["compare", "traces/2.0"], 2, "only one run"),
         (["onednn", "traces"], 2, "holds 10 runs"),
         (["lanes", "traces/1.13", "traces/2.0", "-o", "/nowhere/x.json.gz"], 5, "/nowhere/x.json.gz: cannot write"),
         (["onednn", "traces/2.0", "--merge", "/nowhere/x.json.gz"], 5, "/nowhere/x.json.gz: cannot write"),
         (["workloads", "zzz"], 2, "no workload's name holds 'zzz'"),
         (["lanes", "traces", "traces/2.0"], 2, "holds 10 runs"),
         (["capture", "resnet5O", "--torch", "2.0"], 2, "Did you mean resnet50"),
-        (["capture", "resnet50", "--torch", "newest"], 2, "is no PyTorch version"),
+        (["capture", "resnet50", "--torch", "newest"], 2, "is not a PyTorch version"),
         (["capture"], 2, "Missing argument 'WORKLOAD...'"),
         (["envs", "remove", "nothing"], 2, "no environment 'nothing'"),
         (["envs", "remove", "../envs"], 2, "no environment"),
@@ -181,7 +181,7 @@ def test_reading_needs_no_pandas_and_no_torch() -> None:
         "print([m for m in ('pandas', 'torch', 'plotly', 'jinja2') if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["schema"] == "diff/1"
+    assert json.loads(done.stdout)["schema"] == "diff/2"
     assert done.stderr.strip() == "[]"
 
 
@@ -191,4 +191,4 @@ def test_the_interface_for_programs() -> None:
     (path,) = sorted(Path("traces/2.0").rglob("*.pt.trace.json.gz"))[:1]
     assert len(profkit.load(path).operator_events) > 1000
     assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
-    assert callable(profkit.capture)
+    assert callable(profkit.record)

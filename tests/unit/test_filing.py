@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from profkit.capture.filing import Filing, sweep, what_differs
-from profkit.errors import CaptureError, UsageError
+from profkit.capture.filing import Filing, remove_unnamed_files
+from profkit.errors import CaptureError, InputError, UsageError
 from profkit.runs import Manifest, find_runs, read_manifest
 from profkit.runs.manifest import PrimitivesPass
 from tests.unit.test_compare import manifest
@@ -19,14 +19,14 @@ def new_round(filing: Filing, described: Manifest) -> None:
     (filing.staging / described.rounds[-1].trace).write_text("{}")
 
 
-def test_a_run_appears_when_it_lands(tmp_path: Path) -> None:
+def test_a_run_appears_when_it_is_committed(tmp_path: Path) -> None:
     filing = Filing(tmp_path, "2.0", "net")
     new_round(filing, manifest("2.0", 1, 1))
     filing.save(manifest("2.0", 1, 1))
     assert not filing.folder.exists()
-    with pytest.raises(Exception, match="no trace"):
+    with pytest.raises(InputError, match="no trace in this folder"):
         find_runs(tmp_path)
-    filing.land(manifest("2.0", 1, 1), overwrite=False)
+    filing.commit(manifest("2.0", 1, 1), overwrite=False)
     assert [run.label for run in find_runs(tmp_path)] == ["2.0"]
     assert [p.name for p in filing.folder.parent.iterdir()] == ["net"]
 
@@ -56,7 +56,7 @@ def test_what_a_killed_capture_left_is_recovered(tmp_path: Path) -> None:
 def test_rounds_left_behind_are_added_to_the_run_they_were_for(tmp_path: Path) -> None:
     filing = Filing(tmp_path, "2.0", "net")
     new_round(filing, manifest("2.0", 1, 1))
-    filing.land(manifest("2.0", 1, 1), overwrite=False)
+    filing.commit(manifest("2.0", 1, 1), overwrite=False)
     dead = left_behind(tmp_path, 3)
     filing.acquire()
     found = read_manifest(filing.folder)
@@ -79,7 +79,7 @@ def test_adding_keeps_what_was_there(tmp_path: Path) -> None:
     for rounds in (1, 2):
         filing = Filing(tmp_path, "2.0", "net")
         new_round(filing, manifest("2.0", rounds, 1))
-        filing.land(manifest("2.0", rounds, 1), overwrite=False)
+        filing.commit(manifest("2.0", rounds, 1), overwrite=False)
     assert sorted(p.name for p in filing.folder.iterdir()) == ["0.pt.trace.json", "profkit.json"]
 
 
@@ -88,28 +88,15 @@ def test_overwriting_replaces_the_whole_folder(tmp_path: Path) -> None:
         filing = Filing(tmp_path, "2.0", "net")
         filing.open()
         (filing.staging / text).write_text(text)
-        filing.land(manifest("2.0", 1, 1), overwrite=True)
+        filing.commit(manifest("2.0", 1, 1), overwrite=True)
     assert sorted(p.name for p in filing.folder.iterdir()) == ["new", "profkit.json"]
     assert [p.name for p in filing.folder.parent.iterdir()] == ["net"]
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "2.0/net").mkdir(parents=True)
-    with pytest.raises(UsageError, match="no run that can be added to"):
+    with pytest.raises(UsageError, match="not a run that rounds can be added to"):
         Filing(tmp_path, "2.0", "net").existing()
-
-
-def test_what_differs() -> None:
-    before = manifest("2.0", 1, 1)
-    assert what_differs(before, before) == []
-    settings = msgspec.structs.replace(before.settings, threads=4, steps=4)
-    host = msgspec.structs.replace(before.host, cpu="another")
-    after = msgspec.structs.replace(before, settings=settings, host=host, torch=None)
-    assert what_differs(before, after) == [
-        "settings.threads was None, is 4",
-        "settings.steps was 3, is 4",
-        "host.cpu was Neoverse-V1, is another",
-    ]
 
 
 def test_what_an_interrupted_pass_left_is_no_trace_of_the_run(tmp_path: Path) -> None:
@@ -123,13 +110,13 @@ def test_what_an_interrupted_pass_left_is_no_trace_of_the_run(tmp_path: Path) ->
     ]
     for name in (described.rounds[0].trace, "outputs.npz", "profkit.json", *left):
         (tmp_path / name).write_text("x")
-    sweep(tmp_path, described)
+    remove_unnamed_files(tmp_path, described)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         [described.rounds[0].trace, "outputs.npz", "profkit.json"]
     )
     primitives = PrimitivesPass(log="onednn.log.gz", trace="onednn.trace.json.gz", warmup=3, steps=2)
     for name in left:
         (tmp_path / name).write_text("x")
-    sweep(tmp_path, msgspec.structs.replace(described, primitives=primitives))
+    remove_unnamed_files(tmp_path, msgspec.structs.replace(described, primitives=primitives))
     assert {"onednn.log.gz", "onednn.trace.json.gz"} <= {p.name for p in tmp_path.iterdir()}
     assert not (tmp_path / "onednn.log").exists()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profkit import units
 from profkit.compare.records.diff import OperatorChange, OperatorTimes
+from profkit.compare.records.parts import Verdict
 from profkit.report.formats.html.render import render_html
 from profkit.report.kinds.diff.grid import operators_view
 from profkit.report.page import Field, Grid, Page, Section, Values, View
@@ -35,7 +36,7 @@ Changes = st.builds(
     low=Ratio,
     high=Ratio,
     delta_ns=st.floats(-1e13, 1e13).map(round),
-    verdict=st.sampled_from(["faster", "slower", "same", "unresolved", "added", "removed", "replaced"]),
+    verdict=st.sampled_from(get_args(Verdict)),
 )
 
 

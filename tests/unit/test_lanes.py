@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from profkit.compare.calls.lanes import lanes
 from profkit.runs import find_runs
 from profkit.runs.measurement import measure
 from profkit.trace.reading.reader import read
+from profkit.views.lanes import lanes
 from tests.conftest import ROOT
 from tests.unit.test_cli import run
 

@@ -8,10 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from profkit.compare.outputs import compare_outputs
+from profkit.compare.outputs import compare_outputs as compare_contents
+from profkit.compare.records.diff import OutputsChange
 from profkit.errors import InputError
 from profkit.runs import Run
+from profkit.runs.contents import RunContents
 from tests.unit.test_compare import manifest
+
+
+def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
+    return compare_contents(RunContents(baseline), RunContents(candidate))
 
 
 def run(folder: Path, weights: str = "abc", **arrays: np.ndarray) -> Run:
@@ -74,8 +80,8 @@ def test_no_outputs(tmp_path: Path) -> None:
 def test_a_pickle_is_refused(tmp_path: Path) -> None:
     a = run(tmp_path / "a", output=np.ones(2))
     b = run(tmp_path / "b", output=np.array([{"run": "me"}], dtype=object))
-    with pytest.raises(InputError, match="no readable outputs"):
+    with pytest.raises(InputError, match="saved outputs cannot be read"):
         compare_outputs(a, b)
     (tmp_path / "b/outputs.npz").write_bytes(b"PK damaged")
-    with pytest.raises(InputError, match="no readable outputs"):
+    with pytest.raises(InputError, match="saved outputs cannot be read"):
         compare_outputs(a, b)

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from profkit.capture.environments.releases import check_request, pythons, release_of, releases
-from profkit.capture.plan import Configuration, Options, matrix, order_of_round
+from profkit.capture.plan import Configuration, EnvironmentRequest, matrix, order_of_round, worker_variables
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.errors import UsageError
+from profkit.runs.settings import Settings
 
 RESNET = resolve("resnet50")
-TWO = [("1.13", None, "1.13"), ("2.0", None, "2.0")]
+TWO = [EnvironmentRequest("1.13", None, "1.13"), EnvironmentRequest("2.0", None, "2.0")]
+DEFAULTS = {"fpmath": ["fp32"], "mode": ["eager"]}
 
 
 def test_labels() -> None:
-    found = matrix([RESNET], TWO, ["fp32", "bf16"], ["eager", "frozen"])
+    found = matrix([RESNET], TWO, {"fpmath": ["fp32", "bf16"], "mode": ["eager", "frozen"]})
     assert [c.label for c in found] == [
         *["1.13", "1.13-frozen", "1.13-bf16", "1.13-bf16-frozen"],
         *["2.0", "2.0-frozen", "2.0-bf16", "2.0-bf16-frozen"],
@@ -26,15 +28,15 @@ def test_labels() -> None:
 
 def test_two_configurations_in_one_place_are_refused() -> None:
     with pytest.raises(UsageError, match="would be filed as mine resnet50"):
-        matrix([RESNET], TWO, ["fp32"], ["eager"], label="mine")
+        matrix([RESNET], TWO, DEFAULTS, label="mine")
     with pytest.raises(UsageError, match=r"would be filed as 1\.13 resnet50"):
-        matrix([RESNET], [TWO[0], TWO[0]], ["fp32"], ["eager"])
+        matrix([RESNET], [TWO[0], TWO[0]], DEFAULTS)
 
 
 @pytest.mark.parametrize("label", ["../up", "a/b", "", ".hidden", "-x"])
 def test_a_label_is_a_folder_name(label: str) -> None:
     with pytest.raises(UsageError, match="cannot be a label"):
-        matrix([RESNET], TWO[:1], ["fp32"], ["eager"], label=label)
+        matrix([RESNET], TWO[:1], DEFAULTS, label=label)
 
 
 @pytest.mark.parametrize("count", range(1, 9))
@@ -49,14 +51,28 @@ def test_over_the_rounds_each_runs_at_each_place_once(count: int) -> None:
 
 
 def test_environment_variables() -> None:
-    configuration = Configuration(RESNET, "2.0", None, "bf16", "eager", "2.0-bf16")
-    assert configuration.environment_variables(Options(threads=4, lru_cache_capacity=0)) == {
+    environ = {"OMP_PROC_BIND": "close", "ONEDNN_VERBOSE": "2", "HOME": "/root", "LRU_CACHE_CAPACITY": "9"}
+    assert worker_variables(Settings(fpmath="bf16", threads=4, lru_cache_capacity=7), environ) == {
+        "OMP_PROC_BIND": "close",
         "DNNL_DEFAULT_FPMATH_MODE": "BF16",
         "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
-        "LRU_CACHE_CAPACITY": "0",
+        "LRU_CACHE_CAPACITY": "7",
         "OMP_NUM_THREADS": "4",
         "MKL_NUM_THREADS": "4",
     }
+
+
+def test_the_settings_win_over_the_users_variables() -> None:
+    environ = {"OMP_NUM_THREADS": "8", "DNNL_DEFAULT_FPMATH_MODE": "ANY"}
+    assert worker_variables(Settings(threads=2), environ)["OMP_NUM_THREADS"] == "2"
+    assert worker_variables(Settings(), environ)["OMP_NUM_THREADS"] == "8"
+    assert worker_variables(Settings(), environ)["DNNL_DEFAULT_FPMATH_MODE"] == "STRICT"
+
+
+def test_who_chose_the_interpreter() -> None:
+    made = Configuration(RESNET, "2.0", None, "2.0", Settings())
+    given = Configuration(RESNET, None, Path("/usr/bin/python3"), "2.0", Settings())
+    assert (made.python_chosen_by, given.python_chosen_by) == ("profkit", "user")
 
 
 def test_workloads() -> None:
@@ -75,9 +91,9 @@ def test_a_files_workload(tmp_path: Path) -> None:
     assert resolve(f"{path}:other").name == "my-net-other"
     for word, words in [
         (f"{tmp_path}/none.py:make", "no such file"),
-        (f"{path}", "names no function"),
-        (f"{path}:", "is no function's name"),
-        (f"{path}:a b", "is no function's name"),
+        (f"{path}", "does not name a function"),
+        (f"{path}:", "is not a valid function name"),
+        (f"{path}:a b", "is not a valid function name"),
     ]:
         with pytest.raises(UsageError, match=words):
             resolve(word)
@@ -97,5 +113,5 @@ def test_releases() -> None:
 
 @pytest.mark.parametrize("word", ["2", "latest", "2.0;evil", "../2.0", "2.0.1.2.3"])
 def test_what_is_no_version(word: str) -> None:
-    with pytest.raises(UsageError, match="is no PyTorch version"):
+    with pytest.raises(UsageError, match="is not a PyTorch version"):
         check_request(word)

@@ -12,7 +12,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profkit.compare.diff import compare_runs
 from profkit.compare.records.diff import Comparison
 from profkit.report.kinds import MODULES, diff, information, operators
 from profkit.report.kinds.diff.rows import select_operators
@@ -20,6 +19,7 @@ from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import render
 from profkit.report.saved import schema
 from profkit.runs import find_runs
+from profkit.views.diff import compare_runs
 from profkit.views.information import describe_run
 from profkit.views.operators import view_operators
 from tests.conftest import ROOT, event

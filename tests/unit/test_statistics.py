@@ -1,6 +1,8 @@
-"""How sure: against a drawn bootstrap, SciPy's own tests, and planted truths with fixed seeds."""
+"""Intervals, tests and verdicts: against a drawn bootstrap, SciPy's own tests, and planted truths with fixed seeds."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -9,8 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from profkit.stats import inference as statistics
-from profkit.stats.inference import LEVEL, Rounds, control_discoveries, log_ratio, rank_test, verdict, weigh
+from profkit.arrays import Floats
+from profkit.stats.discoveries import adjust, control_discoveries
+from profkit.stats.inference import (
+    LEVEL,
+    LogRatios,
+    Rounds,
+    compare_samples,
+    geometric_mean,
+    judge,
+    log_ratios,
+    one_row,
+    typical,
+)
+from profkit.stats.judged import Judged
+from profkit.stats.stability import mean_ranks
 from tests.noise import USUAL, Noise, sample
 
 OPERATORS = 400
@@ -26,19 +41,27 @@ def sides(random: np.random.Generator, noise: Noise = USUAL, *, factor: float = 
     return [sample(random, times * f, noise, rounds=rounds, forwards=10) for f in (1.0, factor)]
 
 
+def column(judged: list[Judged], field: str) -> Floats:
+    return np.array([getattr(j, field) for j in judged], dtype=float)
+
+
+def shown(judged: list[Judged]) -> np.ndarray:
+    return np.array([j.is_shown for j in judged])
+
+
 def test_the_interval_covers_the_truth(random: np.random.Generator) -> None:
     covered = []
     for rounds in (3, 5, 10):
         for _ in range(5):
-            found = weigh(*sides(random, rounds=rounds, factor=0.8))
-            covered.append(np.mean((found.low <= 1.25) & (found.high >= 1.25)))
+            found = compare_samples(*sides(random, rounds=rounds, factor=0.8))
+            covered.append(np.mean((column(found, "low") <= 1.25) & (column(found, "high") >= 1.25)))
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_the_standard_error_is_that_of_a_drawn_hierarchical_bootstrap(random: np.random.Generator) -> None:
     """Rounds drawn with replacement, shrunk to their mean as Davison and Hinkley do, and forwards within them."""
     before, after = sides(random, Noise(0.05, 0.03))
-    error = log_ratio(before, after).error
+    error = log_ratios(before, after).error
     drawn = []
     for row in range(25):
         variance = 0.0
@@ -57,16 +80,14 @@ def test_the_standard_error_is_that_of_a_drawn_hierarchical_bootstrap(random: np
     assert np.median(np.array(drawn) / error[:25]) == pytest.approx(1.0, abs=0.03)
 
 
-def test_the_tests_hold_their_level(random: np.random.Generator) -> None:
-    ratios, ranks, found = [], [], []
+def test_the_test_holds_its_level(random: np.random.Generator) -> None:
+    single, table = [], []
     for _ in range(10):
         before, after = sides(random)
-        ratios.append(np.mean(log_ratio(before, after).p_value <= LEVEL))
-        ranks.append(np.mean(rank_test(before, after) <= LEVEL))
-        found.append(np.mean(weigh(before, after).q_value <= LEVEL))
-    assert np.mean(ratios) == pytest.approx(LEVEL, abs=0.015)
-    assert np.mean(ranks) == pytest.approx(LEVEL, abs=0.015)
-    assert np.mean(found) <= 0.01
+        single.append(np.mean(log_ratios(before, after).p_value <= LEVEL))
+        table.append(np.mean(shown(compare_samples(before, after))))
+    assert np.mean(single) == pytest.approx(LEVEL, abs=0.015)
+    assert np.mean(table) <= 0.01
 
 
 def test_a_planted_change_is_found(random: np.random.Generator) -> None:
@@ -78,65 +99,100 @@ def test_a_planted_change_is_found(random: np.random.Generator) -> None:
         factor = np.ones(40)
         factor[planted] = 1.1
         before, after = (sample(random, share * 4e7 * f, USUAL, rounds=5, forwards=10) for f in (np.ones(40), factor))
-        hits += weigh(before, after, share=share).q_value[planted] <= LEVEL
+        hits += compare_samples(before, after, share=share)[planted].verdict == "slower"
     assert hits >= 90
 
 
-def test_p_values_are_students(random: np.random.Generator) -> None:
+def test_p_value_and_interval_are_students(random: np.random.Generator) -> None:
     before, after = sides(random)
     medians = [np.log([np.median(r, axis=1) for r in side]) for side in (before, after)]
-    expected = stats.ttest_ind(*medians).pvalue
-    assert log_ratio(before, after).p_value == pytest.approx(expected)
-    low, high = weigh(before, after).low[0], weigh(before, after).high[0]
-    interval = stats.ttest_ind(*medians).confidence_interval(0.95)
-    assert (np.log(low), np.log(high)) == pytest.approx((interval.low[0], interval.high[0]))
+    expected = stats.ttest_ind(*medians)
+    found = compare_samples(before, after)
+    assert column(found, "p_value") == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval(0.95)
+    assert np.log(column(found, "low")) == pytest.approx(interval.low)
+    assert np.log(column(found, "high")) == pytest.approx(interval.high)
+
+
+def test_one_estimator(random: np.random.Generator) -> None:
+    """The speedup is the centre of its interval, and the ratio of the two times that are shown."""
+    before, after = sides(random, factor=1.3)
+    found = compare_samples(before, after)
+    centre = np.sqrt(column(found, "low") * column(found, "high"))
+    assert column(found, "speedup") == pytest.approx(centre)
+    assert column(found, "speedup") == pytest.approx(typical(before) / typical(after))
+    excludes_one = (column(found, "low") > 1) | (column(found, "high") < 1)
+    assert (excludes_one == (column(found, "p_value") < LEVEL)).all()
 
 
 def test_swapping_the_sides_inverts_the_interval(random: np.random.Generator) -> None:
     before, after = sides(random, factor=1.3)
-    there, back = weigh(before, after), weigh(after, before)
-    assert there.low == pytest.approx(1 / back.high)
-    assert there.q_value == pytest.approx(back.q_value)
+    there, back = compare_samples(before, after), compare_samples(after, before)
+    assert column(there, "low") == pytest.approx(1 / column(back, "high"))
+    assert column(there, "q_value") == pytest.approx(column(back, "q_value"))
+    opposite = {"slower": "faster", "inconclusive": "inconclusive", "same": "same"}
+    assert [opposite[j.verdict or ""] for j in there] == [j.verdict for j in back]
 
 
 def test_one_round_that_ran_away_shows_nothing() -> None:
     quiet = [np.array([[100, 101, 102]]) for _ in range(5)]
     loud = [*quiet[:4], np.array([[1000, 1001, 1002]])]
-    assert weigh(quiet, loud).q_value[0] > LEVEL
+    assert compare_samples(quiet, loud)[0].verdict == "inconclusive"
 
 
 def test_constant_times() -> None:
     same, slower = ([np.array([[ns] * 3])] * 3 for ns in (100, 150))
-    assert weigh(same, same).p_value.tolist() == [1.0]
-    found = weigh(same, slower)
-    assert found.p_value.tolist() == [0.0]
-    assert found.low[0] == pytest.approx(found.high[0])
-    assert found.high[0] == pytest.approx(100 / 150)
+    (equal,) = compare_samples(same, same)
+    assert (equal.p_value, equal.verdict, equal.low, equal.high) == (1.0, "same", 1.0, 1.0)
+    (found,) = compare_samples(same, slower)
+    assert (found.p_value, found.verdict) == (0.0, "slower")
+    assert found.low == pytest.approx(found.high)
+    assert found.high == pytest.approx(100 / 150)
 
 
-def test_zero_times_have_no_interval() -> None:
+def test_zero_times_have_no_ratio_and_no_verdict() -> None:
     nothing, some = ([np.array([[ns, ns]])] * 2 for ns in (0, 5))
-    found = weigh(nothing, some)
-    assert np.isnan(found.low[0])
-    assert found.interval(0, None) == (None, None, 0.0)  # but the ranks tell
-    assert found.q_value[0] <= LEVEL
+    assert compare_samples(nothing, some) == [Judged(verdict="inconclusive")]
+    mixed = [np.array([[0, 0]]), np.array([[4, 4]]), np.array([[6, 6]])]
+    assert typical(mixed)[0] == 4.0
 
 
-def test_a_single_round_has_no_interval_but_its_own_noise(random: np.random.Generator) -> None:
+def test_without_an_interval_there_is_no_verdict(random: np.random.Generator) -> None:
     before, after = ([np.round(random.normal(ns, 3, (1, 20))).astype(int)] for ns in (100, 130))
-    found = weigh(before, after)
-    assert np.isnan(found.low[0])
-    assert np.isnan(found.p_value[0])
-    assert found.q_value[0] <= LEVEL
-    assert weigh(before, before).q_value[0] > LEVEL
-    single = [np.array([[100]])]
-    assert weigh(single, single).q_value[0] == 0.0  # the clock alone decides
+    (found,) = compare_samples(before, after)
+    assert (found.low, found.high, found.p_value, found.q_value) == (None, None, None, None)
+    assert found.speedup == pytest.approx(100 / 130, rel=0.03)
+    assert (found.verdict, found.rounds_needed) == ("inconclusive", None)
 
 
-def test_the_interval_reaches_what_is_shown() -> None:
-    found = statistics.Evidence(*(np.array([v]) for v in (0.1, 1.1, 1.2, 0.01, 0.02)))
-    assert found.interval(0, 1.3) == (1.1, 1.3, 0.01)
-    assert found.interval(0, 1.0) == (1.0, 1.2, 0.01)
+def test_the_same_only_inside_the_margin() -> None:
+    ratios = LogRatios(*(np.array(v) for v in ([0.01, 0.01, 0.0], [0.004, 0.02, 0.5], [8.0] * 3, [5.0] * 3)))
+    found = judge(ratios, margin=0.02)
+    assert [j.verdict for j in found] == ["same", "inconclusive", "inconclusive"]
+    assert [j.verdict for j in judge(ratios, margin=0.1)] == ["same", "same", "inconclusive"]
+
+
+def test_rounds_needed_decide(random: np.random.Generator) -> None:
+    """As many rounds as the estimate says decide many more rows than one round more does."""
+    noise = Noise(0.05, 0.01, 0.0)
+    before, after = sides(random, noise, factor=1.05, rounds=5)
+    first = compare_samples(before, after)
+    known = [j.rounds_needed for j in first if j.verdict == "inconclusive" and j.rounds_needed is not None]
+    assert known
+    typical_need = int(np.median(known))
+    decided = []
+    for rounds in (6, 5 + typical_need):
+        more = compare_samples(*sides(random, noise, factor=1.05, rounds=rounds))
+        decided.append(np.mean(column(more, "p_value") <= LEVEL))
+    assert decided[1] > 0.4
+    assert decided[1] > decided[0] + 0.1
+    assert all(j.rounds_needed is None for j in first if j.verdict != "inconclusive")
+
+
+def test_a_change_below_the_clock_is_unresolved() -> None:
+    before, after = ([np.array([[ns] * 3])] * 3 for ns in (1000, 1500))
+    assert compare_samples(before, after, resolvable_ns=np.array([500.0]))[0].verdict == "unresolved"
+    assert compare_samples(before, after, resolvable_ns=np.array([499.0]))[0].verdict == "slower"
 
 
 def test_false_discoveries_are_scipys(random: np.random.Generator) -> None:
@@ -151,13 +207,13 @@ def test_false_discoveries_are_scipys(random: np.random.Generator) -> None:
 @given(arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1)))
 @settings(max_examples=100, deadline=None)
 def test_adjusting_is_scipys(p_value: np.ndarray) -> None:
-    assert statistics.adjust(p_value) == pytest.approx(stats.false_discovery_control(p_value))
+    assert adjust(p_value) == pytest.approx(stats.false_discovery_control(p_value))
 
 
-@given(arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(1, 30)), elements=st.integers(0, 9)))
+@given(arrays(np.float64, st.integers(1, 30), elements=st.integers(0, 9)))
 @settings(max_examples=100, deadline=None)
 def test_ranks_are_scipys(values: np.ndarray) -> None:
-    assert np.array_equal(statistics.mean_ranks(values), stats.rankdata(values, axis=1))
+    assert np.array_equal(mean_ranks(values), stats.rankdata(values))
 
 
 def test_no_verdict_beyond_an_operators_own_test(random: np.random.Generator) -> None:
@@ -165,18 +221,16 @@ def test_no_verdict_beyond_an_operators_own_test(random: np.random.Generator) ->
     share = np.full(OPERATORS, 0.0001)
     share[:2] = 0.4
     before, after = sides(random, factor=1.02)
-    found = weigh(before, after, share=share)
-    assert (found.q_value >= found.p_value).all()
-    shown = found.q_value <= LEVEL
-    assert ((found.low[shown] > 1) | (found.high[shown] < 1)).all()
+    found = compare_samples(before, after, share=share)
+    assert (column(found, "q_value") >= column(found, "p_value")).all()
+    for judged in found:
+        if judged.is_shown:
+            assert judged.low is not None
+            assert judged.high is not None
+            assert judged.low > 1 or judged.high < 1
 
 
-def test_medians_that_point_the_other_way_show_nothing() -> None:
-    assert verdict(50.0, 0.0, 0.01, log_ratio=0.1) == "same"
-    assert verdict(50.0, 0.0, 0.01, log_ratio=-0.1) == "slower"
-
-
-def test_weighty_operators_have_half_of_the_errors() -> None:
+def test_large_operators_have_half_of_the_errors() -> None:
     p_value = np.full(100, 0.9)
     p_value[0] = 0.001
     share = np.full(100, 0.001)
@@ -185,22 +239,27 @@ def test_weighty_operators_have_half_of_the_errors() -> None:
     assert control_discoveries(p_value, share)[0] == pytest.approx(0.001 * 100 / 12.5)
 
 
-@pytest.mark.parametrize(
-    ("change", "resolvable", "q_value", "expected"),
-    [
-        (-50.0, 0.0, 0.01, "faster"),
-        (50.0, 0.0, 0.01, "slower"),
-        (50.0, 0.0, 0.06, "same"),
-        (50.0, 50.0, 0.01, "unresolved"),
-        (0.0, 50.0, 0.01, "same"),
-        (50.0, 0.0, float("nan"), "same"),
-    ],
-)
-def test_verdict(change: float, resolvable: float, q_value: float, expected: str) -> None:
-    assert verdict(change, resolvable, q_value) == expected
+def test_the_geometric_mean_covers_the_truth(random: np.random.Generator) -> None:
+    covered = []
+    truth = math.exp((math.log(1.25) + math.log(0.9)) / 2)
+    for _ in range(200):
+        ratios = []
+        for factor in (1.25, 0.9):
+            before, after = (
+                one_row([r[0] for r in sample(random, np.array([ns]), USUAL, rounds=4, forwards=10)])
+                for ns in (4e7, 4e7 / factor)
+            )
+            ratios.append(log_ratios(before, after))
+        (mean,) = judge(geometric_mean(ratios))
+        assert mean.low is not None
+        assert mean.high is not None
+        covered.append(mean.low <= truth <= mean.high)
+    assert 0.91 <= np.mean(covered) <= 0.99
 
 
-def test_speedup_of_nothing_is_none() -> None:
-    assert statistics.speedup(0, 5) is None
-    assert statistics.speedup(5, 0) is None
-    assert statistics.speedup(5, 2) == 2.5
+def test_the_geometric_mean_leaves_out_what_has_no_ratio() -> None:
+    zero, one, two = ([np.array([ns] * 3)] * 2 for ns in (0, 100, 200))
+    ratios = [log_ratios(one_row(a), one_row(b)) for a, b in ((two, one), (zero, one))]
+    (mean,) = judge(geometric_mean(ratios))
+    assert mean.speedup == pytest.approx(2.0)
+    assert judge(geometric_mean([ratios[1]])) == [Judged(verdict="inconclusive")]

@@ -6,12 +6,8 @@ from typing import get_args
 
 import pytest
 
-from profkit.compare.records.diff import Estimate, ForwardChange, Verdict
+from profkit.compare.records.parts import Judged, Verdict
 from profkit.report.verdicts import DECIDED, LEGEND, bounds, speedup_text, verdict_cell
-
-FORWARD = ForwardChange(
-    rule="annotation", baseline_ns=3, candidate_ns=2, speedup=1.5, low=1.4, high=1.6, verdict="same"
-)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +32,8 @@ def test_every_verdict_that_is_not_a_plain_word_is_explained() -> None:
         assert LEGEND[verdict].startswith(verdict_cell(verdict).text)
 
 
-def test_a_speedup_is_read_from_an_estimate_and_from_a_judged_record() -> None:
-    assert bounds(FORWARD) == (1.5, 1.4, 1.6)
-    assert bounds(Estimate(value=2.0, low=1.9)) == (2.0, 1.9, None)
-    assert speedup_text(FORWARD) == "1.50x [1.40, 1.60]"
-    assert speedup_text(Estimate(value=2.0)) == "2.00x"
-    assert speedup_text(Estimate(value=None)) == "-"
+def test_a_speedup_is_shown_with_its_interval() -> None:
+    assert bounds(Judged(speedup=1.5, low=1.4, high=1.6)) == (1.5, 1.4, 1.6)
+    assert speedup_text(Judged(speedup=1.5, low=1.4, high=1.6)) == "1.50x [1.40, 1.60]"
+    assert speedup_text(Judged(speedup=2.0)) == "2.00x"
+    assert speedup_text(Judged()) == "-"

@@ -1,12 +1,11 @@
-"""One isolated environment per PyTorch, made by uv, cached per user, shared by all captures.
+"""One isolated environment per PyTorch version, made by uv, cached per user and shared by all captures.
 
-An environment is believed only with its marker file, which is written last: one that a killed process left half
-made has none and is made again. A lock keeps two captures from making the same one at once.
+An environment counts only with its marker file, which is written last. One that a killed process left incomplete has
+no marker and is made again. A lock keeps two captures from making the same environment at once.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from profkit.capture.environments.interpreters import find_interpreter, python_version
 from profkit.capture.environments.releases import check_request, minor, newest_minor, pythons, release_of, releases
-from profkit.capture.environments.uv import InstallerError, Say, Uv
+from profkit.capture.environments.uv import InstallerError, Tell, Uv
 from profkit.errors import CaptureError, UsageError
 from profkit.files import cache_root
 
@@ -27,7 +26,7 @@ MARKER_NAME = "profkit-environment.json"
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """An environment on disk, as its marker has it; ``extra`` are packages beyond PyTorch's own."""
+    """An environment on disk, as its marker describes it; ``extra`` are packages beyond those that PyTorch needs."""
 
     name: str
     torch: str
@@ -39,32 +38,34 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def python(self) -> Path:
-        return Path(self.folder, "Scripts" if os.name == "nt" else "bin", "python")
+        """The interpreter of the environment."""
+        return Path(self.folder, "bin", "python")
 
     def satisfies(self, request: str, extra: Sequence[str]) -> bool:
-        """Whether this is ``request`` (``2.0`` or ``2.0.1``) with those packages."""
+        """Whether this has the PyTorch ``request`` (``2.0`` or ``2.0.1``) and exactly the packages ``extra``."""
         return (self.torch == request or minor(self.torch) == request) and self.extra == sorted(extra)
 
 
 class Environments:
     """The user's environments, in ``PROFKIT_CACHE_DIR`` or the user's cache folder."""
 
-    def __init__(self, say: Say, step: Say | None = None) -> None:
-        """``say`` is told what a user must know, ``step`` how long work goes on."""
+    def __init__(self, message: Tell, activity: Tell | None = None) -> None:
+        """``message`` is called with what the user must know, ``activity`` with what long work does now."""
         self.folder = cache_root() / "envs"
-        self._say = say
-        self._step = step or say
-        self._uv = Uv(self._step)
+        self._message = message
+        self._activity = activity or message
+        self._uv = Uv(self._activity)
         self._cpu_index_reachable = True
 
     def list(self) -> list[Environment]:
-        """Return the finished environments, by name."""
+        """Return the complete environments, by name."""
         if not self.folder.is_dir():
             return []
         found = (self._read(folder) for folder in sorted(self.folder.iterdir()) if folder.is_dir())
         return [environment for environment in found if environment is not None]
 
     def _read(self, folder: Path) -> Environment | None:
+        """Return the environment in ``folder``; None if it is not complete."""
         try:
             marker = msgspec.json.decode((folder / MARKER_NAME).read_bytes(), type=Environment)
         except (OSError, msgspec.DecodeError):
@@ -73,19 +74,19 @@ class Environments:
         return environment if environment.python.exists() else None
 
     def remove(self, name: str) -> None:
-        """Delete an environment, finished or not; raises UsageError where there is none of that name."""
+        """Delete an environment, complete or not; raises UsageError if there is none of that name."""
         folder = self.folder / name
         if folder.parent != self.folder or not folder.is_dir():
             have = ", ".join(environment.name for environment in self.list()) or "none"
             raise UsageError(f"no environment {name!r}", hint=f"There are: {have}.")
         with self._lock(name):
-            (folder / MARKER_NAME).unlink(missing_ok=True)  # from here on nobody believes it
+            (folder / MARKER_NAME).unlink(missing_ok=True)  # from here on it does not count
             shutil.rmtree(folder)
 
     def ensure(self, request: str | None, extra: Sequence[str] = ()) -> Environment:
-        """Return the environment of a PyTorch (None: the newest), making it where it is not there yet.
+        """Return the environment of a PyTorch version (None: the newest); make it if there is none.
 
-        Raises CaptureError where it cannot be made.
+        Raises UsageError if ``request`` is not a version, CaptureError if the environment cannot be made.
         """
         if request is not None:
             check_request(request)
@@ -97,7 +98,7 @@ class Environments:
         return matching[-1] if matching else self._make(version, sorted(extra))
 
     def _resolve(self, request: str | None) -> str:
-        """Return the exact version: from the table for releases that are closed, else from the index."""
+        """Return the exact version: the package index knows the newest release's, the table that of older ones."""
         if request is not None and (request.count(".") > 1 or "+" in request):
             return request
         if request in releases() and request != newest_minor():
@@ -111,22 +112,23 @@ class Environments:
             raise self._explain(error, request or "the newest version") from None
 
     def _make(self, version: str, extra: Sequence[str]) -> Environment:
+        """Make the environment of ``version``; raises CaptureError if that fails."""
         release = release_of(version)
         python = find_interpreter(self._uv, pythons(release))
         if python is None:
             first, last = release.python
             raise CaptureError(
-                f"no Python for PyTorch {version}: it needs {first} to {last}, and none was found or downloaded",
-                hint=f"Install one (uv python install {pythons(release)[0]}), or pass --python PATH to one with torch.",
+                f"PyTorch {version} needs Python {first} to {last}, and none was found or could be downloaded",
+                hint=f"Install one (uv python install {pythons(release)[0]}), or use --python PATH.",
             )
         built_for = python_version(python) or "unknown"
         suffix = f"-{sha256(' '.join(extra).encode()).hexdigest()[:8]}" if extra else ""
         name = f"torch-{version}-python-{built_for}{suffix}"
         folder = self.folder / name
-        self._step(f"making the environment {name}")
+        self._activity(f"making the environment {name}")
         with self._lock(name):
             if (there := self._read(folder)) is not None:
-                return there  # another capture made it while this one waited
+                return there  # another capture made it in the meantime
             environment = Environment(
                 name=name,
                 torch=version.split("+")[0],
@@ -151,7 +153,7 @@ class Environments:
         return environment
 
     def _install(self, environment: Environment, requirements: Sequence[str]) -> bool:
-        """Install the CPU-only wheels where their index can be reached, else the default ones; return which."""
+        """Install CPU-only wheels if their index has them, else the default ones; return whether they are CPU-only."""
         if self._cpu_index_reachable:
             try:
                 self._uv.install(environment.python, requirements, cpu_only=True)
@@ -160,12 +162,13 @@ class Environments:
                 if error.disk_full:
                     raise
                 self._cpu_index_reachable = not error.unreachable
-                why = "cannot be reached" if error.unreachable else f"does not have PyTorch {environment.torch}"
-                self._say(f"note: the index of CPU-only wheels {why}; taking the default wheels")
+                why = "cannot be reached" if error.unreachable else f"has no PyTorch {environment.torch}"
+                self._message(f"note: the index of CPU-only wheels {why}; using the default wheels")
         self._uv.install(environment.python, requirements, cpu_only=False)
         return False
 
     def _explain(self, error: InstallerError, version: str) -> CaptureError:
+        """Return the error to raise for a failed installation."""
         if error.disk_full:
             hint = (
                 "An environment takes 1 to 5 GB: free some space (profkit envs remove NAME), or set PROFKIT_CACHE_DIR."
@@ -174,24 +177,25 @@ class Environments:
         if error.unreachable:
             return CaptureError(
                 f"PyTorch {version} cannot be downloaded: the package index cannot be reached",
-                hint="Check the network or proxy, or pass --python PATH to an interpreter that has torch.",
+                hint="Check the network or proxy, or use --python PATH with an interpreter that has torch.",
             )
         if error.unsatisfiable:
             return CaptureError(
-                f"PyTorch {version} cannot be had for this platform and Python: {error.cause}",
-                hint=f"Known to profkit: {', '.join(releases())}.",
+                _why_unavailable(version, error),
+                hint=f"Releases known to profkit: {', '.join(releases())}.",
             )
-        return CaptureError(f"the environment for PyTorch {version} failed: {error.cause}")
+        return CaptureError(f"the environment for PyTorch {version} could not be made: {error.cause}")
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of an environment; raises CaptureError if the cache folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / f"{name}.lock")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                self._say(f"waiting for another profkit that works on {name}")
+                self._message(f"waiting for another profkit that is making or removing {name}")
                 lock.acquire()
         except OSError as error:
             hint = "Set PROFKIT_CACHE_DIR to a folder you may write to."
@@ -200,3 +204,10 @@ class Environments:
             yield
         finally:
             lock.release()
+
+
+def _why_unavailable(version: str, error: InstallerError) -> str:
+    """Say why the index has no PyTorch ``version`` that can be installed."""
+    if error.no_such_version:
+        return f"PyTorch {version} is not available: no such release on the package index"
+    return f"PyTorch {version} is not available for this platform and Python: {error.cause}"

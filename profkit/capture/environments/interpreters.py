@@ -1,4 +1,4 @@
-"""Finds a Python for an environment: one that uv knows or downloads, else one of pyenv's or conda's."""
+"""Finds a Python interpreter for an environment: from uv, else from pyenv or conda; asks interpreters for versions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ _CONDA_ROOTS = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromam
 
 
 def find_interpreter(uv: Uv, versions: Sequence[str]) -> Path | None:
-    """Return an interpreter of the first of ``versions`` that can be had, or None.
+    """Return an interpreter of the first of ``versions`` (``3.10``) that is available, or None.
 
-    The first version may be downloaded; before an interpreter of another version is taken, those that pyenv and
-    conda have of it are.
+    Each version is looked for in uv, then in pyenv and conda; only the first one is downloaded.
     """
     for position, version in enumerate(versions):
         found = uv.find_python(version) or (uv.download_python(version) if position == 0 else None)
-        if found is not None or (found := _others(version)) is not None:
+        if found is not None or (found := _find_in_pyenv_and_conda(version)) is not None:
             return found
     return None
 
 
-def _others(version: str) -> Path | None:
+def _find_in_pyenv_and_conda(version: str) -> Path | None:
     for path in _candidates(version):
         if path.is_file() and python_version(path) == version:
             return path
@@ -49,27 +48,36 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def python_version(python: Path) -> str | None:
-    """Return the ``3.10`` of an interpreter, None where it does not run."""
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    try:
-        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+    """Return the minor version of an interpreter (``3.10``); None if it does not run."""
+    version = full_python_version(python)
+    return None if version is None else ".".join(version.split(".")[:2])
+
+
+def full_python_version(python: Path) -> str | None:
+    """Return the version of an interpreter (``3.10.13``); None if it does not run."""
+    return _ask(python, "import platform; print(platform.python_version())", 30)
 
 
 def torch_version(python: Path) -> str | None:
-    """Return the version of the torch an interpreter has, less its build; None where it has none.
+    """Return the version of an interpreter's torch without the wheel's suffix (``2.0.1``); None if it has no torch.
 
-    Reads it off the package's file: importing torch takes seconds.
+    It is read from the package's file, because importing torch takes seconds.
     """
     code = (
         "import importlib.util as u, re; s = u.find_spec('torch'); "
         "t = open(s.submodule_search_locations[0] + '/version.py').read(); "
         "print(re.search(r\"__version__ = '([^'+]+)\", t).group(1))"
     )
+    return _ask(python, code, 120)
+
+
+def _ask(python: Path, code: str, timeout_s: float) -> str | None:
+    """Return what ``code`` prints under an interpreter; None if that fails."""
+    # isolated: nothing in the current folder or in PYTHON* variables may answer in its place
     try:
-        done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            [python, "-I", "-c", code], capture_output=True, text=True, timeout=timeout_s, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return (done.stdout.strip() or None) if done.returncode == 0 else None

@@ -1,25 +1,26 @@
-"""The installer: uv, whose wheel ships the binary. Nothing else here knows how packages are installed."""
+"""The installer uv, as a program: its wheel contains the binary. No other module knows how packages are installed."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-Say = Callable[[str], None]
-"""Is told what happens, one short line at a time."""
+Tell = Callable[[str], None]
+"""Is called with what happens, one short line at a time."""
 
-_TAIL = 40  # lines of uv's own words kept for an error
+_TAIL = 40  # lines of uv's output kept for an error
 _PROGRESS = ("Downloading ", "Downloaded ", "Building ", "Prepared ", "Installed ")
-# An index or a download that cannot be reached has a way around it here, so it is given up soon.
+# profkit has an alternative to these requests (another index, another interpreter): retry once, then use it.
 _IMPATIENT = {"UV_HTTP_RETRIES": "1"}
 
 
 class InstallerError(Exception):
-    """uv ended with an error; ``log`` holds the last lines it wrote."""
+    """uv failed; ``log`` holds the last lines that it wrote."""
 
     def __init__(self, log: str) -> None:
         super().__init__(log)
@@ -27,7 +28,7 @@ class InstallerError(Exception):
 
     @property
     def unreachable(self) -> bool:
-        """Whether an index could not be reached, as opposed to having answered no."""
+        """Whether an index could not be reached (as opposed to an answer that it does not have the package)."""
         signs = ("error sending request", "Failed to fetch", "dns error", "client error (Connect)", "timed out")
         return any(sign in self.log for sign in signs)
 
@@ -37,26 +38,32 @@ class InstallerError(Exception):
         return "No solution found" in self.log or "no version of" in self.log or "no wheels" in self.log
 
     @property
+    def no_such_version(self) -> bool:
+        """Whether no release of torch with that number exists on the index."""
+        return re.search(r"there (is|are) no versions? of torch\b", " ".join(self.log.split())) is not None
+
+    @property
     def disk_full(self) -> bool:
+        """Whether the disk is full."""
         return "No space left on device" in self.log or "os error 28" in self.log
 
     @property
     def cause(self) -> str:
-        """The line that says most, for one paragraph."""
+        """The most telling lines of the log, at most 400 characters."""
         lines = [line.strip() for line in self.log.splitlines() if line.strip()]
         telling = [line for line in lines if line.startswith(("error:", "cause:", "×", "╰─▶", "Because"))]
-        return " ".join((telling or lines)[:2])[:400] or "uv said nothing"
+        return " ".join((telling or lines)[:2])[:400] or "uv gave no reason"
 
 
 class Uv:
-    """Runs uv; ``say`` hears its progress."""
+    """Runs uv; ``tell`` is called with its progress. Methods raise InstallerError unless they say otherwise."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
         self._downloads_pythons = True
 
     def find_python(self, version: str) -> Path | None:
-        """Return an interpreter that uv knows, or None."""
+        """Return an interpreter of ``version`` (``3.10``) that uv knows, or None; raises nothing."""
         try:
             found = self._run(["python", "find", "--no-project", version]).strip()
         except InstallerError:
@@ -64,10 +71,10 @@ class Uv:
         return Path(found) if found else None
 
     def download_python(self, version: str) -> Path | None:
-        """Have uv download an interpreter; None where it cannot, and from then on."""
+        """Download an interpreter; return None if that fails, and from then on without a new attempt."""
         if not self._downloads_pythons:
             return None
-        self._say(f"Downloading Python {version}")
+        self._tell(f"Downloading Python {version}")
         try:
             self._run(["python", "install", version], _IMPATIENT)
         except InstallerError:
@@ -91,7 +98,7 @@ class Uv:
         return printed.strip().rpartition("==")[2]
 
     def _run(self, arguments: Sequence[str], variables: Mapping[str, str] | None = None, *, stdin: str = "") -> str:
-        """Run uv, relaying its progress as it comes; return what it printed."""
+        """Run uv and pass on its progress; return its standard output."""
         from uv import find_uv_bin
 
         tail: deque[str] = deque(maxlen=_TAIL)
@@ -115,7 +122,7 @@ class Uv:
                     for line in map(str.strip, process.stderr):
                         tail.append(line)
                         if line.startswith(_PROGRESS):
-                            self._say(line)
+                            self._tell(line)
                 except BaseException:
                     process.kill()
                     raise

@@ -1,4 +1,4 @@
-"""What can be captured: a model and its input, by the word a user types for it."""
+"""What can be captured: a model and its input, by the name that a user types."""
 
 from profkit.capture.workloads.resolve import WorkloadOrder, known_workloads, resolve
 

@@ -1,4 +1,4 @@
-"""A user's word → the order that the worker gets: a torchvision model, or ``path/to/file.py:function``."""
+"""From the name a user types to the worker's order: a torchvision model, or ``path/to/file.py:function``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pathlib import Path
 from profkit.capture.workloads.torchvision import MODELS, image_size
 from profkit.errors import UsageError
 
-SEED = 0
+SEED = 0  # of the random weights and inputs; fixed, so that every PyTorch version gets the same ones
 _FUNCTION = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadOrder:
-    """What the worker builds. ``name`` is the run's folder; ``function`` belongs to a file's workload."""
+    """What the worker builds: model, input and weights.
+
+    ``name`` is also the name of the run's folder. ``image_size`` (pixels per side) is for torchvision models; ``path``
+    and ``function`` are for workloads in a file. ``batch`` counts samples per forward.
+    """
 
     name: str
     source: str
@@ -31,12 +35,12 @@ class WorkloadOrder:
 
 
 def known_workloads() -> Sequence[str]:
-    """Return the names that can be captured without a file."""
+    """Return the names of the workloads that need no file."""
     return MODELS
 
 
 def resolve(word: str, *, batch: int = 1, weights: str = "random") -> WorkloadOrder:
-    """Return the workload that ``word`` names; raises UsageError, with near names, where it names none."""
+    """Return the workload that ``word`` names; raises UsageError, with similar names, if there is none."""
     path, colon, function = word.rpartition(":")
     if colon and path.endswith(".py"):
         return _file(Path(path), function, batch, weights)
@@ -50,17 +54,21 @@ def resolve(word: str, *, batch: int = 1, weights: str = "random") -> WorkloadOr
             image_size=image_size(word, weights),
         )
     if word.endswith(".py"):
-        raise UsageError(f"{word} names no function", hint=f"Write {word}:make, where make() returns (model, inputs).")
+        raise UsageError(
+            f"{word} does not name a function", hint=f"Write {word}:make, where make() returns (model, inputs)."
+        )
     near = difflib.get_close_matches(word.lower().replace("-", ""), MODELS, n=3)
     hint = f"Did you mean {', '.join(near)}? " if near else ""
-    raise UsageError(f"no workload {word!r}", hint=f"{hint}profkit workloads lists them; a file's is file.py:make.")
+    raise UsageError(
+        f"no workload {word!r}", hint=f"{hint}profkit workloads lists the names; a workload in a file is file.py:make."
+    )
 
 
 def _file(path: Path, function: str, batch: int, weights: str) -> WorkloadOrder:
     if not path.is_file():
-        raise UsageError("no such file", where=path, hint="A file's workload is written path/to/file.py:function.")
+        raise UsageError("no such file", where=path, hint="Write a workload in a file as path/to/file.py:function.")
     if not _FUNCTION.fullmatch(function):
-        raise UsageError(f"{function!r} is no function's name", where=path)
+        raise UsageError(f"{function!r} is not a valid function name", where=path)
     if batch != 1 or weights != "random":
         raise UsageError(f"{path}:{function} brings its own input and weights", hint="Leave --batch and --weights out.")
     stem = re.sub(r"[^\w.-]", "-", path.stem)

@@ -17,7 +17,7 @@ MODELS = (
     "wide_resnet50_2"
 ).split()
 
-# the side of the square image that a model's published weights were made for, where it is not 224
+# side (pixels) of the square input that a model's published weights were trained for, if it is not 224
 IMAGE_SIZES = {
     "efficientnet_b1": 240,
     "efficientnet_b2": 288,
@@ -40,5 +40,5 @@ IMAGE_SIZES = {
 def image_size(name: str, weights: str) -> int:
     """Return the side of the input image in pixels."""
     if name == "vit_h_14" and weights == "pretrained":
-        return 518  # its weights hold an embedding for that size; without them the model is built for 224
+        return 518  # its pretrained weights contain position embeddings of that size; the random model is built for 224
     return IMAGE_SIZES.get(name, 224)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,12 +15,16 @@ from click.shell_completion import CompletionItem
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import python_version, torch_version
 from profkit.capture.environments.releases import check_request, releases
-from profkit.capture.plan import FPMATH, MODES, Mode, Options, matrix
+from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, UsageError
+from profkit.runs.settings import SETTINGS, Setting, Settings
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+RESUMABLE = "The complete rounds are kept; the same command continues the capture."
 
 EPILOG = """\b
 Examples:
@@ -28,7 +32,7 @@ Examples:
   profkit capture resnet50 vit_b_16 --torch 2.0 --fpmath fp32 --fpmath bf16
   profkit capture resnet50 --torch 2.0 --mode eager --mode frozen
   profkit capture my_model.py:make --python ~/venv/bin/python --label before
-  profkit capture resnet50 --torch 2.0 --rounds 6     (adds to the run that is there)
+  profkit capture resnet50 --torch 2.0 --rounds 6     (adds rounds to the existing run)
 """
 
 
@@ -41,6 +45,35 @@ def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [version for version in releases() if version.startswith(incomplete)]
 
 
+def setting_options(command: _F) -> _F:
+    """Add an option for each setting that has one; the command gets its value, or the values of a repeatable one."""
+    for setting in reversed(SETTINGS):
+        if setting.flags:
+            command = _option(setting)(command)
+    return command
+
+
+def _option(setting: Setting) -> Callable[[_F], _F]:
+    """Return the click option of a setting."""
+    default = setting.default
+    if isinstance(default, float) and default.is_integer():
+        default = int(default)  # 1800 reads better than 1800.0, and click converts it back
+    shown: dict[str, Any] = {"default": default, "show_default": True}
+    help_ = setting.help
+    if setting.repeatable:
+        shown, help_ = {"multiple": True}, f"{help_} Repeatable.  [default: {setting.default}]"
+    elif setting.default is None:
+        shown, help_ = {}, f"{help_}  [default: {setting.default_text}]"
+    elif setting.type is bool and "/" not in setting.flags[0]:
+        shown = {"is_flag": True}
+    kind: Any = setting.type
+    if setting.choices:
+        kind = click.Choice(setting.choices)
+    elif setting.minimum is not None:
+        kind = (click.IntRange if setting.type is int else click.FloatRange)(min=setting.minimum)
+    return click.option(*setting.flags, setting.name, type=kind, metavar=setting.metavar, help=help_, **shown)
+
+
 @click.command("capture", epilog=EPILOG)
 @click.argument("workloads", nargs=-1, required=True, metavar="WORKLOAD...", shell_complete=_complete_workload)
 @click.option(
@@ -49,7 +82,7 @@ def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str)
     multiple=True,
     metavar="VERSION",
     shell_complete=_complete_torch,
-    help="PyTorch to capture in, 2.0 or 2.0.1; an environment is made. Repeatable.",
+    help="Capture in an environment with this PyTorch version (2.0 or 2.0.1), made if needed. Repeatable.",
 )
 @click.option(
     "--python",
@@ -57,146 +90,89 @@ def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str)
     multiple=True,
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="An interpreter that has torch, instead. Repeatable.",
+    help="Use this Python interpreter (torch must be installed) instead of creating an environment. Repeatable.",
 )
-@click.option(
-    "--fpmath",
-    "fpmaths",
-    multiple=True,
-    type=click.Choice(list(FPMATH)),
-    help="oneDNN's fpmath mode. Repeatable.  [default: fp32]",
-)
-@click.option(
-    "--mode",
-    "modes",
-    multiple=True,
-    type=click.Choice(MODES),
-    help="How the model runs; frozen is TorchScript optimised for inference. Repeatable.  [default: eager]",
-)
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Fresh processes per configuration."
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Forwards timed, and forwards profiled, per round.",
-)
-@click.option(
-    "--warmup",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Forwards before, at least; up to three times as many until they are level.",
-)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads within an operator.  [default: PyTorch's]")
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images per forward.")
-@click.option(
-    "--weights",
-    type=click.Choice(["random", "pretrained"]),
-    default="random",
-    show_default=True,
-    help="Random ones are the same in every version.",
-)
-@click.option(
-    "--lru-cache-capacity",
-    type=click.IntRange(min=1),  # at 0 PyTorch 1.13, 2.0 and 2.15 die of SIGSEGV in their first convolution
-    default=1024,
-    show_default=True,
-    help="LRU_CACHE_CAPACITY, of PyTorch's oneDNN primitives; 0 crashes PyTorch.",
-)
-@click.option("--with-stack", is_flag=True, help="Record Python stacks and modules; slower, and some versions crash.")
-@click.option(
-    "--onednn/--no-onednn",
-    default=True,
-    show_default=True,
-    help="One more process per configuration, after the rounds: forwards under oneDNN's verbose log.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=1800,
-    show_default=True,
-    help="Seconds after which a round counts as hung.",
-)
-@click.option("--label", help="Name of the runs.  [default: the version, -FPMATH, -MODE]")
+@setting_options
+@click.option("--label", help="Label of the runs.  [default: the version, then -FPMATH and -MODE if not the default]")
 @click.option(
     "--logdir",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("logs"),
     show_default=True,
-    help="Where runs go: LOGDIR/LABEL/WORKLOAD.",
+    help="Folder for the runs: LOGDIR/LABEL/WORKLOAD.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a run instead of adding rounds to it.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
+@click.option("--overwrite", is_flag=True, help="Replace existing runs instead of adding rounds to them.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
+@click.option("--no-color", is_flag=True, help="Do not use colour (as with NO_COLOR set).")
 def command(
     workloads: Sequence[str],
     torches: Sequence[str],
     pythons: Sequence[Path],
-    fpmaths: Sequence[str],
-    modes: Sequence[Mode],
-    batch: int,
-    weights: str,
-    timeout: float,
     label: str | None,
     logdir: Path,
     overwrite: bool,
     quiet: bool,
     no_color: bool,
-    **options: Any,
+    **values: Any,
 ) -> None:
-    """Capture WORKLOAD in every combination of PyTorch, fpmath and mode.
+    """Capture WORKLOAD in every combination of PyTorch version, fpmath mode and --mode.
 
     A WORKLOAD is a torchvision classification model, or path/to/file.py:make where make() returns (model, inputs).
-    Per round and configuration a fresh process warms up, times forwards with the profiler off, then profiles them.
-    Without --torch and --python it is the interpreter that runs profkit, if it has torch, else the newest PyTorch.
+    Each round of a configuration is a fresh process that warms up, times forwards with the profiler off, then
+    profiles as many. Without --torch and --python, profkit captures in the interpreter that runs it if that has torch,
+    else in an environment with the newest PyTorch.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    orders = [resolve(word, batch=batch, weights=weights) for word in workloads]
+    varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
+    options = Settings(values)
+    orders = [resolve(word, batch=options.batch, weights=options.weights) for word in workloads]
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
-        environments = Environments(progress.say, progress.step)
-        places = _environments([check_request(version) for version in torches], pythons, environments)
-        configurations = matrix(orders, places, fpmaths or ["fp32"], modes or ["eager"], label)
-        captured = run_session(
-            configurations,
-            Options(timeout_s=timeout, **options),
-            logdir,
-            progress,
-            overwrite=overwrite,
-            environments=environments,
-        )
+        environments = Environments(progress.message, progress.activity)
+        requests = _environments([check_request(version) for version in torches], pythons, environments)
+        configurations = matrix(orders, requests, varied, label)
+        try:
+            captured = run_session(
+                configurations, options, logdir, progress, overwrite=overwrite, environments=environments
+            )
+        except KeyboardInterrupt:
+            progress.message("Runs that were not replaced yet are unchanged." if overwrite else RESUMABLE)
+            raise
     _conclude(captured, quiet)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the capture as Ctrl-C does, so that the complete rounds are filed."""
     raise KeyboardInterrupt
 
 
 def _environments(
     torches: Sequence[str], pythons: Sequence[Path], environments: Environments
-) -> list[tuple[str | None, Path | None, str]]:
-    """Return (version, interpreter, start of the label) of each environment asked for."""
+) -> list[EnvironmentRequest]:
+    """Return the environments asked for, those of --torch first.
+
+    Raises UsageError if a path is not an interpreter, CaptureError if an interpreter has no torch.
+    """
     if not torches and not pythons:
         here = torch_version(Path(sys.executable))
         if here is not None:
-            return [(None, Path(sys.executable), here)]
+            return [EnvironmentRequest(None, Path(sys.executable), here)]
         newest = environments.ensure(None).torch
-        return [(newest, None, newest)]
-    found: list[tuple[str | None, Path | None, str]] = [(version, None, version) for version in torches]
+        return [EnvironmentRequest(newest, None, newest)]
+    found = [EnvironmentRequest(version, None, version) for version in torches]
     for python in pythons:
         if python_version(python) is None:
-            raise UsageError("is no Python that runs", where=python, hint="Pass the path of an interpreter.")
+            raise UsageError(
+                "is not a working Python interpreter", where=python, hint="Pass the path of an interpreter."
+            )
         version = torch_version(python)
         if version is None:
-            raise CaptureError("has no torch", where=python, hint="Install it there, or use --torch VERSION.")
-        found.append((None, python.absolute(), version))
+            raise CaptureError("has no torch", where=python, hint="Install torch there, or use --torch VERSION.")
+        found.append(EnvironmentRequest(None, python.absolute(), version))
     return found
 
 
 def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
-    """Print where the runs are and what to do with them; raises CaptureError where some failed."""
+    """Print where the runs are and what to do next; raises CaptureError if some failed."""
     done = [c for c in captured if c.failure is None]
     failed = [c for c in captured if c.failure is not None]
     if done and not quiet:
@@ -217,5 +193,9 @@ def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
             click.echo(f"  profkit onednn {done[-1].folder} --warm")
         click.echo(f"  profkit view {labels[0].parent}")
     if failed:
-        reasons = "; ".join(f"{c.configuration.who}: {c.failure}" for c in failed)
-        raise CaptureError(f"{len(failed)} of {len(captured)} configurations failed: {reasons}")
+        # each reason was shown when it happened
+        names = ", ".join(c.configuration.name for c in failed)
+        raise CaptureError(
+            f"{len(failed)} of {len(captured)} configurations failed: {names}",
+            hint="The reasons are above. The same command tries the missing rounds again.",
+        )

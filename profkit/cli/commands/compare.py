@@ -47,6 +47,6 @@ def command(
     A RUN is a folder of runs, one run or a trace file; the runs of a folder stand by their labels. Latency is with
     the profiler off; where a run has none, the forward under the profiler stands for all.
     """
-    from profkit.compare.many import compare_many
+    from profkit.views.many import compare_many
 
     show(KIND, compare_many(runs, baseline, reading), output, pattern, sort, top)

@@ -41,8 +41,9 @@ Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"
     "rules",
     multiple=True,
     metavar="RULE",
-    help="Exit with status 1 where this is shown beyond the noise. Repeatable; replaces those of pyproject.toml.",
+    help="Exit with status 1 if the whole interval is beyond this limit. Repeatable; replaces those of pyproject.toml.",
 )
+@click.option("--fail-inconclusive", is_flag=True, help="Exit with status 1 if the data cannot decide a rule, too.")
 @by_option
 @selection_options(KIND)
 @read_options
@@ -51,6 +52,7 @@ def command(
     baseline: Path,
     candidate: Path,
     rules: tuple[str, ...],
+    fail_inconclusive: bool,
     by: By,
     sort: str,
     top: int | None,
@@ -60,28 +62,23 @@ def command(
 ) -> int:
     """Say what changed from BASELINE to CANDIDATE, by how much, and how sure that is.
 
-    Each is a folder of runs (every workload that both have is compared), one run, or one trace file. Times are
-    medians per forward; a speedup is baseline / candidate, so above 1 the candidate is faster. "~" marks what is
-    within noise (same) or below what the trace's clock can resolve (unresolved).
+    Each is a folder of runs (every workload that both have is compared), one run, or one trace file. A speedup is
+    baseline / candidate, so above 1 the candidate is faster. "same" means that the whole interval lies within 2%,
+    "inconclusive" that the data cannot tell, "unresolved" that the change is smaller than the clock can show.
     """
     from profkit.cli.configuration import configured_rules
-    from profkit.compare.diff import compare_runs
     from profkit.compare.gate import judge, parse_rule
+    from profkit.views.diff import compare_groupings, page_groupings
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
-    comparison = judge(compare_runs(baseline, candidate, by, reading), gates)
-    others: dict[str, Comparison] = {}
-    if output.format == "html" and output.plot is None:
-        others = {kind: compare_runs(baseline, candidate, kind, reading) for kind in _other_views(by, comparison)}
+    is_page = output.format == "html" and output.plot is None
+    groupings = page_groupings(by, baseline, candidate) if is_page else [by]
+    found = compare_groupings(baseline, candidate, groupings, reading)
+    comparison = judge(found.pop(by), gates)
+    others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
     show(KIND, comparison, output, pattern, sort, top, others)
-    failed = [gate for gate in comparison.gates if gate.outcome == "failed"]
-    for gate in failed:
-        click.echo(f"profkit: gate failed: {gate.rule} ({gate.found})", err=True)
-    return 1 if failed else 0
-
-
-def _other_views(by: By, comparison: Comparison) -> list[By]:
-    """Return what else a page can tell operators apart by: shapes, and modules where the runs were captured so."""
-    stacks = all(side.with_stack for side in (comparison.baseline, comparison.candidate))
-    others: list[By] = ["name", "shape", "module"] if stacks else ["name", "shape"]
-    return [other for other in others if other != by]
+    for gate in comparison.gates:
+        if gate.outcome != "passed":
+            click.echo(f"profkit: gate {gate.outcome}: {gate.rule} ({gate.found})", err=True)
+    failing = ("failed", "inconclusive") if fail_inconclusive else ("failed",)
+    return 1 if any(gate.outcome in failing for gate in comparison.gates) else 0

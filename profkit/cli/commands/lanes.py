@@ -42,8 +42,8 @@ def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions,
     theirs where a run has its log.
     """
     from profkit.cli.one_run import one_run
-    from profkit.compare.calls.lanes import lanes
     from profkit.onednn.merge import encode_document
+    from profkit.views.lanes import lanes
 
     document = lanes(one_run(baseline), one_run(candidate), reading)
     write_whole(output, encode_document(document, output))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from profkit.onednn.log import Log
     from profkit.runs import Run
     from profkit.trace.options import ReadOptions
-    from profkit.views.primitives import By
+    from profkit.views.primitives import PrimitiveKey
 
 EPILOG = """\b
 Examples:
@@ -53,7 +53,7 @@ A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMEST
 @output_options(*FORMATS)
 def command(
     run: Path,
-    by: By,
+    by: PrimitiveKey,
     warm: bool,
     merged: Path | None,
     sort: str,
@@ -63,8 +63,8 @@ def command(
     output: Output,
 ) -> None:
     """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
-    from profkit.compare.fpmath import find_strict, judge_fpmath
-    from profkit.views.primitives import require_primitives, view_log, view_primitives
+    from profkit.runs.contents import RunContents
+    from profkit.views.primitives import view_log, view_primitives
 
     found = _run(run)
     if found is None:
@@ -72,18 +72,17 @@ def command(
             raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
         show(KIND, view_log(_of_log(run), by), output, pattern, sort, top)
         return
-    joined = require_primitives(found, reading)
+    contents = RunContents(found, reading)
     if merged is not None:
         from profkit.onednn.merge import encode_document, merge
 
-        document, count = merge(joined)
+        document, count = merge(contents.require_primitives())
         content = encode_document(document, merged)
         write_whole(merged, content)
         if not output.quiet:
             say_written(merged, len(content))
             click.echo(f"{merged}: the trace with {count} oneDNN records", err=True)
-    fpmath = judge_fpmath(find_strict(found), found, reading)
-    show(KIND, view_primitives(joined, found, by, warm=warm), output, pattern, sort, top, fpmath)
+    show(KIND, view_primitives(contents, by, warm=warm), output, pattern, sort, top)
 
 
 def _run(path: Path) -> Run | None:

@@ -50,10 +50,8 @@ def command(
     least one call of it on the stack.
     """
     start_reading(run, by, reading)  # before what it takes to show it is loaded
-    from profkit.views.operators import add_primitives, view_operators
+    from profkit.views.operators import view_operators
 
     found = one_run(run)
-    view = view_operators(found, by=by, per_forward=per_forward or with_primitives, options=reading)
-    if with_primitives:
-        view = add_primitives(view, found, reading)
+    view = view_operators(found, by=by, per_forward=per_forward, with_primitives=with_primitives, options=reading)
     show(KIND, view, output, pattern, sort, top)

@@ -87,15 +87,15 @@ def _tensorboard(paths: Sequence[Path], runs: Sequence[Run], scratch: Path, host
 def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, opens: bool) -> None:
     """Serve one run's trace with its primitives, or two runs' lanes, to ui.perfetto.dev alone."""
     from profkit.cli.serving import serve
-    from profkit.compare.calls.lanes import lanes
     from profkit.onednn.merge import encode_document, merge
-    from profkit.views.primitives import read_primitives
+    from profkit.runs.contents import RunContents
+    from profkit.views.lanes import lanes
 
     target = scratch / "trace.json.gz"
     if len(runs) == 2:
         target.write_bytes(encode_document(lanes(runs[0], runs[1], reading), target))
     elif len(runs) == 1:
-        joined = read_primitives(runs[0], reading)
+        joined = RunContents(runs[0], reading).primitives
         runs[0].require_traces()
         if joined is not None:
             target.write_bytes(encode_document(merge(joined)[0], target))
@@ -125,11 +125,11 @@ def _html(runs: Sequence[Run], reading: ReadOptions, *, opens: bool) -> None:
 
 
 def _page(runs: Sequence[Run], reading: ReadOptions) -> Page:
-    from profkit.compare.diff import compare_runs
-    from profkit.compare.many import compare_many
     from profkit.report.kinds import kind_of
     from profkit.report.rendering import make_page
     from profkit.report.runs_page import runs_page
+    from profkit.views.diff import compare_runs
+    from profkit.views.many import compare_many
     from profkit.views.operators import view_operators
 
     if len(runs) == 1:

@@ -1,13 +1,13 @@
-"""Which operator of one side is which of the other: two call trees, call by call.
+"""Aligns two call trees: which call of one side corresponds to which call of the other.
 
-Callers are aligned before what they call, siblings in their order, by the heaviest common subsequence: the same
-operator over the same input shapes weighs most, then the same operator. What is left pairs with its like in another
-place among the siblings. At the top, where a fused or compiled side has no like, another operator over the same
-tensors in the same gap stands in, and one that the other side runs without its wrapper is found inside it. An
+Callers are aligned before their callees. The callees of an aligned pair are aligned in order by the heaviest common
+subsequence: the same operator with the same input shapes weighs most, then the same operator. Calls left over pair with
+the same operator at another position. At the top level of a fused or compiled side, a call left over may pair with a
+different operator on the same tensors between the same neighbours (a stand-in), or with a call inside a wrapper. An
 operator that PyTorch renamed is the same operator; one that only runs others (TorchScript's ``forward``, a compiled
-region) is looked through.
+region) is replaced by its callees.
 
-The cost is the product of the lengths of two lists of siblings, in rows of NumPy; what begins or ends alike is free.
+The cost is the product of the lengths of two lists of callees, in NumPy rows; a common beginning or end costs nothing.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from profkit.arrays import Ids
 from profkit.compare.calls.renamed import canonical, is_transparent
 from profkit.trace.calls import Call, CallTree
 
-SAME_CALL = 8  # weight of a pair of the same operator over the same shapes,
-SAME_OPERATOR = 7  # and over others: two such pairs are always worth more than one of the former
-WRAPPED = 2  # weight of a pair of which one is called inside the other over the same tensors,
-SAME_TENSORS = 1  # and of a pair of operators that have nothing but their tensors in common
-CARRIES = 0.5  # of a caller's time: a call that takes as much is where its work is done
-MATTERS = 0.2  # of a caller's time: a call that takes less makes no other implementation
-KIN = 1 << 18  # pairs of calls without a partner that are looked at one by one
-CELLS = 1 << 24  # of the table for two lists of siblings; longer ones are aligned piece by piece
+SAME_CALL = 8  # weight of a pair of calls of the same operator with the same shapes
+SAME_OPERATOR = 7  # the same with other shapes: two such pairs always weigh more than one of the former
+WRAPPED = 2  # weight of a stand-in pair of which one is called inside the other on the same tensors
+SAME_TENSORS = 1  # weight of a stand-in pair that has only its tensors in common
+CARRIES = 0.5  # share of the caller's time from which on a callee does most of the work
+MINOR = 0.2  # share of the caller's time below which a callee cannot explain another implementation
+MOST_STAND_INS = 1 << 18  # pairs of unpaired calls that are compared one by one, which is quadratic
+CELLS = 1 << 24  # of the table for two lists of callees (64 MiB); longer lists are aligned in two halves
 _NO_TENSOR = re.compile(r"(, )?\[\](, )?")
 _TOP = (-1, -1)
 
@@ -41,11 +41,11 @@ Positions = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A pair of calls of one operator, the ``caller``, whose work goes another way below it.
+class PathChange:
+    """A pair of calls of one operator, the ``caller``, whose work different callees do on the two sides.
 
-    ``baseline`` and ``candidate`` are the calls that carry the work there, outermost first; one may be empty, where
-    the caller does the work itself.
+    ``baseline`` and ``candidate`` are the callees that do most of the work, outermost first; one may be empty if the
+    caller does the work itself.
     """
 
     caller: Pair
@@ -55,21 +55,22 @@ class Change:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The ``pairs`` of calls of the same operator; ``stand_ins`` pair different ones that do the same work.
+    """The ``pairs`` of calls of the same operator; ``stand_ins`` pair different operators that do the same work.
 
-    ``alone`` holds, per side, the calls at the top that have no partner.
+    ``changes`` are pairs whose work different callees do. ``alone`` holds, per side, the top-level calls without a
+    partner.
     """
 
     baseline: CallTree
     candidate: CallTree
     pairs: list[Pair]
     stand_ins: list[Pair]
-    changes: list[Change]
+    changes: list[PathChange]
     alone: tuple[list[int], list[int]]
 
 
 def align(baseline: CallTree, candidate: CallTree) -> Alignment:
-    """Align two call trees."""
+    """Align two call trees, from the top level down."""
     trees = (baseline, candidate)
     found = Alignment(baseline, candidate, [], [], [], ([], []))
     waiting = [_TOP]
@@ -97,7 +98,7 @@ def align(baseline: CallTree, candidate: CallTree) -> Alignment:
 
 
 def _visible(tree: CallTree, caller: int) -> list[int]:
-    """Return what ``caller`` calls, and in place of an operator that only runs others, those."""
+    """Return the callees of ``caller``; an operator that only runs others is replaced by its callees."""
     found = []
     for position in tree.children[caller]:
         found += _visible(tree, position) if is_transparent(tree.calls[position][0]) else [position]
@@ -110,7 +111,7 @@ def _comparable(tree: CallTree, positions: Positions) -> list[Call]:
 
 @lru_cache(maxsize=1 << 16)
 def _tensors(shapes: str) -> str:
-    """Return the shapes of the tensors alone: the number of other arguments changes from version to version."""
+    """Return the shapes of the tensors only: the number of other arguments changes from version to version."""
     return _NO_TENSOR.sub(lambda match: ", " if match[1] and match[2] else "", shapes).removeprefix("[]")
 
 
@@ -120,7 +121,7 @@ def _unpaired(sides: Sequence[Positions], pairs: Sequence[Pair]) -> list[list[in
 
 
 def _gaps(matched: Sequence[Pair], *lengths: int) -> list[tuple[range, range]]:
-    """Return what lies between the matched pairs on both sides."""
+    """Return the ranges between the matched pairs on both sides."""
     edges = [(-1, -1), *matched, lengths]
     return [(range(a[0] + 1, b[0]), range(a[1] + 1, b[1])) for a, b in pairwise(edges)]
 
@@ -157,7 +158,7 @@ def _equal(left: Sequence[object], right: Sequence[object]) -> np.ndarray:
 
 
 def _heaviest(weight: Ids) -> list[Pair]:
-    """Return the places of the common subsequence with the largest sum of ``weight``, in which 0 is no pair."""
+    """Return the positions of the common subsequence with the largest sum of ``weight``; a weight of 0 is no pair."""
     best = np.zeros((weight.shape[0] + 1, weight.shape[1] + 1), dtype=np.int32)
     for i, row in enumerate(weight):
         # the best of a cell's upper and left neighbours and its pair; the left ones by a running maximum
@@ -176,7 +177,7 @@ def _heaviest(weight: Ids) -> list[Pair]:
 
 
 def _moved(left: Sequence[Call], right: Sequence[Call], matched: Sequence[Pair]) -> list[Pair]:
-    """Return pairs of the same operator among the calls without a partner: they stand in another order."""
+    """Return pairs of the same operator among the calls without a partner: their order differs."""
     rest = _unpaired([range(len(left)), range(len(right))], matched)
     waiting: dict[str, list[int]] = {}
     for j in rest[1]:
@@ -191,24 +192,23 @@ def _moved(left: Sequence[Call], right: Sequence[Call], matched: Sequence[Pair])
 
 
 def _stand_ins(found: Alignment, gaps: Sequence[Sequence[Positions]]) -> list[Pair]:
-    """File the pairs of different operators over the same tensors; return those of the same found inside a wrapper.
+    """Record pairs of different operators on the same tensors; return pairs of one operator found inside a wrapper.
 
-    ``gaps`` hold the calls without a partner. In each they pair in order; what is a wrapper of the other may also
-    stand elsewhere.
+    ``gaps`` hold the calls without a partner. Within a gap they pair in order; a wrapper may also pair across gaps.
     """
     for left, right in gaps:
-        weight = _kinships(found, left, right)
+        weight = _stand_in_weights(found, left, right)
         found.stand_ins.extend((left[i], right[j]) for i, j in _heaviest(weight))
     everywhere = _unpaired([[p for gap in gaps for p in gap[k]] for k in (0, 1)], found.stand_ins)
-    weight = _kinships(found, *everywhere)
+    weight = _stand_in_weights(found, *everywhere)
     weight[weight < WRAPPED] = 0
     found.stand_ins.extend((everywhere[0][i], everywhere[1][j]) for i, j in _first(weight))
     return [pair for pair in (_inner_pair(found, i, j) for i, j in found.stand_ins) if pair is not None]
 
 
-def _kinships(found: Alignment, left: Positions, right: Positions) -> Ids:
-    """Return the weight of every pair; none where one looks at too many."""
-    if not left or not right or len(left) * len(right) > KIN:
+def _stand_in_weights(found: Alignment, left: Positions, right: Positions) -> Ids:
+    """Return the weight of every pair of calls, of the shape (left, right); empty if there are too many."""
+    if not left or not right or len(left) * len(right) > MOST_STAND_INS:
         return np.zeros((0, 0), dtype=np.int32)
     sides = ((found.baseline, left), (found.candidate, right))
     tensors = [[_tensors(tree.calls[at][1]) for at in side] for tree, side in sides]
@@ -227,7 +227,7 @@ def _names_inside(tree: CallTree, position: int) -> frozenset[str]:
 
 
 def _first(weight: Ids) -> list[Pair]:
-    """Return for each row the first column of its own with a weight."""
+    """Return, for each row, the first column with a weight that no earlier row took."""
     taken: dict[int, int] = {}
     for i, row in enumerate(weight):
         place = next((int(j) for j in np.flatnonzero(row) if j not in taken), None)
@@ -237,7 +237,7 @@ def _first(weight: Ids) -> list[Pair]:
 
 
 def _inner_pair(found: Alignment, i: int, j: int) -> Pair | None:
-    """Return the pair of the same operator where one of two calls carries out the other inside it."""
+    """Return the pair of calls of one operator, if one of two calls runs the other's operator inside it."""
     for k in _carriers(found.baseline, [i], 0.0)[1:]:
         if canonical(found.baseline.calls[k][0]) == canonical(found.candidate.calls[j][0]):
             return k, j
@@ -248,30 +248,31 @@ def _inner_pair(found: Alignment, i: int, j: int) -> Pair | None:
 
 
 def _carriers(tree: CallTree, calls: Positions, enough: float) -> tuple[int, ...]:
-    """Return the calls that carry the work, from the heaviest of ``calls``, if it takes enough, downwards."""
-    way: list[int] = []
+    """Return the calls that do most of the work: the longest of ``calls`` if it takes more than ``enough`` ns, then its
+    callees in turn."""
+    path: list[int] = []
     while calls:
         heaviest = max(calls, key=lambda position: tree.median_ns[position])
         if tree.median_ns[heaviest] <= enough:
             break
-        way.append(heaviest)
+        path.append(heaviest)
         calls = tree.children[heaviest]
         enough = CARRIES * tree.median_ns[heaviest]
-    return tuple(way)
+    return tuple(path)
 
 
 def _explain(found: Alignment, caller: Pair, rest: Sequence[Positions]) -> None:
-    """File the other way that a caller's work goes, if one does."""
+    """Record the change if different callees do the work of an aligned pair."""
     trees = (found.baseline, found.candidate)
     sides = zip(trees, caller, rest, strict=True)
-    ways = [_carriers(tree, calls, MATTERS * tree.median_ns[at]) for tree, at, calls in sides]
-    while all(ways) and len({canonical(t.calls[way[-1]][0]) for t, way in zip(trees, ways, strict=True)}) == 1:
-        ways = [way[:-1] for way in ways]  # in the end the same operator does it
-    # no way is one only where the caller does the work itself, and not where what it calls does it all the same
-    if all(way or _does_itself(tree, at) for tree, at, way in zip(trees, caller, ways, strict=True)) and any(ways):
-        found.changes.append(Change(caller, ways[0], ways[1]))
+    paths = [_carriers(tree, calls, MINOR * tree.median_ns[at]) for tree, at, calls in sides]
+    while all(paths) and len({canonical(t.calls[path[-1]][0]) for t, path in zip(trees, paths, strict=True)}) == 1:
+        paths = [path[:-1] for path in paths]  # the same operator does the work on both sides
+    # an empty path counts as an implementation only if the caller's own self time carries the work
+    if all(path or _does_itself(tree, at) for tree, at, path in zip(trees, caller, paths, strict=True)) and any(paths):
+        found.changes.append(PathChange(caller, paths[0], paths[1]))
 
 
 def _does_itself(tree: CallTree, position: int) -> bool:
     inside = sum(tree.median_ns[child] for child in tree.children[position])
-    return tree.median_ns[position] - inside > MATTERS * tree.median_ns[position]
+    return tree.median_ns[position] - inside > MINOR * tree.median_ns[position]

@@ -1,4 +1,4 @@
-"""What an alignment says in words: other implementations, replaced operators, and what has no partner."""
+"""What an alignment shows: operators implemented by others, replaced operators, and calls without a partner."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from profkit.compare.calls.align import Alignment, Change
-from profkit.compare.records.diff import ImplementationChange, Unpaired, Way
+from profkit.compare.calls.align import Alignment, PathChange
+from profkit.compare.records.diff import CallPath, ImplementationChange, Unpaired
 from profkit.trace.calls import CallTree
 
 
 def implementations(alignment: Alignment) -> list[ImplementationChange]:
-    """Return the operators whose calls went another way below, per pair of ways, most time first."""
-    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Change]] = defaultdict(list)
+    """Return the operators whose work other operators below them do, per pair of call paths, most time first."""
+    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[PathChange]] = defaultdict(list)
     before, after = alignment.baseline, alignment.candidate
     for change in alignment.changes:
         operator = after.calls[change.caller[1]][0]
@@ -27,8 +27,8 @@ def implementations(alignment: Alignment) -> list[ImplementationChange]:
             ImplementationChange(
                 operator=operator,
                 calls=len(changes),
-                baseline=Way(path=list(left), total_host_ns=totals[0]),
-                candidate=Way(path=list(right), total_host_ns=totals[1]),
+                baseline=CallPath(path=list(left), total_host_ns=totals[0]),
+                candidate=CallPath(path=list(right), total_host_ns=totals[1]),
                 speedup=totals[0] / totals[1] if min(totals) > 0 else None,
             )
         )
@@ -36,7 +36,7 @@ def implementations(alignment: Alignment) -> list[ImplementationChange]:
 
 
 class Replacement(NamedTuple):
-    """What does an operator's work on the other side, most often, and how many calls per forward that explains."""
+    """The operator that most often does the work on the other side, and how many calls per forward this covers."""
 
     by: str
     calls: int
@@ -60,14 +60,15 @@ def replacements(alignment: Alignment) -> tuple[Mapping[str, Replacement], Mappi
 
 
 def _partners(alignment: Alignment) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of calls that do each other's work, in whatever way they were found."""
+    """Yield every pair of calls that do the same work."""
     yield from alignment.pairs
     yield from alignment.stand_ins
     for change in alignment.changes:
-        # the other way's call of the same rank, the last one for what lies deeper; the caller where there is no way
-        ways = [change.baseline or change.caller[:1], change.candidate or change.caller[1:]]
-        for rank in range(max(map(len, ways))):
-            yield ways[0][min(rank, len(ways[0]) - 1)], ways[1][min(rank, len(ways[1]) - 1)]
+        # pair the k-th call of one path with the k-th of the other; a shorter path repeats its last call, and an
+        # empty path stands for the caller
+        paths = [change.baseline or change.caller[:1], change.candidate or change.caller[1:]]
+        for rank in range(max(map(len, paths))):
+            yield paths[0][min(rank, len(paths[0]) - 1)], paths[1][min(rank, len(paths[1]) - 1)]
 
 
 def unpaired(alignment: Alignment) -> list[Unpaired]:

@@ -1,235 +1,185 @@
-"""The result of a comparison (schema ``diff/1``) as records: the one value that every report draws.
+"""The result of comparing two runs (schema ``diff/2``): the one value that every report shows.
 
-Times are nanoseconds per forward; medians over an even number of forwards may end in .5. A speedup is
-baseline ÷ candidate: above 1 the candidate is faster.
+Times are nanoseconds per forward. A speedup is baseline / candidate: above 1 the candidate is faster.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
+from msgspec import Meta
+
+from profkit.compare.records.frame import data_frame
+from profkit.compare.records.parts import HasPlace, InputDims, Judged, Latency, Module, Record, SideName, Stack
 
 if TYPE_CHECKING:
     import pandas
 
-Verdict = Literal["faster", "slower", "same", "unresolved", "added", "removed", "replaced"]
-
-
 Outcome = Literal["in effect", "accepted without effect", "not accepted", "unknown"]
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the comparison's records."""
+GateOutcome = Literal["passed", "failed", "inconclusive"]
 
 
 class Side(Record, frozen=True, kw_only=True):
-    """Who stands on one side; ``commands`` capture its runs anew, as far as their manifests know."""
+    """What one side of a comparison is; a fact that its runs do not share is null."""
 
-    label: str
-    path: str
-    torch: str | None
-    fpmath: str | None
-    mode: str | None
-    rounds: int
-    forwards: int
-    with_stack: bool = False
-    commands: list[str] = []
-
-
-class Estimate(Record, frozen=True, kw_only=True):
-    """A ratio with its 95% interval; the bounds are null where there are too few samples for one."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
+    label: Annotated[str, Meta(description="label of its runs, or the name of its folder")]
+    path: Annotated[str, Meta(description="path as given")]
+    torch: Annotated[str | None, Meta(description="PyTorch version")]
+    fpmath: Annotated[str | None, Meta(description="oneDNN fpmath mode")]
+    mode: Annotated[str | None, Meta(description="how the model runs: eager, script, frozen, compile")]
+    rounds: Annotated[int, Meta(description="number of rounds (processes)")]
+    forwards: Annotated[int, Meta(description="number of profiled forwards")]
+    with_stack: Annotated[bool, Meta(description="whether Python stacks were recorded in all of its runs")] = False
+    commands: Annotated[list[str], Meta(description="commands that capture its runs again")] = []
 
 
-class ForwardChange(Record, frozen=True, kw_only=True):
-    """The forward's wall time under the profiler: medians over forwards."""
+class ForwardChange(Judged, frozen=True, kw_only=True):
+    """The forward's wall time under the profiler."""
 
-    rule: str
-    baseline_ns: float
-    candidate_ns: float
-    speedup: float | None
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-    verdict: Verdict
+    rule: Annotated[str, Meta(description="rule by which the forwards were found")]
+    baseline_ns: Annotated[float, Meta(description="baseline (ns): geometric mean over rounds of the median")]
+    candidate_ns: Annotated[float, Meta(description="candidate (ns): geometric mean over rounds of the median")]
 
 
-class Latency(Record, frozen=True, kw_only=True):
-    p50_ns: float
-    p90_ns: float
-    p99_ns: float
-    mean_ns: float
-    n: int
+class LatencyChange(Judged, frozen=True, kw_only=True):
+    """The forward's wall time with the profiler off; the speedup is that of the medians."""
 
-
-class LatencyChange(Record, frozen=True, kw_only=True):
-    """The forward's wall time with the profiler off; ``speedup`` is of the medians, ``p90`` and ``p99`` of those."""
-
-    baseline: Latency
-    candidate: Latency
-    speedup: float | None
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-    verdict: Verdict
-    p90: Estimate = Estimate(value=None)
-    p99: Estimate = Estimate(value=None)
+    baseline: Annotated[Latency, Meta(description="baseline")]
+    candidate: Annotated[Latency, Meta(description="candidate")]
+    p90: Annotated[Judged, Meta(description="speedup of the 90th percentile")] = Judged()
+    p99: Annotated[Judged, Meta(description="speedup of the 99th percentile")] = Judged()
 
 
 class OperatorTimes(Record, frozen=True, kw_only=True):
-    """An operator on one side, per forward; ``profiler_share`` of its self time is, about, the profiler's own."""
+    """An operator on one side, per forward."""
 
-    calls: float
-    self_host_ns: float
-    total_host_ns: float
-    profiler_share: float | None = None
-
-
-class OperatorChange(Record, frozen=True, kw_only=True):
-    """An operator's change; speedup and ``delta_ns`` are of the self host time.
-
-    ``total`` is the speedup of the total host time, with its own verdict.
-    ``q_value`` is the p value after control of false discoveries over the table; the verdict goes by it.
-    ``paired_with`` names what stands for it on the other side, ``since`` the PyTorch version that brought it.
-    """
-
-    name: str
-    input_dims: str | None = None
-    module: str | None = None
-    stack: str | None = None
-    baseline: OperatorTimes | None
-    candidate: OperatorTimes | None
-    speedup: float | None
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-    q_value: float | None = None
-    total: Estimate = Estimate(value=None)
-    total_verdict: Verdict | None = None
-    delta_ns: float
-    verdict: Verdict
-    paired_with: str | None = None
-    since: str | None = None
-
-    @property
-    def place(self) -> str | None:
-        """What it is told apart by from others of its name: input shapes, module or stack."""
-        return self.input_dims or self.module or self.stack
+    calls: Annotated[float, Meta(description="calls per forward (median)")]
+    self_host_ns: Annotated[float, Meta(description="self host time per forward (ns)")]
+    total_host_ns: Annotated[float, Meta(description="total host time per forward (ns)")]
+    profiler_share: Annotated[
+        float | None, Meta(description="estimated part of the self host time that is profiler overhead, 0 to 1")
+    ] = None
 
 
-class OperatorShare(Record, frozen=True, kw_only=True):
-    """An operator's part in the change of the mean forward, by self host time."""
+class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
+    """An operator's change; the speedup and ``delta_ns`` are those of the self host time."""
 
-    name: str
-    input_dims: str | None = None
-    module: str | None = None
-    stack: str | None = None
-    delta_ns: int
+    name: Annotated[str, Meta(description="operator name")]
+    input_dims: InputDims = None
+    module: Module = None
+    stack: Stack = None
+    baseline: Annotated[OperatorTimes | None, Meta(description="baseline; null if it lacks the operator")]
+    candidate: Annotated[OperatorTimes | None, Meta(description="candidate; null if it lacks the operator")]
+    total: Annotated[Judged, Meta(description="speedup of the total host time")] = Judged()
+    delta_ns: Annotated[float, Meta(description="candidate - baseline, self host time per forward (ns)")]
+    paired_with: Annotated[
+        str | None, Meta(description="operator that does its work on the other side; null unless replaced")
+    ] = None
+    since: Annotated[str | None, Meta(description="PyTorch version that introduced the operator")] = None
 
-    @property
-    def place(self) -> str | None:
-        """What it is told apart by from others of its name: input shapes, module or stack."""
-        return self.input_dims or self.module or self.stack
+
+class OperatorShare(Record, HasPlace, frozen=True, kw_only=True):
+    """An operator's part of the change of the mean forward."""
+
+    name: Annotated[str, Meta(description="operator name")]
+    input_dims: InputDims = None
+    module: Module = None
+    stack: Stack = None
+    delta_ns: Annotated[int, Meta(description="change of its mean self host time per forward (ns)")]
 
 
 class Attribution(Record, frozen=True, kw_only=True):
-    """The change of the mean forward: the operators' parts and the rest add up to it exactly.
+    """The change of the mean forward: the operators' parts and the rest add up to it exactly."""
 
-    ``baseline_ns`` is the baseline's mean forward, rounded.
-    """
-
-    forward_delta_ns: int
-    baseline_ns: int = 0
-    operators: list[OperatorShare]
-    outside_operators_ns: int
+    forward_delta_ns: Annotated[int, Meta(description="change of the mean forward under the profiler (ns)")]
+    baseline_ns: Annotated[int, Meta(description="the baseline's mean forward, rounded (ns)")] = 0
+    operators: Annotated[list[OperatorShare], Meta(description="parts, largest first")]
+    outside_operators_ns: Annotated[int, Meta(description="change of the time outside operators (ns)")]
 
 
-class Way(Record, frozen=True, kw_only=True):
-    """How an operator's work was done: the operators below it that the other side has not, outermost first.
+class CallPath(Record, frozen=True, kw_only=True):
+    """How an operator's work was done on one side."""
 
-    ``total_host_ns`` is that of all its calls that went this way, per forward.
-    """
-
-    path: list[str]
-    total_host_ns: float
+    path: Annotated[list[str], Meta(description="callees that occur on this side only, outermost first")]
+    total_host_ns: Annotated[float, Meta(description="total host time of the calls done this way, per forward (ns)")]
 
 
 class ImplementationChange(Record, frozen=True, kw_only=True):
-    """Calls of an operator, per forward, whose work went another way below it."""
+    """Calls of an operator whose work was done by other operators below it."""
 
-    operator: str
-    calls: int
-    baseline: Way
-    candidate: Way
-    speedup: float | None
+    operator: Annotated[str, Meta(description="operator name")]
+    calls: Annotated[int, Meta(description="calls per forward")]
+    baseline: Annotated[CallPath, Meta(description="baseline")]
+    candidate: Annotated[CallPath, Meta(description="candidate")]
+    speedup: Annotated[float | None, Meta(description="ratio of the total host times, without an interval")]
 
 
 class Unpaired(Record, frozen=True, kw_only=True):
-    """Calls of one side, per forward, for which the other has no partner, such as what it fused into others."""
+    """Calls of one side that have no partner on the other, such as those that were fused."""
 
-    name: str
-    side: Literal["baseline", "candidate"]
-    calls: int
-    total_host_ns: float
+    name: Annotated[str, Meta(description="operator name")]
+    side: Annotated[SideName, Meta(description="the side that has them")]
+    calls: Annotated[int, Meta(description="calls per forward")]
+    total_host_ns: Annotated[float, Meta(description="total host time per forward (ns)")]
 
 
 class CallTimes(Record, frozen=True, kw_only=True):
-    """Calls of an operator from one place, per forward, and their total host time."""
+    """Calls of an operator from one place in the call tree."""
 
-    calls: int
-    total_host_ns: float
+    calls: Annotated[int, Meta(description="calls per forward")]
+    total_host_ns: Annotated[float, Meta(description="total host time per forward, median (ns)")]
 
 
 class CallChange(Record, frozen=True, kw_only=True):
-    """An operator called from one place in the call tree; ``parent`` is the position of its caller, -1 at the top."""
+    """An operator at one place in the call tree of both sides."""
 
-    name: str
-    parent: int
-    baseline: CallTimes | None
-    candidate: CallTimes | None
+    name: Annotated[str, Meta(description="operator name")]
+    parent: Annotated[int, Meta(description="position of the caller in this list, -1 at the top")]
+    baseline: Annotated[CallTimes | None, Meta(description="baseline; null if it lacks the call")]
+    candidate: Annotated[CallTimes | None, Meta(description="candidate; null if it lacks the call")]
 
 
 class Samples(Record, frozen=True, kw_only=True):
-    """Every wall time of a forward that was measured on one side, in ns: one list per round."""
+    """Every measured wall time of a forward on one side, one list per round."""
 
-    forward_ns: list[list[int]]
-    latency_ns: list[list[int]]
+    forward_ns: Annotated[list[list[int]], Meta(description="under the profiler (ns)")]
+    latency_ns: Annotated[list[list[int]], Meta(description="profiler off (ns)")]
 
 
 class OutputsChange(Record, frozen=True, kw_only=True):
-    """How far the model's outputs moved: is the answer still right?"""
+    """How far the model's outputs moved."""
 
-    cosine_similarity: float | None
-    max_abs_error: float | None
-    comparable: bool
-    finite: bool = True
-    same_shapes: bool = True
-    relative_error: float | None = None
+    cosine_similarity: Annotated[float | None, Meta(description="cosine similarity of all outputs, -1 to 1")]
+    max_abs_error: Annotated[float | None, Meta(description="largest absolute difference")]
+    comparable: Annotated[bool, Meta(description="false if weights, shapes or types differ, or a value is not finite")]
+    finite: Annotated[bool, Meta(description="false if a side holds NaN or infinity")] = True
+    same_shapes: Annotated[bool, Meta(description="false if the outputs have other shapes")] = True
+    relative_error: Annotated[
+        float | None, Meta(description="largest absolute difference / largest absolute baseline output")
+    ] = None
 
 
 class PrimitiveTimes(Record, frozen=True, kw_only=True):
-    """What ran for a problem on one side, per warm forward; the dearest implementation first."""
+    """What oneDNN executed for a problem on one side, per warm forward."""
 
-    implementations: list[str]
-    fpmath: str
-    calls: float
-    exec_ns: float
+    implementations: Annotated[list[str], Meta(description="implementations, the one with the most time first")]
+    fpmath: Annotated[str, Meta(description="fpmath mode of the first implementation")]
+    calls: Annotated[float, Meta(description="executions per forward")]
+    exec_ns: Annotated[float, Meta(description="execution time per forward (ns)")]
 
 
 class PrimitiveChange(Record, frozen=True, kw_only=True):
-    """One problem of oneDNN's on both sides; null where a side has no primitive for it."""
+    """One oneDNN problem on both sides; null if a side has no primitive for it."""
 
-    kind: str
-    problem: str
-    baseline: PrimitiveTimes | None
-    candidate: PrimitiveTimes | None
+    kind: Annotated[str, Meta(description="primitive kind")]
+    problem: Annotated[str, Meta(description="problem descriptor as oneDNN logs it")]
+    baseline: Annotated[PrimitiveTimes | None, Meta(description="baseline")]
+    candidate: Annotated[PrimitiveTimes | None, Meta(description="candidate")]
 
     @property
     def delta_ns(self) -> float:
+        """The change of the execution time per forward, in ns."""
         before, after = (side.exec_ns if side else 0.0 for side in (self.baseline, self.candidate))
         return after - before
 
@@ -241,96 +191,115 @@ class PrimitiveChange(Record, frozen=True, kw_only=True):
 
 
 class PrimitiveSide(Record, frozen=True, kw_only=True):
-    """oneDNN on one side, per warm forward under its log; the hit rates are of its primitive cache."""
+    """oneDNN on one side, per warm forward of the pass that wrote its log."""
 
-    onednn: str | None
-    isa: str | None
-    forward_ns: float
-    exec_ns: float
-    reorder_ns: float
-    weights_reorder_ns: float
-    create_ns: float
-    hit_rate: float | None
-    cold_hit_rate: float | None
+    onednn: Annotated[str | None, Meta(description="oneDNN version")]
+    isa: Annotated[str | None, Meta(description="instruction set that oneDNN reports")]
+    forward_ns: Annotated[float, Meta(description="median forward of that pass (ns)")]
+    exec_ns: Annotated[float, Meta(description="execution time (ns)")]
+    reorder_ns: Annotated[float, Meta(description="execution time of reorders (ns)")]
+    weights_reorder_ns: Annotated[float, Meta(description="execution time of reorders of weights (ns)")]
+    create_ns: Annotated[float, Meta(description="time to create primitives (ns)")]
+    hit_rate: Annotated[float | None, Meta(description="primitive cache hits / creations in warm forwards, 0 to 1")]
+    cold_hit_rate: Annotated[float | None, Meta(description="the same before the warm forwards, 0 to 1")]
 
 
 class PrimitivesChange(Record, frozen=True, kw_only=True):
-    """oneDNN's primitives on both sides; printing its log disturbs these times, so they are shares, not latencies."""
+    """oneDNN's primitives on both sides. Writing the log slows that pass: read shares, not latencies."""
 
-    baseline: PrimitiveSide
-    candidate: PrimitiveSide
-    problems: list[PrimitiveChange]
+    baseline: Annotated[PrimitiveSide, Meta(description="baseline")]
+    candidate: Annotated[PrimitiveSide, Meta(description="candidate")]
+    problems: Annotated[list[PrimitiveChange], Meta(description="problems, largest change first")]
 
 
 class FpmathVerdict(Record, frozen=True, kw_only=True):
-    """Whether an fpmath mode was real, and on which evidence; ``outputs`` are against FP32."""
+    """Whether an fpmath mode had an effect, and the evidence."""
 
-    mode: str
-    outcome: Outcome
-    marked_executions: int | None
-    evidence: list[str]
-    outputs: OutputsChange | None
+    mode: Annotated[str, Meta(description="the fpmath mode")]
+    outcome: Annotated[Outcome, Meta(description="what is known of its effect")]
+    marked_executions: Annotated[int | None, Meta(description="executions that oneDNN's log marks with the mode")]
+    executions: Annotated[int | None, Meta(description="all executions in the log")] = None
+    reference: Annotated[str | None, Meta(description="path of the FP32 run it was judged against")] = None
+    evidence: Annotated[list[str], Meta(description="the evidence in words")]
+    outputs: Annotated[OutputsChange | None, Meta(description="outputs compared with the reference")]
 
 
 class WorkloadChange(Record, frozen=True, kw_only=True):
-    name: str
-    baseline: Side
-    candidate: Side
-    forward: ForwardChange
-    latency: LatencyChange | None
-    operators: list[OperatorChange]
-    implementations: list[ImplementationChange] = []
-    unpaired: list[Unpaired] = []
-    calls: list[CallChange] = []
-    attribution: Attribution
-    outputs: OutputsChange | None
-    primitives: PrimitivesChange | None = None
-    fpmath: list[FpmathVerdict] = []
-    baseline_samples: Samples | None = None
-    candidate_samples: Samples | None = None
+    """One workload on both sides."""
+
+    name: Annotated[str, Meta(description="workload name")]
+    baseline: Annotated[Side, Meta(description="baseline")]
+    candidate: Annotated[Side, Meta(description="candidate")]
+    forward: Annotated[ForwardChange, Meta(description="wall time under the profiler")]
+    latency: Annotated[LatencyChange | None, Meta(description="wall time, profiler off; null if not measured")]
+    operators: Annotated[list[OperatorChange], Meta(description="operators, largest change first")]
+    implementations: Annotated[list[ImplementationChange], Meta(description="operators implemented by others")] = []
+    unpaired: Annotated[list[Unpaired], Meta(description="calls without a partner")] = []
+    calls: Annotated[list[CallChange], Meta(description="call tree of both sides, callers first")] = []
+    attribution: Annotated[Attribution, Meta(description="the change of the mean forward over operators")]
+    outputs: Annotated[OutputsChange | None, Meta(description="change of the outputs; null if not kept")]
+    primitives: Annotated[PrimitivesChange | None, Meta(description="oneDNN primitives; null without a log")] = None
+    fpmath: Annotated[list[FpmathVerdict], Meta(description="verdicts on fpmath modes other than FP32")] = []
+    baseline_samples: Annotated[Samples | None, Meta(description="the baseline's wall times")] = None
+    candidate_samples: Annotated[Samples | None, Meta(description="the candidate's wall times")] = None
 
     @property
     def inference(self) -> ForwardChange | LatencyChange:
-        """What inference gained: the latency where it was measured, for the profiler slows things down."""
+        """The change that counts for inference: the latency if it was measured, since the profiler adds time."""
         return self.latency or self.forward
 
 
 class Difference(Record, frozen=True, kw_only=True):
-    """A field in which the configurations differ; ``expected`` where it is what is being compared."""
+    """A field in which the configurations differ."""
 
-    field: str
-    baseline: str | None
-    candidate: str | None
-    expected: bool
-    workload: str | None = None
+    field: Annotated[str, Meta(description="path of the field in the manifest")]
+    baseline: Annotated[str | None, Meta(description="baseline value as text")]
+    candidate: Annotated[str | None, Meta(description="candidate value as text")]
+    expected: Annotated[bool, Meta(description="true for the variable under test, false for a possible confounder")]
+    workload: Annotated[str | None, Meta(description="the workload, if not all of them differ so")] = None
 
 
 class GateResult(Record, frozen=True, kw_only=True):
-    """What became of a rule for a workload: failed where what it forbids is shown, not judged where nothing can be.
+    """What became of a rule for a workload."""
 
-    ``found`` says what was seen.
-    """
-
-    rule: str
-    workload: str | None
-    outcome: Literal["passed", "failed", "not judged"]
-    found: str
+    rule: Annotated[str, Meta(description="the rule as given")]
+    workload: Annotated[str | None, Meta(description="workload (and row); null for the geometric mean")]
+    outcome: Annotated[
+        GateOutcome,
+        Meta(description="failed: the whole interval lies beyond the limit; passed: within it; else inconclusive"),
+    ]
+    found: Annotated[str, Meta(description="what was measured, in words")]
 
 
 class Comparison(Record, frozen=True, kw_only=True):
     """What changed from the baseline to the candidate."""
 
-    schema: Literal["diff/1"] = "diff/1"
-    baseline: Side
-    candidate: Side
-    geomean_speedup: Estimate
-    workloads: list[WorkloadChange]
-    differences: list[Difference]
-    warnings: list[str]
-    gates: list[GateResult] = []
+    schema: Annotated[Literal["diff/2"], Meta(description="schema of this document")] = "diff/2"
+    baseline: Annotated[Side, Meta(description="baseline")]
+    candidate: Annotated[Side, Meta(description="candidate")]
+    margin: Annotated[float, Meta(description="relative change that counts as the same")] = 0.02
+    paired: Annotated[bool, Meta(description="whether rounds were compared block by block")] = False
+    geomean_speedup: Annotated[Judged, Meta(description="geometric mean of the workloads' speedups")]
+    workloads: Annotated[list[WorkloadChange], Meta(description="the workloads that both sides have")]
+    differences: Annotated[list[Difference], Meta(description="differences between the configurations")]
+    warnings: Annotated[list[str], Meta(description="what to know before relying on the figures")]
+    gates: Annotated[list[GateResult], Meta(description="results of the rules given with --fail-if")] = []
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return the operators of all workloads as a pandas DataFrame, one row each; times in ns per forward."""
-        from profkit.compare.frame import operators_frame
+        """Return the operators of all workloads as a DataFrame, one row each; times in ns per forward.
 
-        return operators_frame(self)
+        A side that lacks the operator has NaN, never 0. Raises UsageError if pandas is not installed.
+        """
+        return data_frame([row for workload in self.workloads for row in _rows(workload)])
+
+
+def _rows(workload: WorkloadChange) -> Iterator[dict[str, object]]:
+    for change in workload.operators:
+        row: dict[str, object] = {"workload": workload.name, "operator": change.name}
+        row |= {field: getattr(change, field) for field in ("input_dims", "module", "stack")}
+        for side in ("baseline", "candidate"):
+            times = getattr(change, side)
+            for field in ("calls", "self_host_ns", "total_host_ns"):
+                row[f"{side}_{field}"] = getattr(times, field) if times else None
+        figures = ("speedup", "low", "high", "p_value", "q_value", "delta_ns", "verdict", "paired_with")
+        yield row | {field: getattr(change, field) for field in figures}

@@ -11,7 +11,7 @@ from profkit.report.page import Figure
 from profkit.report.verdicts import DECIDED, bounds
 
 if TYPE_CHECKING:
-    from profkit.compare.many import Overview
+    from profkit.compare.records.many import Overview
 
 
 def heatmap(overview: Overview) -> Figure:

@@ -12,8 +12,8 @@ from profkit.report.page import Figure
 from profkit.report.verdicts import bounds
 
 if TYPE_CHECKING:
-    from profkit.compare.many import Overview
     from profkit.compare.records.diff import Comparison
+    from profkit.compare.records.many import Overview
 
 
 def speedups(comparison: Comparison) -> Figure:

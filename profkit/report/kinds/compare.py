@@ -1,4 +1,4 @@
-"""Many runs side by side (``compare/1``): speedups by run and workload, and every wall time."""
+"""Many runs side by side (``compare/2``): speedups by run and workload, and every wall time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from profkit.report.page import Block, Code, Page, Picture, Section
 from profkit.report.verdicts import DECIDED, bounds, speedup_text, verdict_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.many import Entry, Overview, RunOverview
+    from profkit.compare.records.many import Entry, Overview, RunOverview
 
 CSV_HEADER = (
     "run",
@@ -47,8 +47,14 @@ ORDERS: dict[str, Callable[[RunOverview], object]] = {
 UNDECIDED = "~"
 
 
+def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
+    from profkit.compare.records.upgrade import upgrade_compare
+
+    return upgrade_compare(document) if document["schema"] == "compare/1" else document
+
+
 def _record() -> type[Overview]:
-    from profkit.compare.many import Overview
+    from profkit.compare.records.many import Overview
 
     return Overview
 
@@ -186,7 +192,7 @@ def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:
 
 KIND = Kind(
     name="compare",
-    schemas=("compare/1",),
+    schemas=("compare/2", "compare/1"),
     record=_record,
     rows="runs",
     orders=tuple(ORDERS),
@@ -195,6 +201,7 @@ KIND = Kind(
     csv_header=CSV_HEADER,
     csv_rows=csv_rows,
     page=page,
+    upgrade=_upgrade,
     pictures={
         "heatmap": lambda overview: Picture(f"Speedup over {overview.baseline}", heatmap(overview)),
         "speedup": lambda overview: Picture(f"Speedup over {overview.baseline}", run_speedups(overview)),

@@ -38,6 +38,12 @@ ORDERS: dict[str, Callable[[OperatorRow], object]] = {
 PRIMITIVES_NOTE = "→ oneDNN primitives per forward, from a pass of their own; writing the log makes them slower."
 
 
+def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
+    from profkit.compare.records.upgrade import upgrade_operators
+
+    return upgrade_operators(document)
+
+
 def _record() -> type[OperatorsView]:
     from profkit.views.operators import OperatorsView
 
@@ -175,4 +181,5 @@ KIND = Kind(
     csv_header=CSV_HEADER,
     csv_rows=csv_rows,
     page=page,
+    upgrade=_upgrade,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,8 +16,8 @@ from profkit.report.page import Block, Field, Grid, Page, Picture, Section, Valu
 from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import FpmathVerdict
-    from profkit.views.primitives import Phase, PrimitiveRow, PrimitivesView
+    from profkit.onednn.summary import Phase
+    from profkit.views.primitives import PrimitiveRow, PrimitivesView
 
 CSV_HEADER = (
     "kind",
@@ -62,11 +62,11 @@ def select(view: PrimitivesView, selection: Selection) -> PrimitivesView:
     return msgspec.structs.replace(view, primitives=choose(view.primitives, selection, describe, ORDERS))
 
 
-def document(view: PrimitivesView, selection: Selection, beside: FpmathVerdict | None = None) -> Document:
-    """Lay out the primitives of a log or a run; ``beside`` is the verdict on the run's fpmath mode."""
+def document(view: PrimitivesView, selection: Selection, beside: Any = None) -> Document:
+    """Lay out the primitives of a log or a run. There is nothing ``beside``."""
     blocks: list[Table | Paragraph] = [Paragraph(text) for text in _head(view)]
-    if beside is not None:
-        blocks.append(fpmath_paragraph(beside))
+    if view.fpmath is not None:
+        blocks.append(fpmath_paragraph(view.fpmath))
     if view.cold_phase is not None and view.warm_phase is not None:
         blocks.append(_phases(view.cold_phase, view.warm_phase, view.forwards or 0))
     if view.repeated_reorders:
@@ -162,9 +162,9 @@ def csv_rows(view: PrimitivesView) -> Iterator[Sequence[object]]:
         yield [getattr(row, name) for name in CSV_HEADER]
 
 
-def page(view: PrimitivesView, selection: Selection, beside: FpmathVerdict | None = None) -> Page:
-    """Lay out the selected primitives; ``beside`` is the verdict on the run's fpmath mode."""
-    shown = document(view, selection, beside)
+def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page:
+    """Lay out the selected primitives. There is nothing ``beside``."""
+    shown = document(view, selection)
     rows = select(view, selection).primitives
     tables: list[Block] = [block for block in shown.blocks[:-1] if isinstance(block, Table)]
     sums: dict[str, float] = {}

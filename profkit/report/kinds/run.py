@@ -32,10 +32,9 @@ def _record() -> type[Manifest]:
 
 
 def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    """Bring a decoded ``run/1`` up to date: it called the pass with the oneDNN log ``kernels``."""
-    if document.get("schema") == "run/1":
-        return {**document, "schema": "run/2", "primitives": document.get("kernels")}
-    return document
+    from profkit.runs.manifest import upgrade_run_1
+
+    return upgrade_run_1(document) if document["schema"] == "run/1" else document
 
 
 def select(manifest: Manifest, selection: Selection) -> Manifest:

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from profkit.compare.records.diff import (
         Comparison,
         Difference,
-        Estimate,
-        ForwardChange,
         ImplementationChange,
-        LatencyChange,
         OperatorChange,
         Side,
         WorkloadChange,
     )
+    from profkit.compare.records.parts import Judged
 
 PRIMITIVES = 8  # changed primitives in the report unless all are asked for: the operators are the main table
 LONGEST_VALUE = 40  # characters of a value in the table of differences, where two must fit beside each other
@@ -108,19 +106,17 @@ def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
     rows = []
     if (latency := change.latency) is not None:
         a, b = latency.baseline, latency.candidate
-        rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency, latency.verdict))
-        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90, None))
-        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99, None))
+        rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency))
+        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90))
+        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99))
     forward = change.forward
     name = f"forward, profiled ({forward.rule})"
-    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward, forward.verdict))
+    rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward))
     return Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
 
 
-def _timing(
-    what: str, before: float, after: float, found: Estimate | ForwardChange | LatencyChange, verdict: str | None
-) -> list[Cell]:
-    last = verdict_cell(verdict) if verdict else Cell("")
+def _timing(what: str, before: float, after: float, found: Judged) -> list[Cell]:
+    last = verdict_cell(found.verdict)
     speedup, low, high = bounds(found)
     return [
         Cell(what),
@@ -224,7 +220,7 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
 
 def legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
     """Yield a line for each mark in a table of these operators."""
-    verdicts: set[str] = {o.verdict for o in shown}
+    verdicts = {o.verdict for o in shown}
     if any(o.low is not None for o in shown):
         yield INTERVAL_LEGEND
     yield from (text for verdict, text in LEGEND.items() if verdict in verdicts)

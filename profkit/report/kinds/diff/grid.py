@@ -36,12 +36,12 @@ def operators_grid(
     if change.primitives is not None:
         shown["primitive (oneDNN, under its log)"] = _primitives_view(change.primitives.problems)
     sides = f"{forwards_of(change.baseline)}, {forwards_of(change.candidate)}"
-    verdicts = dict.fromkeys(o.verdict for operators in views.values() for o in operators)
+    verdicts = dict.fromkeys(o.verdict or "" for operators in views.values() for o in operators)
     return Grid(
         f"Operators: self host time per forward (medians; {sides})",
         fields,
         shown,
-        verdicts={verdict: verdict_cell(verdict) for verdict in verdicts},
+        verdicts={verdict: verdict_cell(verdict) for verdict in verdicts if verdict},
         tree=_tree(change.calls) if change.calls else None,
         note=" ".join([_NOTE, *legend(change.operators)]),
     )
@@ -63,7 +63,7 @@ def operators_view(operators: Sequence[OperatorChange]) -> View:
             _changes([o.delta_ns for o in operators]),
             Values([verdict_cell(o.verdict).text for o in operators]),
         ],
-        verdicts=[o.verdict for o in operators],
+        verdicts=[o.verdict or "" for o in operators],
         names=[o.name for o in operators],
     )
 

@@ -1,9 +1,9 @@
-"""Two forwards on one clock: the baseline's and the candidate's as two processes of one trace, from a common start.
+"""Two median forwards in one trace: the baseline's and the candidate's as two processes with a common start.
 
-The longer lane is the slower one, by eye. Operators that are each other's are linked by flow events; oneDNN's
-primitives stand below their operators where the run has its log. Those were measured in a pass of their own, whose
-printing disturbs times, so each is placed in its operator at its share of that pass's call. The format is Chrome's
-trace event format, as Perfetto and the TensorBoard plugin read it.
+The longer lane is the slower side. Matching operators are linked by flow events. oneDNN primitives are nested under
+their operators if the run has a log; they were measured in another pass, which writing the log slows, so each is placed
+at the same share of its operator's call as in that pass. The format is Chrome's trace event format, as Perfetto and the
+TensorBoard plugin read it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from profkit import units
 from profkit.arrays import Integers
 from profkit.compare.calls.align import Alignment, align
 from profkit.errors import InputError
+from profkit.onednn.join import Joined
 from profkit.onednn.merge import CATEGORY, microseconds
-from profkit.runs import Run
+from profkit.runs.contents import RunContents
+from profkit.runs.store import Run
 from profkit.trace.calls import CallTree, call_trees, merge, rows_of
 from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
-from profkit.views.primitives import read_primitives
 
 LINK = "same operator"
 PLACED = "by its share of the call"
@@ -111,52 +112,57 @@ def _spans(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
 
 
 def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str, Any]]:
-    """Yield oneDNN's executions, each at its share of the operator's call in the pass with the log."""
-    joined = read_primitives(lane.run, options)
+    """Yield oneDNN's executions, each at the same share of its operator's call as in the pass with the log."""
+    joined = RunContents(lane.run, options).primitives
     if joined is None or not len(joined.forwards):
         return
     middle = int(np.argsort(joined.forwards.wall_ns)[(len(joined.forwards) - 1) // 2])
-    there = rows_of(joined.trace, joined.forwards, middle)
-    if _names(lane.trace, lane.rows) != _names(joined.trace, there):
-        return  # another forward than the one timed: nothing says what belongs where
-    place = {int(row): position for position, row in enumerate(there)}
-    here, pass_ = lane.trace.operator_events, joined.trace.operator_events
+    logged = rows_of(joined.trace, joined.forwards, middle)
+    if _names(lane.trace, lane.rows) != _names(joined.trace, logged):
+        return  # another forward than the timed one: nothing says which call a primitive belongs to
+    position = {int(row): place for place, row in enumerate(logged)}
     by_call: dict[int, list[int]] = defaultdict(list)
     for record in np.flatnonzero((joined.forward == middle) & (joined.operator >= 0)).tolist():
         if joined.log.primitives[joined.log.primitive[record]].operation == "exec":
             by_call[int(joined.operator[record])].append(record)
-    for disturbed, records in by_call.items():
-        position = place[disturbed]
-        call = int(lane.rows[position])
-        scale = int(here.duration_ns[call]) / max(1, int(pass_.duration_ns[disturbed]))
-        inner = [int(lane.rows[child]) for child in lane.tree.children[position]]
-        taken = [(int(here.start_ns[row]), int(here.end_ns[row])) for row in inner]
-        free = int(here.start_ns[call])
-        for record in records:
-            primitive = joined.log.primitives[joined.log.primitive[record]]
-            offset = int(joined.log.start_ns[record]) - joined.trace.base_ns - int(pass_.start_ns[disturbed])
-            begin = max(free, int(here.start_ns[call]) + round(offset * scale))
-            length = round(int(joined.log.duration_ns[record]) * scale)
-            begin, end = _between(taken, begin, length, int(here.end_ns[call]))
-            free = end
-            yield {
-                "ph": "X",
-                "cat": CATEGORY,
-                "name": f"{primitive.kind} {primitive.implementation}",
-                "pid": pid,
-                "tid": int(here.track[call]) + 1,
-                "ts": microseconds(begin - lane.start_ns),
-                "dur": microseconds(end - begin),
-                "args": {
-                    "fpmath": primitive.fpmath,
-                    "problem": primitive.problem,
-                    "placed": "by its share of the call",
-                },
-            }
+    for logged_call, records in by_call.items():
+        yield from _in_call(lane, pid, joined, position[logged_call], logged_call, records)
+
+
+def _in_call(
+    lane: Lane, pid: int, joined: Joined, position: int, logged_call: int, records: list[int]
+) -> Iterator[dict[str, Any]]:
+    """Yield the primitives of one call, outside the operators that it calls."""
+    timed, logged = lane.trace.operator_events, joined.trace.operator_events
+    call = int(lane.rows[position])
+    scale = int(timed.duration_ns[call]) / max(1, int(logged.duration_ns[logged_call]))
+    inner = [int(lane.rows[child]) for child in lane.tree.children[position]]
+    taken = [(int(timed.start_ns[row]), int(timed.end_ns[row])) for row in inner]
+    free = int(timed.start_ns[call])
+    for record in records:
+        primitive = joined.log.primitives[joined.log.primitive[record]]
+        offset = int(joined.log.start_ns[record]) - joined.trace.base_ns - int(logged.start_ns[logged_call])
+        begin = max(free, int(timed.start_ns[call]) + round(offset * scale))
+        length = round(int(joined.log.duration_ns[record]) * scale)
+        begin, end = _between(taken, begin, length, int(timed.end_ns[call]))
+        free = end
+        yield {
+            "ph": "X",
+            "cat": CATEGORY,
+            "name": f"{primitive.kind} {primitive.implementation}",
+            "pid": pid,
+            "tid": int(timed.track[call]) + 1,
+            "ts": microseconds(begin - lane.start_ns),
+            "dur": microseconds(end - begin),
+            "args": {"fpmath": primitive.fpmath, "problem": primitive.problem, "placed": PLACED},
+        }
 
 
 def _between(taken: list[tuple[int, int]], begin: int, length: int, last: int) -> tuple[int, int]:
-    """Move a span out of the calls that its place is taken by, and end it before the next: viewers want nesting."""
+    """Return begin and end of a span moved out of the calls it overlaps and cut before the next one.
+
+    Viewers show spans of one track correctly only if they nest.
+    """
     for start, end in taken:  # in order
         if start <= begin < end:
             begin = end
@@ -170,7 +176,7 @@ def _names(trace: Trace, rows: Integers) -> list[str]:
 
 
 def _links(both: list[Lane], alignment: Alignment) -> Iterator[dict[str, Any]]:
-    """Link the operators at the top that are each other's, and those whose work went another way below."""
+    """Link matching top-level operators, and those whose work other callees do."""
     callers = {change.caller for change in alignment.changes}
     top = [pair for pair in alignment.pairs if _is_top(both[0], pair[0]) and _is_top(both[1], pair[1])]
     pairs = sorted({*top, *callers, *alignment.stand_ins})

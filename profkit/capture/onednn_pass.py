@@ -1,0 +1,53 @@
+"""The pass with oneDNN's log: one more process per run, which records what oneDNN executed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from profkit.capture.process import MOST_TEXT
+from profkit.capture.task import Listener, Task, start_worker
+from profkit.runs.manifest import PrimitivesPass
+
+FAILED_PASS = "the pass with oneDNN's log"  # how the warning about a failed pass begins
+STEPS = 10  # forwards under the log at most: each prints a line per primitive
+# oneDNN 2 (PyTorch 1.13) reads the DNNL names only
+_LOG_VARIABLES = {
+    **dict.fromkeys(("ONEDNN_VERBOSE", "DNNL_VERBOSE"), "2"),
+    **dict.fromkeys(("ONEDNN_VERBOSE_TIMESTAMP", "DNNL_VERBOSE_TIMESTAMP"), "1"),
+}
+
+
+def wants_pass(task: Task) -> bool:
+    """Whether the pass was asked for and is still to be done."""
+    return bool(task.settings.onednn) and task.failure is None and task.manifest.primitives is None
+
+
+def pass_failed(task: Task) -> bool:
+    """Whether the manifest warns that the pass failed."""
+    return any(text.startswith(FAILED_PASS) for text in task.manifest.warnings)
+
+
+def run_pass(task: Task, listener: Listener) -> None:
+    """Run the pass and record it; if it fails, the run is complete without it and carries a warning."""
+    listener.started(f"{task.configuration.name}, oneDNN log", 1, 1)
+    manifest = task.manifest
+    settings = manifest.settings.changed(with_stack=False, steps=min(manifest.settings.steps, STEPS))
+    variables = {**manifest.environment, **_LOG_VARIABLES}
+    outcome = start_worker(task, listener.report, settings=settings, variables=variables, onednn=True)
+    listener.finished()
+    failure = outcome.failure
+    if failure is None:
+        described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
+        try:
+            primitives = msgspec.convert(described, type=PrimitivesPass)
+        except msgspec.ValidationError as error:  # a worker runs other people's code, which may lie
+            failure = f"reported an invalid result: {str(error)[:MOST_TEXT]}"
+    if failure is None:
+        warnings = [text for text in manifest.warnings if not text.startswith(FAILED_PASS)]
+        task.manifest = msgspec.structs.replace(manifest, primitives=primitives, warnings=warnings)
+    else:
+        text = f"{FAILED_PASS} {failure}"
+        listener.message(f"{task.configuration.name}: {text}")
+        task.manifest = msgspec.structs.replace(manifest, warnings=[*manifest.warnings, text])
+    if not task.missing_rounds:
+        task.filing.save(task.manifest)

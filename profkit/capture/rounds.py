@@ -1,0 +1,84 @@
+"""One round of one configuration: starts its worker and takes the result into the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+import msgspec
+
+from profkit.capture.process import MOST_TEXT, Report
+from profkit.capture.task import Listener, Task, start_worker
+from profkit.runs.configuration import identity_differences
+from profkit.runs.manifest import Fallback, Python, Round, Torch, Workload
+
+
+def run_round(task: Task, place: int, listener: Listener) -> None:
+    """Capture the next round of ``task``, at ``place`` (from 0) among the configurations of this turn.
+
+    After a crash the worker runs once more, without the settings that are known to crash. A failure is told to the
+    listener and recorded in the task.
+    """
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    outcome = start_worker(task, listener.report)
+    if outcome.crashed:
+        _fall_back(task, outcome.failure or "", listener)
+        outcome = start_worker(task, listener.report)
+    if outcome.failure is None:
+        try:
+            _add_round(task, outcome.reports, place, started)
+        except (msgspec.ValidationError, TypeError) as error:  # a worker runs other people's code, which may lie
+            task.failure = f"the worker reported an invalid round: {str(error)[:MOST_TEXT]}"
+    else:
+        task.failure = f"{outcome.failure}. {outcome.hint}".rstrip(". ")
+    if task.failure:
+        listener.message(f"{task.configuration.name}: failed: {task.failure}")
+
+
+def _fall_back(task: Task, reason: str, listener: Listener) -> None:
+    """Record that this round runs again, and with which settings."""
+    manifest = task.manifest
+    settings, left_out = manifest.settings.after_crash()
+    instead = " ".join(["run again", *left_out])
+    fallback = Fallback(round=len(manifest.rounds), reason=reason, instead=instead)
+    task.manifest = msgspec.structs.replace(manifest, settings=settings, fallbacks=[*manifest.fallbacks, fallback])
+    listener.message(f"{task.configuration.name}: {reason}; {instead}")
+
+
+def _add_round(task: Task, reports: Mapping[str, Report], place: int, started: str) -> None:
+    """Add the worker's round to the manifest, unless the worker turns out to be of another configuration."""
+    before, measured = task.manifest, reports["round"]
+    workload = msgspec.to_builtins(before.workload) | {
+        "inputs": reports["workload"]["inputs"],
+        "weights_sha256": reports["workload"]["weights_sha256"],
+    }
+    round_ = {**measured, "index": len(before.rounds), "order": place, "started": started}
+    python = {**reports["python"], "chosen_by": task.configuration.python_chosen_by}
+    warnings = [*before.warnings, *_warnings(task, reports)]
+    updated = msgspec.structs.replace(
+        before,
+        workload=msgspec.convert(workload, type=Workload),
+        torch=msgspec.convert(reports["torch"], type=Torch),
+        python=msgspec.convert(python, type=Python),
+        rounds=[*before.rounds, msgspec.convert(round_, type=Round)],
+        warnings=list(dict.fromkeys(warnings)),
+    )
+    differing = identity_differences(before, updated) if before.rounds else []
+    if differing:
+        task.failure = f"the environment changed since the rounds before: {'; '.join(differing)}"
+        return
+    task.manifest = updated
+    task.added += 1
+    task.filing.save(updated)
+
+
+def _warnings(task: Task, reports: Mapping[str, Report]) -> list[str]:
+    measured = reports["round"]
+    warnings = [*reports["notes"]["notes"]]
+    if not measured["stable"]:
+        count = len(measured["warmup_ns"])
+        warnings.append(f"round {len(task.manifest.rounds)}: latency not stable after {count} warm-up forwards")
+    hashes = {r.outputs_sha256 for r in task.manifest.rounds} | {measured["outputs_sha256"]}
+    if len(hashes) > 1:
+        warnings.append("the outputs differ between rounds: this model is not deterministic")
+    return warnings

@@ -1,0 +1,29 @@
+"""Rows of a comparison as a pandas DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from profkit.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas
+
+_PLACES = ("input_dims", "module", "stack")
+_RATIOS = ("speedup", "low", "high")
+
+
+def data_frame(rows: Sequence[dict[str, object]]) -> pandas.DataFrame:
+    """Return the rows as a DataFrame: figures as float64 with NaN for what a side lacks, unused places left out.
+
+    Raises UsageError if pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise UsageError("pandas is not installed", hint="Install it: pip install 'profkit[pandas]'.") from None
+    frame = pandas.DataFrame(list(rows))
+    unused = [name for name in _PLACES if name in frame and frame[name].isna().all()]
+    figures = [name for name in frame.columns if name.endswith(("_ns", "_calls", "_value")) or name in _RATIOS]
+    return frame.drop(columns=unused).astype(dict.fromkeys(figures, "float64"))

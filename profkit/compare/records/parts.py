@@ -1,0 +1,47 @@
+"""The parts that several results share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from profkit.stats.judged import Judged, Verdict
+
+__all__ = ["HasPlace", "InputDims", "Judged", "Latency", "Module", "Record", "SideName", "Stack", "Verdict"]
+
+SideName = Literal["baseline", "candidate"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records of results: immutable; unknown fields are ignored, so that newer files still read."""
+
+
+InputDims = Annotated[str | None, Meta(description="input shapes as JSON text, with --by shape; else null")]
+Module = Annotated[str | None, Meta(description="path of nn.Module frames, with --by module; else null")]
+Stack = Annotated[str | None, Meta(description="Python call stack, innermost last, with --by stack; else null")]
+
+
+class HasPlace:
+    """Mixin of the records that tell apart rows of one operator name; they declare the three fields."""
+
+    __slots__ = ()
+    input_dims: str | None
+    module: str | None
+    stack: str | None
+
+    @property
+    def place(self) -> str | None:
+        """The one of the three that is known."""
+        return self.input_dims or self.module or self.stack
+
+
+class Latency(Record, frozen=True, kw_only=True):
+    """The wall time of one forward. A percentile is the geometric mean over rounds of each round's percentile."""
+
+    p50_ns: Annotated[float, Meta(description="median (ns)")]
+    p90_ns: Annotated[float, Meta(description="90th percentile (ns)")]
+    p99_ns: Annotated[float, Meta(description="99th percentile (ns)")]
+    mean_ns: Annotated[float, Meta(description="mean over all forwards (ns)")]
+    n: Annotated[int, Meta(description="number of forwards")]

@@ -1,0 +1,140 @@
+"""What oneDNN did, summed over a log: executions, reorders, the primitive cache; per operator."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from profkit.arrays import Mask
+from profkit.onednn.grammar import weights_of
+from profkit.onednn.join import Joined
+from profkit.onednn.log import Log
+from profkit.trace.spans import sums
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over one part of a log: ``cold`` before the traced forwards, ``warm`` in them."""
+
+    calls: Annotated[int, Meta(description="executions")]
+    exec_ns: Annotated[int, Meta(description="execution time (ns)")]
+    reorders: Annotated[int, Meta(description="executions of reorders")]
+    reorder_ns: Annotated[int, Meta(description="execution time of reorders (ns)")]
+    weights_reorders: Annotated[int, Meta(description="executions of reorders of weights")]
+    weights_reorder_ns: Annotated[int, Meta(description="execution time of reorders of weights (ns)")]
+    cache_hits: Annotated[int, Meta(description="primitives created from the cache")]
+    cache_misses: Annotated[int, Meta(description="primitives created without the cache")]
+    create_ns: Annotated[int, Meta(description="time to create primitives (ns)")]
+
+
+class RepeatedReorder(msgspec.Struct, frozen=True, kw_only=True):
+    """Weights that every warm forward reorders."""
+
+    problem: Annotated[str, Meta(description="dimensions of the weights")]
+    implementation: Annotated[str, Meta(description="implementation of the reorder")]
+    calls: Annotated[float, Meta(description="executions per forward")]
+    exec_ns: Annotated[float, Meta(description="execution time per forward (ns)")]
+
+
+class PrimitiveUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A primitive that ran in an operator, per forward."""
+
+    kind: Annotated[str, Meta(description="primitive kind")]
+    implementation: Annotated[str, Meta(description="implementation")]
+    fpmath: Annotated[str, Meta(description="fpmath mode")]
+    calls: Annotated[float, Meta(description="executions per forward")]
+    exec_ns: Annotated[float, Meta(description="execution time per forward (ns)")]
+
+
+class Totals:
+    """The chosen records of a log, summed by primitive."""
+
+    def __init__(self, log: Log, chosen: Mask) -> None:
+        self.log = log
+        which, size = log.primitive[chosen], len(log.primitives)
+        self.count = np.bincount(which, minlength=size)
+        self.ns = sums(which, log.duration_ns[chosen], size)
+
+    def over(self, numbers: Iterable[int]) -> dict[str, int]:
+        """Sum calls and times over some primitives."""
+        found = dict.fromkeys(("calls", "exec_ns", "cache_hits", "cache_misses", "create_ns"), 0)
+        for number in numbers:
+            primitive = self.log.primitives[number]
+            count, ns = int(self.count[number]), int(self.ns[number])
+            if primitive.operation == "exec":
+                found["calls"] += count
+                found["exec_ns"] += ns
+            else:
+                found["cache_hits" if primitive.cached else "cache_misses"] += count
+                found["create_ns"] += ns
+        return found
+
+
+def phase(log: Log, chosen: Mask) -> Phase:
+    """Sum one part of a log; partitions of the graph API are left out because their primitives are in it."""
+    single = [number for number, p in enumerate(log.primitives) if not p.is_graph]
+    reorders = [number for number in single if log.primitives[number].is_reorder]
+    weights = _weights_reorders(log)
+    totals = Totals(log, chosen)
+    whole, moved, of_weights = (totals.over(numbers) for numbers in (single, reorders, weights))
+    return Phase(
+        calls=whole["calls"],
+        exec_ns=whole["exec_ns"],
+        reorders=moved["calls"],
+        reorder_ns=moved["exec_ns"],
+        weights_reorders=of_weights["calls"],
+        weights_reorder_ns=of_weights["exec_ns"],
+        cache_hits=whole["cache_hits"],
+        cache_misses=whole["cache_misses"],
+        create_ns=whole["create_ns"],
+    )
+
+
+def _weights_reorders(log: Log) -> list[int]:
+    """Return the reorders into the layout, and over the dimensions, of some primitive's weights."""
+    weights = {weights_of(primitive) for primitive in log.primitives}
+    targets = [(p.problem, p.layouts.rpartition("dst:")[2]) if p.is_reorder else None for p in log.primitives]
+    return [n for n, target in enumerate(targets) if target is not None and target in weights]
+
+
+def repeated_reorders(joined: Joined) -> list[RepeatedReorder]:
+    """Return the weights that every warm forward reorders, most time first; they could be reordered once."""
+    log, count = joined.log, len(joined.forwards)
+    found = []
+    for number in _weights_reorders(log):
+        mask = joined.is_warm & (log.primitive == number)
+        primitive = log.primitives[number]
+        if primitive.operation == "exec" and count and len(np.unique(joined.forward[mask])) == count:
+            found.append(
+                RepeatedReorder(
+                    problem=primitive.problem,
+                    implementation=primitive.implementation,
+                    calls=float(mask.sum()) / count,
+                    exec_ns=float(log.duration_ns[mask].sum()) / count,
+                )
+            )
+    return sorted(found, key=lambda reorder: -reorder.exec_ns)
+
+
+def primitives_by_operator(joined: Joined) -> Mapping[str, Sequence[PrimitiveUse]]:
+    """Return what ran in each operator, by name, per traced forward, most time first."""
+    log, count = joined.log, len(joined.forwards)
+    calls: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    names = joined.operator_names()
+    for row in np.flatnonzero(joined.operator >= 0).tolist():
+        p = log.primitives[log.primitive[row]]
+        if p.operation == "exec" and not p.is_graph:
+            sums = calls[names[row] or "", p.kind, p.implementation, p.fpmath]
+            sums[0] += 1
+            sums[1] += int(log.duration_ns[row])
+    found: dict[str, list[PrimitiveUse]] = defaultdict(list)
+    for (name, kind, implementation, fpmath), (times, ns) in sorted(calls.items(), key=lambda item: -item[1][1]):
+        use = PrimitiveUse(
+            kind=kind, implementation=implementation, fpmath=fpmath, calls=times / count, exec_ns=ns / count
+        )
+        found[name].append(use)
+    return found

@@ -1,0 +1,41 @@
+"""The verdict on one ratio, with everything that it rests on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "added", "removed", "replaced"]
+"""``faster``, ``slower``: shown beyond noise. ``same``: the whole interval lies inside the margin. ``inconclusive``:
+neither is shown. ``unresolved``: the change is smaller than the clock can show. The others have a single side."""
+
+MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A speedup, its 95% interval, its p value and the verdict: one estimate, from which all of them follow."""
+
+    speedup: Annotated[
+        float | None, Meta(description="baseline / candidate, the centre of the interval; null if a side took no time")
+    ] = None
+    low: Annotated[float | None, Meta(description="lower bound of the 95% interval; null with a single round")] = None
+    high: Annotated[float | None, Meta(description="upper bound of the 95% interval; null with a single round")] = None
+    p_value: Annotated[float | None, Meta(description="Student's t test that nothing changed, two-sided")] = None
+    q_value: Annotated[
+        float | None, Meta(description="p value after false-discovery control over the table; the verdict goes by it")
+    ] = None
+    verdict: Annotated[
+        Verdict | None,
+        Meta(description="what is shown; without an interval neither faster, slower nor same; null for the baseline"),
+    ] = None
+    rounds_needed: Annotated[
+        int | None,
+        Meta(description="estimate of how many more rounds per side would decide; null if decided or not estimable"),
+    ] = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a change in either direction is shown beyond noise."""
+        return self.verdict in ("faster", "slower")

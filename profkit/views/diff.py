@@ -1,0 +1,93 @@
+"""Two folders, runs or traces compared: finds the workloads that both have, measures them, compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from profkit.compare.diff import MeasuredPair, compare
+from profkit.compare.records.diff import Comparison
+from profkit.errors import UsageError
+from profkit.runs.measurement import measure
+from profkit.runs.store import Run, find_runs
+from profkit.stats.judged import MARGIN
+from profkit.trace.options import DEFAULT, By, ReadOptions
+
+RunPair = tuple[Run, Run]
+
+
+def compare_runs(
+    baseline: str | Path,
+    candidate: str | Path,
+    by: By = "name",
+    options: ReadOptions = DEFAULT,
+    margin: float = MARGIN,
+) -> Comparison:
+    """Compare every workload that both folders (or files) have; operators by name, input shape, module or stack.
+
+    Raises InputError if a side cannot be read, UsageError if they have no workload in common.
+    """
+    return compare_groupings(baseline, candidate, (by,), options, margin)[by]
+
+
+def compare_groupings(
+    baseline: str | Path,
+    candidate: str | Path,
+    groupings: Sequence[By],
+    options: ReadOptions = DEFAULT,
+    margin: float = MARGIN,
+) -> dict[By, Comparison]:
+    """Compare as :func:`compare_runs` does, for several groupings of the operators; each trace is decoded once."""
+    pairs = pair_runs(find_runs(baseline), find_runs(candidate), str(baseline), str(candidate))
+    pairs, left_out = _with_traces(pairs)
+    measured: list[MeasuredPair] = [
+        (measure(a, groupings, options, with_calls=True), measure(b, groupings, options, with_calls=True))
+        for a, b in pairs
+    ]
+    found = compare(measured, str(baseline), str(candidate), groupings, margin)
+    return {by: replace(c, warnings=[*left_out, *c.warnings]) for by, c in found.items()}
+
+
+def page_groupings(by: By, baseline: str | Path, candidate: str | Path) -> list[By]:
+    """Return the groupings that a page offers, ``by`` first: modules too if every run recorded Python stacks."""
+    manifests = [run.manifest for path in (baseline, candidate) for run in find_runs(path)]
+    stacks = all(manifest is not None and manifest.settings.with_stack for manifest in manifests)
+    all_of_them: list[By] = ["name", "shape", "module"] if stacks else ["name", "shape"]
+    return [by, *(other for other in all_of_them if other != by)]
+
+
+def pair_runs(baseline: list[Run], candidate: list[Run], left: str, right: str) -> list[RunPair]:
+    """Pair runs by workload. A single run on each side is a pair if one of them has no manifest to name its workload.
+
+    ``left`` and ``right`` are the paths as given. Raises UsageError if a side has two runs of a workload, or none in
+    common.
+    """
+    for runs, where in ((baseline, left), (candidate, right)):
+        names = [run.workload for run in runs]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            found = ", ".join(str(run.path) for run in runs if run.workload == doubled[0])
+            raise UsageError(f"{where} has several runs of {doubled[0]}: {found}", hint="Name one of them.")
+    if len(baseline) == len(candidate) == 1 and None in (baseline[0].manifest, candidate[0].manifest):
+        return [(baseline[0], candidate[0])]
+    others = {run.workload: run for run in candidate}
+    pairs = [(run, others[run.workload]) for run in baseline if run.workload in others]
+    if not pairs:
+        have = [f"{p} has {', '.join(r.workload for r in s)}" for p, s in ((left, baseline), (right, candidate))]
+        raise UsageError(
+            f"no workload in common: {'; '.join(have)}",
+            hint="Capture the same workload on both sides, or name two runs of the same one.",
+        )
+    return pairs
+
+
+def _with_traces(pairs: list[RunPair]) -> tuple[list[RunPair], list[str]]:
+    """Return the pairs with a trace on both sides, and a warning for each other one; raises InputError for none."""
+    whole = [pair for pair in pairs if all(run.traces for run in pair)]
+    lacking = [run for pair in pairs for run in pair if not run.traces]
+    if not whole:
+        lacking[0].require_traces()
+    reasons = [(run, run.manifest.reason if run.manifest else None) for run in lacking]
+    return whole, [f"{run.label} {run.workload} is left out: {reason or 'it has no trace'}." for run, reason in reasons]

@@ -1,0 +1,71 @@
+"""Any number of runs compared with one of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from profkit.compare.latency import Series
+from profkit.compare.many import compare_walls
+from profkit.compare.records.many import Overview, WallKind
+from profkit.errors import UsageError
+from profkit.runs.contents import RunContents
+from profkit.runs.measurement import profiled_ns
+from profkit.runs.store import Run, find_runs
+from profkit.stats.judged import MARGIN
+from profkit.trace.options import DEFAULT, ReadOptions
+
+
+def compare_many(
+    paths: Sequence[Path], baseline: Path | None = None, options: ReadOptions = DEFAULT, margin: float = MARGIN
+) -> Overview:
+    """Compare the runs at ``paths`` with the first, or with ``baseline``: all workloads of a label together.
+
+    Latency needs no trace; if a run has none, the profiled forwards of all runs are compared instead. Raises InputError
+    if a run cannot be read, UsageError if there are not two, or two have one label.
+    """
+    found = _by_label([*([baseline] if baseline else []), *paths])
+    warnings = [
+        f"{run.label} {run.workload} is left out: {run.manifest.reason or 'it has no trace'}"
+        for group in found.values()
+        for run in group.values()
+        if not run.traces and run.manifest
+    ]
+    for run in next(iter(found.values())).values():  # the baseline must be there
+        run.require_traces()
+    runs = {label: {n: r for n, r in group.items() if r.traces} for label, group in found.items()}
+    runs = {label: group for label, group in runs.items() if group}
+    if len(runs) < 2:
+        raise UsageError("there is only one run", hint="Name at least two, or a folder that holds several.")
+    walls: dict[str, dict[str, Series]] = {}
+    kinds: dict[str, WallKind] = {}
+    for name in dict.fromkeys(run.workload for group in runs.values() for run in group.values()):
+        contents = {label: RunContents(group[name], options) for label, group in runs.items() if name in group}
+        kinds[name] = "latency" if all(c.latency_ns for c in contents.values()) else "profiled"
+        measured = (lambda c: c.latency_ns) if kinds[name] == "latency" else profiled_ns
+        walls[name] = {label: measured(c) for label, c in contents.items()}
+    return compare_walls(runs, walls, kinds, warnings, margin)
+
+
+def _by_label(paths: Sequence[Path]) -> dict[str, dict[str, Run]]:
+    """Return the runs by label and workload, in the order given; within a folder by ascending version."""
+    found: dict[str, dict[str, Run]] = {}
+    seen: set[Path] = set()
+    for path in paths:
+        for run in sorted(find_runs(path), key=lambda run: _natural(run.label)):
+            if run.path.resolve() in seen:
+                continue
+            seen.add(run.path.resolve())
+            group = found.setdefault(run.label, {})
+            if run.workload in group:
+                both = f"{group[run.workload].path} and {run.path}"
+                hint = "Capture one of them with another --label, or leave it out."
+                raise UsageError(f"two runs of {run.workload} have the label {run.label}: {both}", hint=hint)
+            group[run.workload] = run
+    return found
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    """Return a key that sorts 2.2 before 2.10."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", text)]

@@ -1,0 +1,54 @@
+"""Describes this environment: PyTorch, Python, the inputs."""
+
+from __future__ import annotations
+
+import platform
+import re
+
+from .outputs import flatten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Inputs = tuple[Any, ...]
+
+
+def describe_torch() -> dict[str, Any]:
+    """Return PyTorch's version, build and threads, as the manifest holds them."""
+    import torch
+
+    configuration = torch.__config__.show()
+    onednn = re.search(r"MKL-DNN v([0-9.]+)|oneDNN v([0-9.]+)", configuration)
+    capability = re.search(r"CPU capability usage: (\S+)", configuration)
+    version, _, wheel = torch.__version__.partition("+")
+    return {
+        "version": version,
+        "git": torch.version.git_version,
+        "wheel": wheel or None,
+        "config": configuration,
+        "onednn": next(filter(None, onednn.groups())) if onednn and torch.backends.mkldnn.is_available() else None,
+        "cpu_capability": capability.group(1) if capability else None,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def describe_python() -> dict[str, Any]:
+    """Return the interpreter's version and its packages."""
+    return {"version": platform.python_version(), "packages": installed_packages()}
+
+
+def installed_packages() -> list[str]:
+    """Return ``["name==version", ...]`` of what is installed here, sorted."""
+    try:
+        from importlib.metadata import distributions  # Python 3.8 and up
+    except ImportError:
+        import pkg_resources
+
+        return sorted("%s==%s" % (d.key, d.version) for d in pkg_resources.working_set)
+    return sorted({"%s==%s" % (d.metadata["Name"], d.version) for d in distributions() if d.metadata["Name"]})
+
+
+def describe_inputs(inputs: Inputs) -> list[dict[str, Any]]:
+    """Return shape and dtype of every input tensor."""
+    return [{"shape": list(t.shape), "dtype": str(t.dtype).replace("torch.", "")} for _, t in flatten(inputs)]

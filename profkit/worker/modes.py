@@ -1,0 +1,49 @@
+"""How a model runs: as it is, as TorchScript, frozen, or compiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from .reports import WorkerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Inputs = tuple[Any, ...]
+
+
+def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:
+    """Return ``(callable, notes)``: the model in ``mode``; notes say what could not be done as asked."""
+    import torch
+
+    notes: list[str] = []
+    if mode == "eager":
+        return model, notes
+    if mode == "compile":
+        return compiled(model), notes
+    try:
+        scripted = torch.jit.script(model)
+    except Exception as error:  # scripting fails in many ways (RuntimeError, NotSupportedError, OSError ...)
+        notes.append("torch.jit.script failed (%s); traced instead" % str(error).strip().split("\n")[0])
+        scripted = torch.jit.trace(model, inputs)
+    if mode == "frozen":
+        scripted = torch.jit.optimize_for_inference(scripted)
+    return scripted, notes
+
+
+def compiled(model: Any) -> Any:
+    """Return the model under torch.compile; raises WorkerError if it, or a C++ compiler, is missing."""
+    import torch
+
+    if not hasattr(torch, "compile"):
+        raise WorkerError("mode", "PyTorch %s has no torch.compile" % torch.__version__, "Use --torch 2.0 or newer.")
+    compilers = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "cl"]
+    if not any(shutil.which(name) for name in compilers):
+        raise WorkerError(
+            "mode",
+            "--mode compile needs a C++ compiler and found none of: %s" % ", ".join(compilers),
+            "Install one (Debian: apt-get install g++), or set CXX to its path.",
+        )
+    return torch.compile(model)

@@ -1,0 +1,63 @@
+"""The pass with oneDNN's verbose log, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+
+from .measure import Forward
+from .profile import profiled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .reports import Reporter
+
+    Order = dict[str, Any]
+    Inputs = tuple[Any, ...]
+
+ONEDNN_LOG = "onednn.log"
+ONEDNN_TRACE = "onednn.trace.json.gz"  # not a name that TensorBoard shows, because the log slows its forwards
+
+
+def observe_onednn(
+    call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter
+) -> dict[str, Any]:
+    """Run forwards with oneDNN's verbose log on and trace the last of them; log and trace use the same clock.
+
+    The log is what the process has printed since it started. Printing slows it, so no timing uses this pass.
+    """
+    import torch
+
+    with torch.no_grad():
+        forward = Forward(call, inputs)
+        for index in range(settings["warmup"]):
+            forward()
+            report("forward", stage="onednn", index=index + 1, count=settings["warmup"])
+        trace = profiled(forward, settings, folder, metadata, report, chdir=True)[1]
+    os.replace(os.path.join(folder, trace), os.path.join(folder, ONEDNN_TRACE))
+    return {
+        "trace": ONEDNN_TRACE,
+        "warmup": settings["warmup"] + 1,  # and the one that warms up the profiler
+        "steps": settings["steps"],
+    }
+
+
+@contextlib.contextmanager
+def printed_to(path: str) -> Iterator[None]:
+    """Send what this process prints, C++ libraries included, to the file meanwhile."""
+    sys.stdout.flush()
+    standard_output = os.dup(1)
+    with open(path, "wb") as target:
+        os.dup2(target.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)  # C's own output buffer
+        os.dup2(standard_output, 1)
+        os.close(standard_output)

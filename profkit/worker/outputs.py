@@ -1,0 +1,46 @@
+"""A model's result: its tensors by name, and the file that keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import numpy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+
+def to_numpy(tensor: Any) -> Any:
+    """Return a tensor's values as an array on the CPU; bfloat16 becomes float32, which NumPy has."""
+    tensor = tensor.detach().cpu()
+    if str(tensor.dtype) in ("torch.bfloat16",):
+        tensor = tensor.float()
+    return tensor.numpy()
+
+
+def flatten(value: Any, name: str = "output") -> Iterator[tuple[str, Any]]:
+    """Yield ``(name, tensor)`` for every tensor in a model's result: nested lists, tuples and mappings."""
+    if hasattr(value, "detach"):
+        yield name, value
+    elif hasattr(value, "items"):
+        for key, item in value.items():
+            yield from flatten(item, "%s.%s" % (name, key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from flatten(item, "%s.%d" % (name, index))
+
+
+def save_outputs(result: Any, path: str) -> str:
+    """Write every tensor of the model's result to ``path`` (npz); return their SHA-256."""
+    arrays = {name: to_numpy(tensor) for name, tensor in flatten(result)}
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(numpy.ascontiguousarray(arrays[name]).tobytes())
+    with open(path + ".part", "wb") as target:
+        numpy.savez_compressed(target, **arrays)
+    os.replace(path + ".part", path)
+    return digest.hexdigest()

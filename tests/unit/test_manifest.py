@@ -1,0 +1,140 @@
+"""The manifest: what is refused, how older ones are read, and that every field is described."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from profkit.errors import InputError
+from profkit.report.saved import schema
+from profkit.runs import find_runs, read_manifest, write_manifest
+from tests.conftest import ROOT
+
+OLDER = sorted((ROOT / "traces").glob("*/*/profkit.json"))
+YEAR_NS = 366 * 24 * 3600 * 10**9
+
+
+def newest(folder: Path) -> dict[str, Any]:
+    """Write a run/1 manifest of ours as run/2 into ``folder``; return its fields."""
+    write_manifest(folder, read_manifest(ROOT / "traces/2.0-bf16/resnet50"))
+    fields: dict[str, Any] = json.loads((folder / "profkit.json").read_text())
+    return fields
+
+
+@pytest.mark.parametrize("path", OLDER, ids=lambda p: p.parent.parent.name)
+def test_run_1_is_read_as_run_2(path: Path) -> None:
+    older = json.loads(path.read_text())
+    assert older["schema"] == "run/1"
+    found = read_manifest(path.parent)
+    assert found.schema == "run/2"
+    settings = dict(older["settings"])
+    assert found.environment == settings.pop("env")
+    assert settings.pop("rounds") == len(found.rounds)
+    assert dict(found.settings) == {**settings, "batch": 1, "weights": "random"}
+    assert [r.latency_ns for r in found.rounds] == [r["latency_ns"] for r in older["rounds"]]
+    assert (found.primitives is None) == (older.get("kernels") is None)
+    if found.primitives is not None:
+        assert found.primitives.steps == older["kernels"]["steps"]
+    assert found.python is not None
+    assert found.python.chosen_by is None  # it was not recorded
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    fields = newest(tmp_path)
+    assert (fields["schema"], "env" in fields["settings"], "rounds" in fields["settings"]) == ("run/2", False, False)
+    assert fields["environment"]["DNNL_DEFAULT_FPMATH_MODE"] == "BF16"
+    assert read_manifest(tmp_path) == read_manifest(ROOT / "traces/2.0-bf16/resnet50")
+    assert [p.name for p in tmp_path.iterdir()] == ["profkit.json"]
+
+
+def set_latency(value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda fields: fields["rounds"][1]["latency_ns"].__setitem__(2, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (set_latency(-1), "`$.rounds[1].latency_ns[2]`"),
+        (set_latency(1.5), "`$.rounds[1].latency_ns[2]`"),
+        (set_latency(YEAR_NS + 1), "`$.rounds[1].latency_ns[2]`"),
+        (set_latency(10**30), "`$.rounds[1].latency_ns[2]`"),
+        (set_latency(True), "`$.rounds[1].latency_ns[2]`"),
+        (set_latency(None), "`$.rounds[1].latency_ns[2]`"),
+        (lambda fields: fields["rounds"][0].update(warmup_ns=[-5]), "`$.rounds[0].warmup_ns[0]`"),
+        (lambda fields: fields["rounds"][0].update(profiled_ns=["1"]), "`$.rounds[0].profiled_ns[0]`"),
+        (lambda fields: fields["rounds"][0].update(index=-1), "`$.rounds[0].index`"),
+        (lambda fields: fields["workload"].update(batch=0), "`$.workload.batch`"),
+        (lambda fields: fields["settings"].update(steps="20"), "settings.steps must be an integer"),
+        (lambda fields: fields["settings"].update(steps=0), "settings.steps must be at least 1"),
+        (lambda fields: fields["settings"].update(mode="quick"), "settings.mode must be one of eager, script"),
+        (lambda fields: fields.update(settings=[]), "`$.settings`"),
+        (lambda fields: fields.update(environment={"OMP_NUM_THREADS": 2}), "`$.environment[...]`"),
+        (lambda fields: fields.update(status="done"), "`$.status`"),
+        (lambda fields: fields.update(schema="run/3"), "`$.schema`"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_field(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], field: str
+) -> None:
+    fields = newest(tmp_path)
+    change(fields)
+    (tmp_path / "profkit.json").write_text(json.dumps(fields))
+    with pytest.raises(InputError) as refused:
+        find_runs(tmp_path)
+    assert field in str(refused.value)
+    assert str(tmp_path / "profkit.json") in str(refused.value)
+    assert refused.value.exit_status == 3
+
+
+@pytest.mark.parametrize("value", [0, 1, YEAR_NS])
+def test_times_within_the_bounds_are_read(tmp_path: Path, value: int) -> None:
+    fields = newest(tmp_path)
+    set_latency(value)(fields)
+    (tmp_path / "profkit.json").write_text(json.dumps(fields))
+    assert read_manifest(tmp_path).rounds[1].latency_ns[2] == value
+
+
+@pytest.mark.parametrize("settings", [None, [], {"env": []}, {"steps": {}}, "x"])
+def test_a_damaged_run_1_is_refused(tmp_path: Path, settings: Any) -> None:
+    older = json.loads(OLDER[0].read_text())
+    (tmp_path / "profkit.json").write_text(json.dumps({**older, "settings": settings}))
+    with pytest.raises(InputError, match="is not a valid run manifest"):
+        read_manifest(tmp_path)
+
+
+def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
+    before = read_manifest(ROOT / "traces/2.0-bf16/resnet50")
+    fields = newest(tmp_path)
+    fields["rounds"][0]["counters"] = {"cpu_ns": [1]}
+    fields["new"] = 1
+    (tmp_path / "profkit.json").write_text(json.dumps(fields))
+    assert read_manifest(tmp_path) == before
+
+
+def test_every_field_is_described() -> None:
+    """A field of time or size names its unit in its description."""
+    checked = 0
+    for record in schema("run")["$defs"].values():
+        for name, field in record["properties"].items():
+            assert field.get("description"), f"{record['title']}.{name} has no description"
+            units = {"_ns": "(ns)", "_bytes": "(bytes)", "_per_hour": "per hour"}
+            for ending, unit in units.items():
+                assert not name.endswith(ending) or unit in field["description"]
+            checked += 1
+    assert checked > 50
+    (settings,) = (r["properties"]["settings"] for r in schema("run")["$defs"].values() if r["title"] == "Manifest")
+    assert all(field["description"] for field in settings["properties"].values())
+    assert {"mode", "fpmath", "batch", "threads"} <= settings["properties"].keys()
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    newest(tmp_path)
+    before = (tmp_path / "profkit.json").read_bytes()
+    (tmp_path / "profkit.json.part").mkdir()  # in the way of the new file
+    with pytest.raises(OSError, match=r"profkit\.json\.part"):
+        write_manifest(tmp_path, read_manifest(ROOT / "traces/2.0/resnet50"))
+    assert (tmp_path / "profkit.json").read_bytes() == before
