@@ -155,18 +155,19 @@ def _reports(lines: list[bytes], rest: bytes, state: _State) -> Iterator[Report]
 
 
 def _parse(line: bytes) -> Report:
-    """Return a report; raises ValueError if it is not one: a worker runs other people's code, which may write anything."""
+    """Return a report. A worker runs other people's code, which may write anything: raises ValueError in words."""
     try:
-        report = json.loads(line) if len(line) <= MOST_REPORT else None
+        value = json.loads(line) if len(line) <= MOST_REPORT else None
     except (ValueError, RecursionError):
-        report = None
-    event = report.get("event") if isinstance(report, dict) else None
+        value = None
+    report: dict[str, Any] = value if isinstance(value, dict) else {}
+    event = report.get("event")
     if not isinstance(event, str) or event not in _FIELDS:
         raise ValueError(f"something that is not a report ({line[:80]!r})")
     missing = [name for name in _FIELDS[event] if name not in report]
     if missing:
         raise ValueError(f"a {event} report without {', '.join(missing)}")
-    return dict(report)
+    return report
 
 
 def _stage(report: Report, before: str) -> str:

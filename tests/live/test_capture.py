@@ -15,7 +15,7 @@ import pytest
 
 from profkit.capture.environments.environments import Environment
 from profkit.capture.filing import Filing
-from profkit.report.formats.json import schema
+from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.trace.forward import find_forwards
 from profkit.trace.reading.reader import read

@@ -108,7 +108,6 @@ ROUND = {
     "warmup_ns": [1],
     "stable": True,
     "latency_ns": [1],
-    "outputs_sha256": None,
 }
 
 

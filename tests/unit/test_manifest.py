@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from profkit.errors import InputError
-from profkit.report.formats.json import schema
+from profkit.report.saved import schema
 from profkit.runs import find_runs, read_manifest, write_manifest
 from tests.conftest import ROOT
 
