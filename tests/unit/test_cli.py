@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -183,4 +184,5 @@ def test_the_interface_for_programs() -> None:
     (path,) = sorted(Path("traces/2.0").rglob("*.pt.trace.json.gz"))[:1]
     assert len(profkit.load(path).operator_events) > 1000
     assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
-    assert callable(profkit.capture)
+    for name in profkit.__all__:
+        assert inspect.getdoc(getattr(profkit, name)), name

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from profkit.capture.filing import Filing, sweep, what_differs
-from profkit.errors import CaptureError, UsageError
+from profkit.errors import CaptureError, InputError, UsageError
 from profkit.runs import Manifest, find_runs, read_manifest
 from profkit.runs.manifest import PrimitivesPass
-from tests.unit.test_compare import manifest
+from tests.builders import manifest
 
 
 def new_round(filing: Filing, described: Manifest) -> None:
@@ -24,7 +24,7 @@ def test_a_run_appears_when_it_lands(tmp_path: Path) -> None:
     new_round(filing, manifest("2.0", 1, 1))
     filing.save(manifest("2.0", 1, 1))
     assert not filing.folder.exists()
-    with pytest.raises(Exception, match="no trace"):
+    with pytest.raises(InputError, match="no trace in this folder"):
         find_runs(tmp_path)
     filing.land(manifest("2.0", 1, 1), overwrite=False)
     assert [run.label for run in find_runs(tmp_path)] == ["2.0"]

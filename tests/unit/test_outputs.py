@@ -11,7 +11,7 @@ import pytest
 from profkit.compare.outputs import compare_outputs
 from profkit.errors import InputError
 from profkit.runs import Run
-from tests.unit.test_compare import manifest
+from tests.builders import manifest
 
 
 def run(folder: Path, weights: str = "abc", **arrays: np.ndarray) -> Run:

@@ -20,9 +20,9 @@ from profkit.errors import InputError, UsageError
 from profkit.report.formats.json import load, render_json, schema
 from profkit.report.formats.text import render_text
 from profkit.report.overview_document import overview_document
+from tests.builders import manifest, write_run
 from tests.conftest import ROOT
 from tests.unit.test_cli import Capsys, run
-from tests.unit.test_compare import manifest, write_run
 from tests.unit.test_reports import Golden
 
 TRACES = Path("traces")
@@ -169,11 +169,18 @@ def test_render_shows_what_was_saved(tmp_path: Path, capsys: Capsys) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"schema": "diff/1"}', '{"schema": "diff/9"}', "[" * 9999, "\xff\xff"])
-def test_what_is_no_saved_result(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_saved_result(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises((InputError, RecursionError)):
+    with pytest.raises(InputError, match=r"is no(t a)? saved result|cannot be rendered"):
         load(path)
+
+
+def test_a_saved_result_that_is_nested_too_deeply(tmp_path: Path, capsys: Capsys) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"schema": "diff/1", "more": ' + "[" * 9999)
+    assert run("render", path) == 3
+    assert "nested too deeply" in capsys.readouterr().err
 
 
 def test_to_pandas() -> None:

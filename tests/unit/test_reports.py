@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -85,8 +86,20 @@ def test_every_schema_is_one(name: str) -> None:
 
 def test_every_order_sorts() -> None:
     changes = compare_runs(BEFORE, AFTER).workloads[0].operators
-    for order in CHANGE_ORDERS:
-        assert len(select_changes(changes, Selection(sort=order))) == len(changes)
+    expected = {
+        "change": lambda o: abs(o.delta_ns),
+        "speedup": lambda o: o.speedup or 0,
+        "self": lambda o: max(side.self_host_ns for side in (o.baseline, o.candidate) if side),
+        "total": lambda o: max(side.total_host_ns for side in (o.baseline, o.candidate) if side),
+        "calls": lambda o: max(side.calls for side in (o.baseline, o.candidate) if side),
+    }
+    assert set(CHANGE_ORDERS) == {*expected, "name"}
+    for order, figure in expected.items():
+        chosen = select_changes(list(reversed(changes)), Selection(sort=order))
+        figures = [figure(o) for o in chosen]
+        assert all(above >= below for above, below in pairwise(figures)), order
+        assert len(set(figures)) > 3, order  # otherwise any order would do
+        assert sorted(o.name for o in chosen) == sorted(o.name for o in changes)
     by_name = [c.name for c in select_changes(changes, Selection(sort="name", pattern="conv"))]
     assert by_name == sorted(by_name)
     assert all("conv" in name for name in by_name)
