@@ -154,10 +154,14 @@ def test_a_pair_without_an_interval() -> None:
 
 
 def test_render_shows_what_was_saved(tmp_path: Path, capsys: Capsys) -> None:
+    """In every format; that real results survive the saving too is test_results_round_trip's."""
+    for label, latency, convolution in (("1.9", 1000, 800), ("1.10", 800, 600), ("1.11", 500, 300)):
+        operators = (("aten::conv2d", convolution), ("aten::relu", 100), (f"aten::only_{latency}", 50))
+        write_run(tmp_path / label / "net", manifest(label, 3, latency), *operators)
     for words in (
-        ["diff", TRACES / "1.13", TRACES / "2.0"],
-        ["compare", TRACES],
-        ["ops", TRACES / "2.0", "--per-forward"],
+        ["diff", tmp_path / "1.9", tmp_path / "1.11"],
+        ["compare", *(tmp_path / label for label in ("1.9", "1.10", "1.11"))],
+        ["ops", tmp_path / "1.11", "--per-forward"],
     ):
         saved = tmp_path / "saved.json"
         assert run(*words, "--output", saved) == 0
@@ -166,6 +170,7 @@ def test_render_shows_what_was_saved(tmp_path: Path, capsys: Capsys) -> None:
             expected = capsys.readouterr().out
             assert run("render", saved, "--format", form) == 0
             assert capsys.readouterr().out == expected
+            assert words[0] == "compare" or "aten::conv2d" in expected
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"schema": "diff/1"}', '{"schema": "diff/9"}', "[" * 9999, "\xff\xff"])
