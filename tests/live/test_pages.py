@@ -87,12 +87,27 @@ PAGES = {
 }
 
 
+Pages = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    """Return a function that writes a page of PAGES, once, and returns its path."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    def write(name: str) -> Path:
+        path = folder / f"{name}.html"
+        if not path.exists():
+            assert run(*PAGES[name], "--output", path) == 0
+        return path
+
+    return write
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_at_every_width(name: str, opened: Opened, tmp_path: Path) -> None:
-    path = tmp_path / f"{name}.html"
-    assert run(*PAGES[name], "--output", path) == 0
+def test_every_page_at_every_width(name: str, opened: Opened, pages: Pages) -> None:
     for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light")):
-        page, said = opened(path, width, scheme)
+        page, said = opened(pages(name), width, scheme)
         scroll_through(page)
         assert said == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -168,10 +183,8 @@ def test_every_order_of_a_table(opened: Opened, tmp_path: Path) -> None:
     assert said == []
 
 
-def test_intervals_sort_by_their_figures_and_a_third_click_restores(opened: Opened, tmp_path: Path) -> None:
-    path = tmp_path / "diff.html"
-    assert run("diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen", "--output", path) == 0
-    page, said = opened(path)
+def test_intervals_sort_by_their_figures_and_a_third_click_restores(opened: Opened, pages: Pages) -> None:
+    page, said = opened(pages("diff"))
     grid = page.locator("figure.grid").first
     rows = grid.locator("tbody tr:not(.tree)")
     as_it_came = rows.all_inner_texts()
@@ -190,10 +203,8 @@ def test_intervals_sort_by_their_figures_and_a_third_click_restores(opened: Open
     assert said == []
 
 
-def test_it_prints_dark_on_white(opened: Opened, tmp_path: Path) -> None:
-    path = tmp_path / "diff.html"
-    assert run("diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen", "--output", path) == 0
-    page, said = opened(path, scheme="dark")
+def test_it_prints_dark_on_white(opened: Opened, pages: Pages, tmp_path: Path) -> None:
+    page, said = opened(pages("diff"), scheme="dark")
     colours = "[...document.querySelectorAll('[data-plot]')].map(p => p.layout?.font.color)"
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert set(page.evaluate(colours)) == {"#000"}
@@ -218,12 +229,9 @@ def test_names_that_every_object_has(opened: Opened, tmp_path: Path) -> None:
     assert said == []
 
 
-def test_what_can_be_downloaded(opened: Opened, tmp_path: Path) -> None:
-    path = tmp_path / "diff.html"
-    sides = [TRACES / "2.0-frozen", TRACES / "2.15-frozen"]
-    assert run("diff", *sides, "--output", path) == 0
-    assert run("diff", *sides, "--output", tmp_path / "expected.json") == 0
-    page, said = opened(path)
+def test_what_can_be_downloaded(opened: Opened, pages: Pages, tmp_path: Path) -> None:
+    assert run(*PAGES["diff"], "--output", tmp_path / "expected.json") == 0
+    page, said = opened(pages("diff"))
     for button, name in (("diff.json", "diff.json"), ("diff.csv", "diff.csv")):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=button).click()
@@ -294,14 +302,22 @@ def test_without_plotly_inside(tmp_path: Path) -> None:
     assert 'src="https://cdn.plot.ly/plotly-' in text
 
 
+@pytest.fixture(scope="module")
+def saved_diff(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "diff.json"
+    assert run(*PAGES["diff"], "--output", path) == 0
+    return path
+
+
 @pytest.mark.parametrize("kind", ["speedup", "waterfall", "latency", "icicle", "primitives"])
-def test_pictures_from_the_command_line(kind: str, tmp_path: Path) -> None:
+def test_pictures_from_the_command_line(kind: str, saved_diff: Path, tmp_path: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("no Chromium here")
-    sides = [TRACES / "2.0-frozen", TRACES / "2.15-frozen"]
     for ending, magic in ((".png", b"\x89PNG"), (".svg", b"<svg"), (".html", b"<!doctype html>")):
         path = tmp_path / f"{kind}{ending}"
-        assert run("diff", *sides, "--plot", kind, "--output", path) == 0
+        # one from the traces, the others from the saved result: the same pictures without reading the traces again
+        words = PAGES["diff"] if ending == ".svg" else ["render", saved_diff]
+        assert run(*words, "--plot", kind, "--output", path) == 0
         assert path.read_bytes().startswith(magic)
         assert path.stat().st_size > 5000
 
