@@ -16,7 +16,11 @@ FIXTURES = SHARED / "fixtures"
 GOLDEN = ROOT / "tests" / "golden"
 RENEW = "PROFKIT_RENEW_GOLDEN"
 
-needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="other projects' traces are not beside the checkout")
+NO_FIXTURES = (
+    "needs traces of other projects (TensorBoard plugin, HolisticTraceAnalysis, TraceLens), which are not part of this "
+    "repository; test_dialects checks the same rules on small files of our own"
+)
+needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason=NO_FIXTURES)
 
 Row = tuple[Any, ...]
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from profkit.capture.environments.environments import Environment, Environments
+from tests.live.processes import left_behind, processes, run_while_it_progresses
 
 TINY = Path(__file__).with_name("tiny.py")
 TORCHES = ("1.13", "2.0", "2.15")
+LAST_RESORT_S = 3600  # a hung command is found by its lack of progress long before
+_GRACE_S = 20  # for what has been told to end: a browser takes seconds on a busy machine
 Profkit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -22,17 +25,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.live)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(LAST_RESORT_S))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail if a process that the tests started is still there at the end."""
+    folder = tmp_path_factory.getbasetemp()
+    before = frozenset((process.pid, process.started_ticks) for process in processes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("t")))  # the command line of a worker names its orders there
+        yield
+    deadline = time.monotonic() + _GRACE_S
+    while left := left_behind(os.getpid(), folder, before):
+        if time.monotonic() > deadline:
+            pytest.fail("left running by the tests:\n" + "\n".join(left))
+        time.sleep(0.2)
 
 
 def profkit_command(*words: object) -> list[str]:
     return [sys.executable, "-m", "profkit.cli", *map(str, words)]
 
 
-def start(command: Sequence[str], folder: Path, **streams: int) -> subprocess.Popen[str]:
-    """Start a command that Ctrl-C can end, also where this process was told to ignore it."""
-    return subprocess.Popen(
-        command, cwd=folder, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **streams
-    )
+def run_profkit(folder: Path, *words: object, status: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run profkit in ``folder`` and return the finished process; fails if it ends with another status."""
+    done = run_while_it_progresses(profkit_command(*words), folder, variables)
+    assert done.returncode == status, f"{words}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
 
 
 @pytest.fixture
@@ -40,17 +61,7 @@ def profkit(tmp_path: Path) -> Profkit:
     """Return a function that runs profkit in an empty folder and returns the finished process."""
 
     def run(*words: object, status: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            profkit_command(*words),
-            cwd=tmp_path,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == status, f"{words}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
+        return run_profkit(tmp_path, *words, status=status, **variables)
 
     return run
 
@@ -60,3 +71,13 @@ def environments() -> dict[str, Environment]:
     """The environments of a 1.x, a 2.0 and the newest PyTorch."""
     store = Environments(lambda text: print(text, file=sys.stderr))
     return {version: store.ensure(version) for version in TORCHES}
+
+
+@pytest.fixture(scope="session")
+def captured(tmp_path_factory: pytest.TempPathFactory, environments: dict[str, Environment]) -> Path:
+    """A folder with ``logs/`` that several tests read and none changes: 1.13, 2.0 and 2.15, with stacks."""
+    folder = tmp_path_factory.mktemp("captured")
+    versions = [word for version in TORCHES for word in ("--torch", version)]
+    short = ("--rounds", 1, "--steps", 3, "--warmup", 2)
+    run_profkit(folder, "capture", f"{TINY}:make", "resnet18", *versions, "--with-stack", *short, "--no-onednn")
+    return folder

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import jsonschema
 import pytest
 
 from profkit.capture.environments.environments import Environment
-from profkit.capture.filing import Filing
 from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.trace.forward import find_forwards
 from profkit.trace.reading.reader import read
-from tests.live.conftest import TINY, Profkit, profkit_command, start
+from tests.live.conftest import TINY, Profkit, profkit_command
+from tests.live.processes import run_while_it_progresses, started, wait_while_it_progresses
 
 Made = dict[str, Environment]
 QUICK = ("--warmup", 2, "--steps", 3)
@@ -44,7 +45,7 @@ def test_the_main_job(profkit: Profkit, tmp_path: Path, environments: Made) -> N
         found = manifest(folder)
         assert found["status"] == "complete"
         assert found["torch"]["version"] == version
-        assert [r["trace"] for r in found["rounds"]] != []
+        assert [r["index"] for r in found["rounds"]] == [0, 1]
         assert sorted(r["trace"] for r in found["rounds"]) == traces(folder)
         assert all(len(r["latency_ns"]) == len(r["profiled_ns"]) == 3 for r in found["rounds"])
         trace = read(folder / found["rounds"][0]["trace"])
@@ -53,9 +54,10 @@ def test_the_main_job(profkit: Profkit, tmp_path: Path, environments: Made) -> N
         assert trace.torch_version is not None
         assert trace.torch_version.startswith(version)
         assert str(tmp_path) not in (folder / "profkit.json").read_text()
-        # the annotation and the worker's own clock agree on what one forward is
-        for inside, around in zip(forwards.wall_ns, found["rounds"][0]["profiled_ns"], strict=True):
-            assert abs(int(inside) - around) < 2_000_000
+        # The annotation is around the worker's own clock, so it is never shorter, but for 1 µs of resolution at each
+        # end and 0.1% between the two clocks. How much longer depends on when the machine runs something else.
+        for annotation_ns, worker_ns in zip(forwards.wall_ns, found["rounds"][0]["profiled_ns"], strict=True):
+            assert int(annotation_ns) >= worker_ns * 0.999 - 2_000
     orders = [[r["order"] for r in manifest(tmp_path / "logs" / v / "tiny")["rounds"]] for v in ("1.13", "2.0", "2.15")]
     assert all(len(set(order)) == 2 for order in orders)  # nobody runs at the same place twice
 
@@ -138,28 +140,22 @@ def test_a_hung_worker_is_ended(profkit: Profkit, tmp_path: Path, environments: 
     assert manifest(tmp_path / "logs/2.0/tiny-hanging")["status"] == "failed"
 
 
-def wait_for(condition: Any, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_and_resumed(profkit: Profkit, tmp_path: Path, environments: Made, number: signal.Signals) -> None:
     words = ("capture", f"{TINY}:slow", "--torch", "2.0", "--rounds", 3, *QUICK)
-    capture = start(profkit_command(*words), tmp_path, stderr=subprocess.PIPE)
-    staging = Filing(tmp_path / "logs", "2.0", "tiny-slow").staging.with_name(
-        Filing(tmp_path / "logs", "2.0", "tiny-slow").staging.name.replace(str(os.getpid()), str(capture.pid))
-    )
-    wait_for(lambda: (staging / "profkit.json").is_file())  # the first round is done
-    os.kill(capture.pid, number)
-    _, errors = capture.communicate(timeout=30)
+    with (tmp_path / "errors").open("w+") as errors:
+        with started(profkit_command(*words), tmp_path, stderr=errors) as capture:
+            # a manifest is written when the first round is done, first beside the run's own folder
+            wait_while_it_progresses(capture, lambda: any((tmp_path / "logs").rglob("profkit.json")))
+            os.kill(capture.pid, number)
+            wait_while_it_progresses(capture, lambda: capture.poll() is not None)
+        errors.seek(0)
+        said = errors.read()
     folder = tmp_path / "logs/2.0/tiny-slow"
     if number == signal.SIGINT:
         assert capture.returncode == 130
-        assert "interrupted" in errors
-        assert not staging.exists()
+        assert "interrupted" in said
+        assert [path.name for path in folder.parent.iterdir()] == ["tiny-slow"]
         left = manifest(folder)
         assert (left["status"], left["reason"]) == ("failed", "interrupted")
         assert len(left["rounds"]) >= 1
@@ -184,11 +180,16 @@ def test_no_network(profkit: Profkit, tmp_path: Path) -> None:
     done = profkit(
         *("capture", "resnet50", "--torch", "2.15"),
         status=4,
-        UV_OFFLINE="1",
+        **dict.fromkeys(("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9"),  # nobody listens there
+        NO_PROXY="",
+        UV_HTTP_RETRIES="0",
         UV_CACHE_DIR=str(tmp_path / "uv"),
         PROFKIT_CACHE_DIR=str(tmp_path / "cache"),
     )
-    assert len(done.stderr.strip().splitlines()[-1]) < 600
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.match(r"profkit: PyTorch 2\.15\S* cannot be downloaded: the package index cannot be reached\. ", last)
+    assert "--python PATH" in last
+    assert len(last) < 600
     assert not list((tmp_path / "cache" / "envs").glob("torch-*/"))
 
 
@@ -252,12 +253,11 @@ def test_in_the_users_own_process(tmp_path: Path, environments: Made) -> None:
     version = f"msgspec=={msgspec.__version__}"
     installer = [*("uv", "pip", "install", "-q", "--python", str(python), "--target", str(target))]
     wanted = [version, "numpy<2", "filelock", "platformdirs"]
-    subprocess.run([*installer, *wanted], check=True, env={**os.environ, "PATH": bin_path()})
+    installed = run_while_it_progresses([*installer, *wanted], tmp_path, {"PATH": bin_path()})
+    assert installed.returncode == 0, installed.stderr
     paths = f"{Path(package.__file__).parent.parent}{os.pathsep}{target}"
     for rounds in (1, 2):
-        done = subprocess.run(
-            [python, script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True
-        )
+        done = run_while_it_progresses([python, script], tmp_path, {"PYTHONPATH": paths})
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip().endswith("logs/mine/tiny")
         assert len(manifest(tmp_path / "logs/mine/tiny")["rounds"]) == rounds
@@ -270,10 +270,12 @@ def bin_path() -> str:
 
 
 def test_the_pass_with_onednns_log(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
-    words = ("capture", f"{TINY}:make", "--torch", "1.13", "--torch", "2.15", "--fpmath", "bf16", "--mode", "frozen")
+    # the wheel of 1.13.1 for aarch64 has no oneDNN
+    old, its_onednn = ("2.0", "2.7.3") if platform.machine() == "aarch64" else ("1.13", "2.6.0")
+    words = ("capture", f"{TINY}:make", "--torch", old, "--torch", "2.15", "--fpmath", "bf16", "--mode", "frozen")
     short = ("--rounds", 1, "--steps", 2, "--warmup", 2)
     profkit(*words, *short)
-    for label, onednn in (("1.13-bf16-frozen", "2.6.0"), ("2.15-bf16-frozen", "3.")):
+    for label, onednn in ((f"{old}-bf16-frozen", its_onednn), ("2.15-bf16-frozen", "3.")):
         (run,) = find_runs(tmp_path / "logs" / label)
         assert run.manifest is not None
         assert run.manifest.primitives is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from profkit.capture.environments.uv import Uv
 from profkit.worker import weights as worker
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
+from tests.live.processes import run_while_it_progresses
 
 NEWEST_FIRST = ["3.14", "3.13", "3.12", "3.11", "3.10"]
 
@@ -23,9 +23,8 @@ NEWEST_FIRST = ["3.14", "3.13", "3.12", "3.11", "3.10"]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], check=True, capture_output=True
-    )
+    done = run_while_it_progresses([sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], folder)
+    assert done.returncode == 0, done.stderr
     (built,) = folder.glob("*.whl")
     return built
 
@@ -42,13 +41,10 @@ def test_the_wheel(versions: list[str], wheel: Path, tmp_path: Path, environment
     if interpreter is None:
         pytest.skip(f"no Python {' or '.join(versions)} at hand")
     home = tmp_path / "venv"
-    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    variables.pop("PYTHONPATH", None)
+    variables = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
 
     def run(*words: object) -> str:
-        done = subprocess.run(
-            [str(word) for word in words], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
-        )
+        done = run_while_it_progresses(words, tmp_path, variables)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -67,11 +63,14 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
     interpreter = local_interpreter(["3.7"])
     if interpreter is None:
         pytest.skip("no Python 3.7 at hand")
-    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    variables = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     home = tmp_path / "venv"
-    subprocess.run([interpreter, "-m", "venv", home], check=True, capture_output=True)
-    install = ["uv", "pip", "install", "--python", home / "bin/python", "torch==1.13.1", "numpy"]
-    subprocess.run(install, check=True, env=variables, capture_output=True)
+    for command in (
+        [interpreter, "-m", "venv", home],
+        ["uv", "pip", "install", "--python", home / "bin/python", "torch==1.13.1", "numpy"],
+    ):
+        done = run_while_it_progresses(command, tmp_path, variables)
+        assert done.returncode == 0, done.stderr
     order = {
         "workload": {"source": "file", "path": str(TINY), "function": "make", "weights": "own"},
         "settings": {
@@ -88,8 +87,8 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
     }
     (tmp_path / "orders.json").write_text(json.dumps(order))
     reader, writer = os.pipe()
-    command = [home / "bin/python", worker.__file__, tmp_path / "orders.json", str(writer)]
-    done = subprocess.run(command, pass_fds=[writer], capture_output=True, text=True, check=False)
+    worker_command = [home / "bin/python", worker.__file__, tmp_path / "orders.json", str(writer)]
+    done = run_while_it_progresses(worker_command, tmp_path, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader) as stream:
         reports = [json.loads(line) for line in stream]

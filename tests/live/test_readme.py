@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from profkit.capture.environments.environments import Environment
 from tests.conftest import ROOT
-from tests.live.conftest import start
+from tests.live.processes import run_while_it_progresses, started, wait_while_it_progresses
 from tests.live.test_pages import CHROMIUM
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,13 +34,57 @@ def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]
     assert len(commands()) > 10
     for line in commands():
         words = [sys.executable, "-m", "profkit.cli", *shlex.split(line)[1:]]
-        process = start(words, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if words[3] == "view" and "--html" not in words:
-            assert process.stdout is not None
-            assert "http://" in process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=600)
-        assert process.returncode == 0, f"{line}\n{out}\n{err}"
+            serves_until_interrupted(words, tmp_path)
+        else:
+            done = run_while_it_progresses(words, tmp_path)
+            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def serves_until_interrupted(words: list[str], folder: Path) -> None:
+    with started(words, folder, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert "http://" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        wait_while_it_progresses(process, lambda: process.poll() is not None)
+        assert process.returncode == 0
+
+
+QUICKLY = {
+    "caching.sh": (["2.0"], "cache-1024"),
+    "study.sh": ([], "1.13-frozen"),
+}
+"""The arguments of each script of examples/, and a run that it captures."""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "examples").glob("*.sh")))
+def test_every_script_of_the_examples_runs(name: str, tmp_path: Path, environments: dict[str, Environment]) -> None:
+    """As it is, with its profkit replaced by one that captures resnet18 in two short rounds instead of ResNet-50.
+
+    Everything else is real: so each option and each path of the script is one that profkit takes.
+    """
+    arguments, run = QUICKLY[name]
+    stand_in = tmp_path / "bin/profkit"
+    stand_in.parent.mkdir()
+    stand_in.write_text(
+        "#!/usr/bin/env bash\n"
+        'if [ "$1" = capture ]; then\n'
+        '  [ "$2" = resnet50 ] || { echo "the test knows no other workload than resnet50" >&2; exit 9; }\n'
+        f'  set -- capture resnet18 "${{@:3}}" --rounds 2 --steps 2 --warmup 2\n'  # the last of an option counts
+        "fi\n"
+        f'exec {shlex.quote(sys.executable)} -m profkit.cli "$@"\n'
+    )
+    stand_in.chmod(0o755)
+    variables = {"PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = run_while_it_progresses(["bash", ROOT / "examples" / name, *arguments], tmp_path, variables)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "logs" / run / "resnet18/profkit.json").is_file()
+
+
+def test_the_examples_in_python_compile() -> None:
+    """They need torch in this interpreter, which the tests do not install; test_capture runs what they call."""
+    for path in (ROOT / "examples").glob("*.py"):
+        compile(path.read_text(encoding="utf-8"), path.name, "exec")
 
 
 def test_tables_are_of_today() -> None:
@@ -47,7 +92,8 @@ def test_tables_are_of_today() -> None:
     assert found
     for words, table in found:
         command = [sys.executable, "-m", "profkit.cli", *shlex.split(words)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = run_while_it_progresses(command, ROOT)
+        assert done.returncode == 0, done.stderr
         assert table.strip() in done.stdout
 
 

@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections import Counter
@@ -20,7 +19,8 @@ import pytest
 from profkit.capture.environments.environments import Environment
 from profkit.trace.operators import sum_operators
 from profkit.trace.reading.reader import read
-from tests.live.conftest import TINY, TORCHES, Profkit, profkit_command, start
+from tests.live.conftest import TORCHES, profkit_command
+from tests.live.processes import IDLE_S, run_while_it_progresses, started, wait_while_it_progresses
 
 KEY_AVERAGES = """
 import json, sys, torch, torchvision
@@ -95,8 +95,8 @@ def test_key_averages(version: str, tmp_path: Path, environments: dict[str, Envi
     """
     script, trace_path, rows_path = tmp_path / "script.py", tmp_path / "trace.json", tmp_path / "rows.json"
     script.write_text(KEY_AVERAGES)
-    command = [environments[version].python, script, trace_path, rows_path]
-    subprocess.run(command, check=True, capture_output=True)
+    done = run_while_it_progresses([environments[version].python, script, trace_path, rows_path], tmp_path)
+    assert done.returncode == 0, done.stderr
     expected, raw = json.loads(rows_path.read_text())
     trace = read(trace_path)
     samples = sum_operators(trace)
@@ -123,49 +123,53 @@ def test_key_averages(version: str, tmp_path: Path, environments: dict[str, Envi
             assert abs(found[name][2] - row[2]) <= found[name][0], name  # 1 µs a call
 
 
+Server = tuple[str, "subprocess.Popen[str]"]
+
+
 @pytest.fixture
-def tensorboard(profkit: Profkit, tmp_path: Path, environments: dict[str, Environment]) -> Iterator[str]:
-    """The address of TensorBoard, started by profkit view on runs that profkit captured."""
-    words = ("capture", f"{TINY}:make", "resnet18", "--torch", "1.13", "--torch", "2.15", "--with-stack")
-    profkit(*words, "--rounds", 1, "--steps", 3, "--warmup", 2)
-    server = start(profkit_command("view", "logs", "--port", 0), tmp_path, stdout=subprocess.PIPE)
-    try:
+def tensorboard(captured: Path) -> Iterator[Server]:
+    """The address of TensorBoard, started by profkit view on runs that profkit captured, and the process."""
+    command = profkit_command("view", "logs", "--port", 0, "--no-browser")
+    with started(command, captured, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         address = re.search(r"http://[^/\s]+", server.stdout.readline())
         assert address is not None
-        yield address[0]
+        yield address[0], server
         server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
-    finally:
-        server.kill()
+        wait_while_it_progresses(server, lambda: server.poll() is not None)
+        assert server.returncode == 0
 
 
 def ask(address: str, path: str, **query: str) -> Any:
     url = f"{address}/data/plugin/pytorch_profiler/{path}?{urllib.parse.urlencode(query)}"
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=IDLE_S) as answer:
         return json.load(answer)
 
 
-RUNS = ["1.13/resnet18", "1.13/tiny", "2.15/resnet18", "2.15/tiny"]
+RUNS = [f"{version}/{name}" for version in sorted(TORCHES) for name in ("resnet18", "tiny")]
 
 
-def test_tensorboard_shows_the_same_operators(tensorboard: str, tmp_path: Path) -> None:
+def test_tensorboard_shows_the_same_operators(tensorboard: Server, captured: Path) -> None:
     """The plugin's table has every operator; where its calls are fewer, its rules say why, to the call.
 
     It orders by (start, -end) and merges an only child of the same name, as key_averages does: it loses the inner
     aten::div_ everywhere and, on 1.13's clock of 1 µs, what a later sibling swallows, aten::empty mostly. The model of
     those rules, fed with the same trace, predicts each of its counts; profkit counts every call in the file.
     """
-    deadline = time.monotonic() + 120
-    while sorted(ask(tensorboard, "runs")["runs"]) != RUNS or ask(tensorboard, "runs")["loading"]:
-        assert time.monotonic() < deadline, "TensorBoard has not loaded the runs"
-        time.sleep(1)
+    address, server = tensorboard
+
+    def loaded() -> bool:
+        answer = ask(address, "runs")
+        return sorted(answer["runs"]) == RUNS and not answer["loading"]
+
+    # each question costs the server CPU time: asked without end it would seem to work for ever
+    wait_while_it_progresses(server, loaded, total_s=600)
     for run in RUNS:
-        (worker,) = ask(tensorboard, "workers", run=run, view="Operator")
-        (span,) = ask(tensorboard, "spans", run=run, worker=worker) or [""]
-        table = ask(tensorboard, "operation/table", run=run, worker=worker, span=span, group_by="Operation")
+        (worker,) = ask(address, "workers", run=run, view="Operator")
+        (span,) = ask(address, "spans", run=run, worker=worker) or [""]
+        table = ask(address, "operation/table", run=run, worker=worker, span=span, group_by="Operation")
         theirs = {row["name"]: row["calls"] for row in table["data"]}
-        (path,) = (tmp_path / "logs" / run).glob("*.pt.trace.json.gz")
+        (path,) = (captured / "logs" / run).glob("*.pt.trace.json.gz")
         trace = read(path)
         samples = sum_operators(trace)
         ours = {key[0]: int(calls) for key, calls in zip(samples.keys, samples.calls[0], strict=True)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -11,9 +13,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Frame, Page, sync_playwright
 
-from profkit.capture.environments.environments import Environment
 from tests.conftest import ROOT
-from tests.live.conftest import TINY, profkit_command, start
+from tests.live.conftest import profkit_command, run_profkit
+from tests.live.processes import IDLE_S, descendants, run_while_it_progresses, started, wait_while_it_progresses
 from tests.live.test_pages import CHROMIUM
 
 pytestmark = pytest.mark.live
@@ -33,23 +35,28 @@ CHARTS = """
 
 
 @pytest.fixture
-def address(tmp_path: Path, environments: dict[str, Environment]) -> Iterator[str]:
+def address(tmp_path: Path, captured: Path) -> Iterator[str]:
     if CHROMIUM is None:
         pytest.skip("no Chromium here; Debian: apt-get install chromium")
-    words = ["--torch", "2.0", "--with-stack", "--rounds", 1, "--steps", 3, "--warmup", 2, "--no-onednn"]
-    command = profkit_command("capture", f"{TINY}:make", *words)
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     lanes = tmp_path / "logs/lanes/both.pt.trace.json.gz"
-    lanes.parent.mkdir()
-    sides = [ROOT / "traces/2.0-frozen", ROOT / "traces/2.15-frozen"]
-    subprocess.run(profkit_command("lanes", *sides, "--output", lanes), check=True, capture_output=True)
-    server = start(profkit_command("view", "logs", "--port", 0), tmp_path, stdout=subprocess.PIPE)
-    try:
+    lanes.parent.mkdir(parents=True)
+    (tmp_path / "logs/2.0").symlink_to(captured / "logs/2.0")
+    run_profkit(tmp_path, "lanes", ROOT / "traces/2.0-frozen", ROOT / "traces/2.15-frozen", "--output", lanes)
+    with started(profkit_command("view", "logs", "--port", 0), tmp_path, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         yield server.stdout.readline().split()[1]
-    finally:
-        server.terminate()
-        server.wait()
+
+
+def test_ctrl_c_ends_tensorboard_and_what_it_started(tmp_path: Path) -> None:
+    command = profkit_command("view", ROOT / "traces/2.0", "--port", 0)
+    with started(command, tmp_path, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert re.match(r"TensorBoard: http://127\.0\.0\.1:\d+/", server.stdout.readline())
+        assert descendants(server.pid)
+        server.send_signal(signal.SIGINT)
+        wait_while_it_progresses(server, lambda: server.poll() is not None)
+        assert server.returncode == 0
+        wait_while_it_progresses(server, lambda: not descendants(server.pid), idle_s=30)
 
 
 def choose(frame: Frame, box: int, name: str) -> None:
@@ -61,6 +68,7 @@ def test_every_view(address: str, polyfill: str | None) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(1000 * IDLE_S)  # a busy machine draws slowly
         page.route("**/charts/loader.js", lambda route: route.fulfill(body=CHARTS, content_type="text/javascript"))
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -87,7 +95,7 @@ def test_every_view(address: str, polyfill: str | None) -> None:
 def trace_view_shows(page: Page, process: str) -> None:
     """Wait until the embedded trace viewer has a model with such a process in it."""
     model = "document.querySelector('tr-ui-timeline-view')?.model"
-    for _ in range(60):
+    for _ in range(2 * IDLE_S):
         for frame in page.frames:
             if frame.url.endswith("trace_embedding.html"):
                 names = frame.evaluate(f"Object.values({model}?.processes ?? {{}}).map(p => p.name ?? '')")
@@ -103,7 +111,8 @@ def polyfill(tmp_path: Path) -> str | None:
     npm = shutil.which("npm")
     if npm is None:
         return None
-    subprocess.run([npm, "pack", "--silent", "webcomponents.js@0.7.24"], cwd=tmp_path, check=True, capture_output=True)
+    packed = run_while_it_progresses([npm, "pack", "--silent", "webcomponents.js@0.7.24"], tmp_path)
+    assert packed.returncode == 0, packed.stderr
     with tarfile.open(next(tmp_path.glob("webcomponents*.tgz"))) as archive:
         member = archive.extractfile("package/webcomponents.min.js")
         assert member is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from profkit.capture.environments.environments import Environment
 from profkit.worker import weights as worker
 from tests.live.conftest import TORCHES
+from tests.live.processes import run_while_it_progresses
 
 SCRIPT = """
 import importlib.util, json, sys
@@ -39,7 +39,8 @@ def test_weights(name: str, tmp_path: Path, environments: dict[str, Environment]
     hashes = set()
     for version in TORCHES:
         command = [environments[version].python, tmp_path / "script.py", worker.__file__, name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = run_while_it_progresses(command, tmp_path)
+        assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         hashes.add(found["sha256"])
         levels = found["levels"]

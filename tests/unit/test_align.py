@@ -19,9 +19,9 @@ from profkit.compare.calls.merged_tree import call_changes
 from profkit.compare.records.diff import WorkloadChange
 from profkit.trace.calls import CallTree
 from profkit.views.diff import compare_runs
-from tests.conftest import ROOT, SHARED
+from tests.conftest import ROOT
 
-AARCH64 = SHARED / "traces-aarch64"
+AARCH64 = ROOT / "tests/data/aarch64"
 Node = tuple[str, str, float, Sequence["Node"]]  # type: ignore[misc]  # a tree of them
 
 
@@ -218,7 +218,6 @@ def compared(before: Path, after: Path) -> WorkloadChange:
     return compare_runs(before, after).workloads[0]
 
 
-@pytest.mark.skipif(not AARCH64.is_dir(), reason="the aarch64 captures are not beside the checkout")
 def test_the_studys_pair_on_aarch64() -> None:
     """53 convolutions each; 20 of them went from PyTorch's own loop to oneDNN on the Arm Compute Library."""
     found = compared(*(AARCH64 / f"{v}-eager-FP32.pt.trace.json.gz" for v in ("1.13.1", "2.0.1")))
@@ -233,7 +232,6 @@ def test_the_studys_pair_on_aarch64() -> None:
     assert found.unpaired == []
 
 
-@pytest.mark.skipif(not AARCH64.is_dir(), reason="the aarch64 captures are not beside the checkout")
 def test_eager_against_frozen_on_aarch64() -> None:
     found = compared(AARCH64 / "1.13.1-eager-FP32.pt.trace.json.gz", AARCH64 / "2.0.1-frozen-FP32.pt.trace.json.gz")
     ways = {c.operator: (c.calls, c.baseline.path, c.candidate.path) for c in found.implementations}

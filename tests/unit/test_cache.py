@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import sys
+import threading
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,24 +16,57 @@ import pytest
 from profkit.errors import InputError
 from profkit.trace.events import Events, Trace
 from profkit.trace.options import Detail, ReadOptions
-from profkit.trace.reading import cache, cache_folder, chunks, parallel
+from profkit.trace.reading import cache_folder
 from profkit.trace.reading.pending import begin_read
 from profkit.trace.reading.reader import read
 from tests.conftest import ROOT
+from tests.unit.test_cli import run
 
-SOURCE = sorted((ROOT / "traces/2.0").rglob("*.json.gz"))[0]
+SOURCE = sorted((ROOT / "traces/2.0").rglob("*.pt.trace.json.gz"))[0]
+LARGE_BYTES = 26 << 20  # above what one process decodes alone (24 MiB)
+KEPT_BYTES = 5 << 20  # above what is read as fast as it is found in the cache (4 MiB)
+
+
+def repeated(least_bytes: int) -> bytes:
+    """The text of a real capture, its events repeated until there are ``least_bytes``."""
+    text = gzip.decompress(SOURCE.read_bytes())
+    first, last = text.index(b"\n  {\n"), text.rindex(b"\n  ],\n")
+    events = text[first:last]
+    times = least_bytes // len(events) + 1
+    return text[:first] + b",".join([events] * times) + text[last:]
+
+
+@pytest.fixture(scope="module")
+def large_text() -> bytes:
+    return repeated(LARGE_BYTES)
 
 
 @pytest.fixture
-def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A trace that is cut into many chunks, decoded in two processes, and kept."""
+def forking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two processors, whichever this one is, and an empty cache."""
     monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(parallel, "SMALL_BYTES", 0)
-    monkeypatch.setattr(parallel, "processors", lambda: 2)
-    monkeypatch.setattr(cache_folder, "WORTHWHILE_BYTES", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+
+
+@pytest.fixture
+def large(tmp_path: Path, large_text: bytes, forking: None) -> Path:
+    """A trace that two processes decode."""
     path = tmp_path / "large.json"
-    path.write_bytes(gzip.decompress(SOURCE.read_bytes()))
+    path.write_bytes(large_text)
     return path
+
+
+@pytest.fixture
+def kept(tmp_path: Path, forking: None) -> Path:
+    """A trace that is worth keeping."""
+    path = tmp_path / "kept.json"
+    path.write_bytes(repeated(KEPT_BYTES))
+    return path
+
+
+def entries(path: Path) -> list[Path]:
+    """The files of the cache beside ``path``."""
+    return sorted(found for found in (path.parent / "cache").rglob("*") if found.is_file())
 
 
 def same(a: Trace, b: Trace) -> bool:
@@ -45,38 +81,69 @@ def same(a: Trace, b: Trace) -> bool:
 UNCACHED = ReadOptions(use_cache=False)
 
 
-@pytest.mark.parametrize("detail", [Detail.NONE, Detail.SHAPES, Detail.ALL])
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The children that are forked from here on."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":
+        pytest.skip("one process reads a trace where forking is not safe")
+    begun: list[int] = []
+    fork = os.fork
+
+    def counted() -> int:
+        pid = fork()
+        begun.append(pid)
+        return pid
+
+    monkeypatch.setattr(os, "fork", counted)
+    return begun
+
+
+@pytest.mark.parametrize("detail", [Detail.NONE, Detail.ALL])
 @pytest.mark.parametrize("packed", [False, True])
-def test_one_process_two_and_one_chunk_agree(
-    large: Path, packed: bool, detail: Detail, monkeypatch: pytest.MonkeyPatch
+def test_one_process_and_two_agree(
+    large_text: bytes,
+    packed: bool,
+    detail: Detail,
+    tmp_path: Path,
+    forking: None,
+    forks: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = large
-    if packed:
-        path = large.with_suffix(".json.gz")
-        path.write_bytes(gzip.compress(large.read_bytes()))
-    assert parallel.may_fork()
+    path = tmp_path / "large.json"
+    # stored, not deflated: repeated events would pack into too little to be shared
+    path.write_bytes(gzip.compress(large_text, 0) if packed else large_text)
     two = read(path, detail=detail, options=UNCACHED)
-    monkeypatch.setattr(parallel, "may_fork", lambda: False)  # macOS, Windows, or beside other threads
+    assert len(forks) == 1
+    monkeypatch.delattr(os, "fork")  # Windows
     one = read(path, detail=detail, options=UNCACHED)
-    monkeypatch.setattr(chunks, "_SEPARATORS", ())  # a file that cannot be cut
-    whole = read(path, detail=detail, options=UNCACHED)
     assert same(one, two)
-    assert same(whole, two)
-    assert len(two.events) > 10_000
+    assert len(one.events) > 80_000
 
 
-@pytest.mark.parametrize("size", [5_000, 65_536, 1 << 20])
-def test_chunks_of_any_size_hold_the_same_events(large: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = read(large, options=UNCACHED)
-    monkeypatch.setattr(chunks.Chunks.__init__, "__defaults__", (size,))
-    monkeypatch.setattr(parallel, "CHUNK_BYTES", size)
-    assert same(read(large, options=UNCACHED), expected)
+@pytest.mark.parametrize("shift", [0, 1, 7, 333, 4_096, 50_003])
+def test_wherever_the_file_is_cut_its_events_are_the_same(shift: int, tmp_path: Path, forking: None) -> None:
+    """A longer head moves every cut between two events to another place."""
+    path = tmp_path / "trace.json"
+    text = gzip.decompress(SOURCE.read_bytes())
+    path.write_bytes(text)
+    expected = read(path, detail=Detail.ALL, options=UNCACHED)
+    path.write_bytes(text.replace(b'"schemaVersion": 1,', b'"schemaVersion": 1,' + b" " * shift, 1))
+    assert same(read(path, detail=Detail.ALL, options=UNCACHED), expected)
 
 
-def test_a_lost_child_costs_time_only(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = read(large, options=UNCACHED)
-    monkeypatch.setattr(parallel, "_receive", lambda descriptor: parallel.ChildLostError())
-    assert same(read(large, options=UNCACHED), expected)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), ("  ,  ", " : ")], ids=["dense", "plain", "uncut"])
+def test_however_the_file_is_written_its_events_are_the_same(
+    separators: tuple[str, str], tmp_path: Path, forking: None
+) -> None:
+    """The last way has no text between two events that a cut is made at: the file is read in one piece."""
+    path = tmp_path / "trace.json"
+    text = gzip.decompress(SOURCE.read_bytes())
+    path.write_bytes(text)
+    expected = read(path, detail=Detail.NONE, options=UNCACHED)
+    path.write_text(json.dumps(json.loads(text), separators=separators))
+    found = read(path, detail=Detail.NONE, options=UNCACHED)
+    assert path.stat().st_size > 2 << 20  # several pieces
+    assert same(found, expected)
 
 
 def children() -> set[int]:
@@ -94,7 +161,7 @@ def test_a_pending_read_gives_the_same_trace(large: Path) -> None:
     known = begin_read(large)  # its columns are in the cache: nothing is decoded, threads hash the file
     assert children() == before
     assert same(known.result(), read(large, options=UNCACHED))
-    assert parallel.may_fork()  # no thread is left
+    assert threading.active_count() == 1  # no thread is left
 
 
 @pytest.mark.timeout(60)  # a child that is left behind would block for ever on its pipe
@@ -118,63 +185,90 @@ def test_a_pending_read_reports_errors_with_its_result(tmp_path: Path) -> None:
             begin_read(path).result()
 
 
-def test_a_second_look_is_the_same(large: Path) -> None:
-    first = read(large, detail=Detail.SHAPES)
-    (entry,) = cache_folder.entries()
-    assert same(read(large, detail=Detail.SHAPES), first)
-    assert len(read(large, detail=Detail.NONE).shapes) > 10  # from the entry with more detail
-    assert cache_folder.entries() == [entry]
-    assert cache_folder.clear() > 0
-    assert cache_folder.entries() == []
+def test_a_lost_child_costs_time_only(
+    large_text: bytes, tmp_path: Path, forking: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second process ends before it has sent anything, as one does that is killed for its memory."""
+    path = tmp_path / "large.json"
+    path.write_bytes(large_text)
+    expected = read(path, detail=Detail.NONE, options=UNCACHED)
+    fork, lost = os.fork, []
+
+    def dying() -> int:
+        pid = fork()
+        if pid == 0:
+            os._exit(9)
+        lost.append(pid)
+        return pid
+
+    monkeypatch.setattr(os, "fork", dying)
+    assert same(read(path, detail=Detail.NONE, options=UNCACHED), expected)
+    assert len(lost) == 1
 
 
-def test_other_content_of_the_same_size_and_time_is_not_believed(large: Path) -> None:
-    read(large, detail=Detail.NONE)
-    stat = large.stat()
-    large.write_bytes(large.read_bytes().replace(b"aten::conv2d", b"aten::CONV2D"))
-    os.utime(large, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert large.stat().st_size == stat.st_size
-    assert "aten::CONV2D" in read(large, detail=Detail.NONE).names
+def test_a_second_look_is_the_same(kept: Path) -> None:
+    first = read(kept, detail=Detail.SHAPES)
+    (entry,) = entries(kept)
+    assert same(read(kept, detail=Detail.SHAPES), first)
+    assert len(read(kept, detail=Detail.NONE).shapes) > 10  # from the entry with more detail
+    assert entries(kept) == [entry]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign", "of another format"])
-def test_a_damaged_entry_is_not_believed(large: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = read(large, detail=Detail.NONE)
-    (entry,) = cache_folder.entries()
-    data = bytearray(entry.read_bytes())
+def test_clearing_removes_every_entry(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(kept, detail=Detail.NONE)
+    assert len(entries(kept)) == 1
+    assert run("cache", "clear") == 0
+    assert entries(kept) == []
+    assert capsys.readouterr().out.startswith("removed ")
+
+
+def test_other_content_of_the_same_size_and_time_is_not_believed(kept: Path) -> None:
+    read(kept, detail=Detail.NONE)
+    stat = kept.stat()
+    kept.write_bytes(kept.read_bytes().replace(b"aten::conv2d", b"aten::CONV2D"))
+    os.utime(kept, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert kept.stat().st_size == stat.st_size
+    assert "aten::CONV2D" in read(kept, detail=Detail.NONE).names
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign"])
+def test_a_damaged_entry_is_not_believed(kept: Path, damage: str) -> None:
+    """The trace is read again, and a sound entry takes the damaged one's place."""
+    expected = read(kept, detail=Detail.NONE)
+    (entry,) = entries(kept)
+    sound = entry.read_bytes()
+    data = bytearray(sound)
     if damage == "cut":
         data = data[:-100]
     elif damage == "flipped":
         data[len(data) // 2] ^= 1
     elif damage == "empty":
         data = bytearray()
-    elif damage == "foreign":
-        data = bytearray(b"\x80\x05cos\nsystem\n")
     else:
-        monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
+        data = bytearray(b"\x80\x05cos\nsystem\n")
     entry.write_bytes(data)
-    assert cache.load(large, cache_folder.content_hash(large), Detail.NONE) is None
-    assert same(read(large, detail=Detail.NONE), expected)
+    assert same(read(kept, detail=Detail.NONE), expected)
+    assert entry.read_bytes() == sound
 
 
-def test_the_cache_is_bounded(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read(large, detail=Detail.NONE)
-    (entry,) = cache_folder.entries()
+def test_the_cache_is_bounded(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read(kept, detail=Detail.NONE)
+    (entry,) = entries(kept)
     monkeypatch.setattr(cache_folder, "BOUND_BYTES", entry.stat().st_size + 10)
-    other = large.with_name("other.json")
-    other.write_bytes(large.read_bytes().replace(b"aten::conv2d", b"aten::CONV2D"))
+    other = kept.with_name("other.json")
+    other.write_bytes(kept.read_bytes().replace(b"aten::conv2d", b"aten::CONV2D"))
     os.utime(entry, ns=(0, 0))
     read(other, detail=Detail.NONE)
-    assert len(cache_folder.entries()) == 1
+    assert len(entries(kept)) == 1
     assert not entry.exists()
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (large.parent / "file").write_text("")
-    monkeypatch.setenv("PROFKIT_CACHE_DIR", str(large.parent / "file"))
-    assert len(read(large).events) > 10_000
+def test_a_cache_that_cannot_be_written_is_not_an_error(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (kept.parent / "file").write_text("")
+    monkeypatch.setenv("PROFKIT_CACHE_DIR", str(kept.parent / "file"))
+    assert len(read(kept).events) > 10_000
 
 
-def test_no_cache_leaves_nothing(large: Path) -> None:
-    read(large, options=UNCACHED)
-    assert cache_folder.entries() == []
+def test_no_cache_leaves_nothing(kept: Path) -> None:
+    read(kept, options=UNCACHED)
+    assert entries(kept) == []

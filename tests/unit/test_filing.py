@@ -11,7 +11,7 @@ from profkit.capture.filing import Filing, remove_unnamed_files
 from profkit.errors import CaptureError, InputError, UsageError
 from profkit.runs import Manifest, find_runs, read_manifest
 from profkit.runs.manifest import PrimitivesPass
-from tests.unit.test_compare import manifest
+from tests.builders import manifest
 
 
 def new_round(filing: Filing, described: Manifest) -> None:

@@ -13,8 +13,8 @@ from profkit.compare.gate import Rule, judge, parse_rule
 from profkit.compare.records.diff import Comparison, OutputsChange
 from profkit.errors import InputError, UsageError
 from profkit.views.diff import compare_runs
+from tests.builders import manifest, write_run
 from tests.unit.test_cli import Capsys, run
-from tests.unit.test_compare import manifest, write_run
 
 
 @pytest.mark.parametrize(

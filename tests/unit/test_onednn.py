@@ -30,12 +30,11 @@ from profkit.trace.options import Detail
 from profkit.trace.reading.reader import read
 from profkit.views.diff import compare_runs
 from profkit.views.primitives import view_log, view_primitives
-from tests.conftest import ROOT, SHARED, event
+from tests.conftest import ROOT, event
 from tests.unit.test_cli import Capsys, run
 
 LOGS = sorted((ROOT / "tests/data/onednn").glob("*.log.gz"))
-AARCH64 = SHARED / "traces-aarch64"
-needs_aarch64 = pytest.mark.skipif(not AARCH64.is_dir(), reason="the aarch64 captures are not beside the checkout")
+AARCH64 = ROOT / "tests/data/aarch64"
 
 
 def plain_sums(path: Path) -> dict[tuple[str, str], tuple[int, float]]:
@@ -280,7 +279,6 @@ def test_weights_that_are_reordered_again_and_again() -> None:
     assert view_primitives(RunContents(frozen)).repeated_reorders == []
 
 
-@needs_aarch64
 def test_aarch64() -> None:
     log = read_log(AARCH64 / "2.0.1-frozen-FP32.onednn.log.gz")
     assert (log.version, log.isa, log.threads) == ("2.7.3", "AArch64 SVE (256 bits)", 1)

@@ -13,7 +13,7 @@ from profkit.compare.records.diff import OutputsChange
 from profkit.errors import InputError
 from profkit.runs import Run
 from profkit.runs.contents import RunContents
-from tests.unit.test_compare import manifest
+from tests.builders import manifest
 
 
 def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:

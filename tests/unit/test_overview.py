@@ -20,9 +20,9 @@ from profkit.report.kinds.kind import Selection
 from profkit.report.saved import load, schema
 from profkit.views.diff import compare_runs
 from profkit.views.many import compare_many
+from tests.builders import manifest, write_run
 from tests.conftest import ROOT
 from tests.unit.test_cli import Capsys, run
-from tests.unit.test_compare import manifest, write_run
 from tests.unit.test_reports import Golden
 
 TRACES = Path("traces")
@@ -121,10 +121,14 @@ def test_other_peoples_traces_are_compared_by_their_forwards() -> None:
 
 
 def test_render_shows_what_was_saved(tmp_path: Path, capsys: Capsys) -> None:
+    """In every format; that real results survive the saving too is test_results_round_trip's."""
+    for label, latency, convolution in (("1.9", 1000, 800), ("1.10", 800, 600), ("1.11", 500, 300)):
+        operators = (("aten::conv2d", convolution), ("aten::relu", 100), (f"aten::only_{latency}", 50))
+        write_run(tmp_path / label / "net", manifest(label, 3, latency), *operators)
     for words in (
-        ["diff", TRACES / "1.13", TRACES / "2.0"],
-        ["compare", TRACES],
-        ["ops", TRACES / "2.0", "--per-forward"],
+        ["diff", tmp_path / "1.9", tmp_path / "1.11"],
+        ["compare", *(tmp_path / label for label in ("1.9", "1.10", "1.11"))],
+        ["ops", tmp_path / "1.11", "--per-forward"],
     ):
         saved = tmp_path / "saved.json"
         assert run(*words, "--output", saved) == 0
@@ -133,14 +137,22 @@ def test_render_shows_what_was_saved(tmp_path: Path, capsys: Capsys) -> None:
             expected = capsys.readouterr().out
             assert run("render", saved, "--format", form) == 0
             assert capsys.readouterr().out == expected
+            assert words[0] == "compare" or "aten::conv2d" in expected
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"schema": "diff/1"}', '{"schema": "diff/9"}', "[" * 9999, "\xff\xff"])
-def test_what_is_no_saved_result(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_saved_result(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"is not a saved result|which is not known"):
         load(path)
+
+
+def test_a_saved_result_that_is_nested_too_deeply(tmp_path: Path, capsys: Capsys) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"schema": "diff/1", "more": ' + "[" * 9999)
+    assert run("render", path) == 3
+    assert "nested too deeply" in capsys.readouterr().err
 
 
 def test_to_pandas() -> None:

@@ -18,15 +18,14 @@ from profkit.trace.forward import find_forwards
 from profkit.trace.operators import sum_operators
 from profkit.trace.reading.reader import read, write_mended
 from profkit.trace.spans import nest
-from tests.conftest import FIXTURES, ROOT, SHARED, needs_fixtures
+from tests.conftest import FIXTURES, ROOT, needs_fixtures
 
 pytest.importorskip("torch_tb_profiler", reason="the TensorBoard plugin is not installed")
-pytestmark = needs_fixtures
 
 GPU = ["tb_plugin/resnet50_num_workers_0.worker0.1623143089861.pt.trace.json.gz", "tracelens/h100_bert_small.json.gz"]
 CPU = ["hta/rank_non_gpu.json.gz", "hta/cpu_only_rank-34.pt.trace.json.gz"]
 OURS = sorted((ROOT / "traces").glob("*/*/*.json.gz"))[::4]
-AARCH64 = sorted((SHARED / "traces-aarch64").glob("*.json.gz"))
+AARCH64 = sorted((ROOT / "tests/data/aarch64").glob("*.json.gz"))
 PLUGIN_RUNTIME = frozenset({"runtime"})
 Row = tuple[int, float, float, float, float]
 
@@ -75,7 +74,10 @@ def device_us_by_launch(trace: Trace, categories: frozenset[str]) -> dict[str, f
     return found
 
 
-@pytest.mark.parametrize("path", [*(FIXTURES / name for name in CPU), *OURS, *AARCH64], ids=lambda p: p.name)
+THEIRS = [pytest.param(FIXTURES / name, marks=needs_fixtures, id=name) for name in CPU]
+
+
+@pytest.mark.parametrize("path", [*THEIRS, *(pytest.param(path, id=path.name) for path in (*OURS, *AARCH64))])
 def test_host_times_of_cpu_traces(path: Path) -> None:
     """Names are the same; calls and times differ only as the rules do.
 
@@ -118,6 +120,7 @@ def leaves(trace: Trace) -> set[str]:
     return {trace.names[i] for i in np.unique(events.name)} - callers
 
 
+@needs_fixtures
 @pytest.mark.parametrize("name", GPU)
 def test_device_times(name: str) -> None:
     """Self times per operator are the plugin's, but for two of its rules, which a model of them predicts.
@@ -141,6 +144,7 @@ def test_device_times(name: str) -> None:
     assert sum(row[3] for row in ours.values()) > 0
 
 
+@needs_fixtures
 def test_all_device_work_is_attributed_or_counted() -> None:
     for name in [*GPU, "tracelens/mi300_bert_small.json.gz", "tracelens/trace.json.gz", "hta/triton_example.json.gz"]:
         trace = read(FIXTURES / name)
@@ -152,6 +156,7 @@ def test_all_device_work_is_attributed_or_counted() -> None:
         assert attributed >= 0.95 * total, name
 
 
+@needs_fixtures
 @pytest.mark.parametrize(
     ("name", "versions"),
     [
@@ -167,14 +172,17 @@ def test_dialects(name: str, versions: str) -> None:
 
 def test_modules_and_stacks() -> None:
     """By module and by stack every call is counted once; modules come from frames, stacks from the events too."""
-    for path in (SHARED / "traces-aarch64/2.0.1-eager-FP32.pt.trace.json.gz", FIXTURES / "hta/rank_non_gpu.json.gz"):
+    others = FIXTURES / "hta/rank_non_gpu.json.gz"
+    for path in (ROOT / "tests/data/aarch64/2.0.1-eager-FP32.pt.trace.json.gz", others):
+        if not path.is_file():
+            continue
         trace = read(path)
         whole = sum_operators(trace)
         for by in ("module", "stack", "shape"):
             samples = sum_operators(trace, by=by)
             assert samples.calls.sum() == whole.calls.sum()
             assert samples.self_ns.sum() == whole.self_ns.sum()
-    trace = read(SHARED / "traces-aarch64/2.0.1-eager-FP32.pt.trace.json.gz")
+    trace = read(ROOT / "tests/data/aarch64/2.0.1-eager-FP32.pt.trace.json.gz")
     table = TraceFile(trace).operators("module").to_pandas()
     convolutions = table[table["name"] == "aten::conv2d"]
     assert len(convolutions) == 53
@@ -182,6 +190,7 @@ def test_modules_and_stacks() -> None:
     assert convolutions["module"].str.contains("Bottleneck").sum() == 52
 
 
+@needs_fixtures
 def test_several_threads_and_a_training_trace() -> None:
     trace = read(FIXTURES / "hta/ns_resolution_rank-0.pt.trace.json.gz")
     assert len(np.unique(trace.operator_events.track)) > 1
@@ -193,6 +202,7 @@ def test_several_threads_and_a_training_trace() -> None:
     assert samples.calls.sum() == inside
 
 
+@needs_fixtures
 def test_a_float64_would_make_overlaps() -> None:
     """Absolute µs with fractions: read as float64, 63 operators seem to cross their parent's end; none does."""
     path = FIXTURES / "hta/ns_resolution_rank-0.pt.trace.json.gz"
@@ -204,6 +214,7 @@ def test_a_float64_would_make_overlaps() -> None:
     assert nest(replace(events, start_ns=start_ns, duration_ns=end_ns - start_ns)).anomalies["crossing"] == 63
 
 
+@needs_fixtures
 def test_all_detail_is_there_on_demand() -> None:
     trace: Any = TraceFile(read(FIXTURES / "tracelens/h100_bert_small.json.gz"))
     assert len(trace.spans()) == len(trace.trace.events)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -94,8 +95,20 @@ def test_every_schema_is_one(name: str) -> None:
 
 def test_every_order_sorts(comparison: Comparison) -> None:
     changes = comparison.workloads[0].operators
-    for order in diff.KIND.orders:
-        assert len(select_operators(changes, Selection(sort=order))) == len(changes)
+    expected = {
+        "change": lambda o: abs(o.delta_ns),
+        "speedup": lambda o: o.speedup or 0,
+        "self": lambda o: max(side.self_host_ns for side in (o.baseline, o.candidate) if side),
+        "total": lambda o: max(side.total_host_ns for side in (o.baseline, o.candidate) if side),
+        "calls": lambda o: max(side.calls for side in (o.baseline, o.candidate) if side),
+    }
+    assert set(diff.KIND.orders) == {*expected, "name"}
+    for order, figure in expected.items():
+        chosen = select_operators(list(reversed(changes)), Selection(sort=order))
+        figures = [figure(o) for o in chosen]
+        assert all(above >= below for above, below in pairwise(figures)), order
+        assert len(set(figures)) > 3, order  # otherwise any order would do
+        assert sorted(o.name for o in chosen) == sorted(o.name for o in changes)
     by_name = [c.name for c in select_operators(changes, Selection(sort="name", pattern="conv"))]
     assert by_name == sorted(by_name)
     assert all("conv" in name for name in by_name)
