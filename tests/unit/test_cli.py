@@ -183,4 +183,4 @@ def test_the_interface_for_programs() -> None:
     (path,) = sorted(Path("traces/2.0").rglob("*.pt.trace.json.gz"))[:1]
     assert len(profkit.load(path).trace.operator_events) > 1000
     assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
-    assert callable(profkit.capture)
+    assert callable(profkit.record)
