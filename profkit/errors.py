@@ -41,3 +41,9 @@ class CaptureError(ProfkitError):
     """An environment could not be made or a capture failed; what succeeded is kept. Exit status 4."""
 
     exit_status = 4
+
+
+class OutputError(ProfkitError):
+    """A result cannot be written: the disk is full, a folder is missing or not writable."""
+
+    exit_status = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 NOTHING = "-"
 _TIME_STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
+_FILE_SIZE_STEPS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 _SIZE_STEPS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
@@ -59,3 +60,11 @@ def size(byte_count: int) -> str:
         if byte_count >= factor:
             return f"{_three_digits(byte_count / factor)} {unit}" if factor > 1 else f"{byte_count} B"
     return "0 B"
+
+
+def file_size(byte_count: int) -> str:
+    """Format a file's size in decimal units, as file managers do: ``1234567`` → ``1.23 MB``."""
+    for factor, unit in _FILE_SIZE_STEPS:
+        if byte_count >= factor * 0.9995:
+            return f"{_three_digits(byte_count / factor)} {unit}"
+    return f"{byte_count} B"

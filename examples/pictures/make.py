@@ -16,14 +16,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from profkit.compare.diff import compare_runs
-from profkit.compare.many import compare_many
-from profkit.report.diff_document import diff_document
-from profkit.report.formats.html.diff_page import diff_page
-from profkit.report.formats.html.page import render_html
-from profkit.report.formats.text import render_text
-from profkit.report.pictures import overview_picture, render_picture
-from profkit.report.selection import Selection
+from profkit.report.formats.pictures import render_picture
+from profkit.report.kinds import compare, diff
+from profkit.report.kinds.kind import Selection
+from profkit.report.rendering import make_picture, render
+from profkit.views.diff import compare_runs
+from profkit.views.many import compare_many
 
 HERE = Path(__file__).parent
 TRACES = HERE.parent.parent / "traces"
@@ -44,9 +42,9 @@ def terminal(command: str, text: str) -> str:
 def pictures() -> dict[str, str]:
     """Return every SVG by its file's name."""
     comparison = compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])
-    text = render_text(diff_document(comparison, Selection(top=8)), width=WIDTH, colour=True)
+    text = render(diff.KIND, comparison, "text", Selection(top=8), width=WIDTH, colour=True)
     drawn = {
-        "heatmap.svg": render_picture(overview_picture(compare_many([TRACES]), "heatmap"), "svg"),
+        "heatmap.svg": render_picture(make_picture(compare.KIND, compare_many([TRACES]), "heatmap"), "svg"),
     }
     plots = {name: _IDS.sub("000000", svg.decode()) for name, svg in drawn.items()}
     return {"diff.svg": terminal(f"profkit diff traces/{SIDES[0]} traces/{SIDES[1]} --top 8", text), **plots}
@@ -54,7 +52,7 @@ def pictures() -> dict[str, str]:
 
 def page() -> str:
     """Return the page of the report, which is shown as a screenshot."""
-    return render_html(diff_page(compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])))
+    return render(diff.KIND, compare_runs(TRACES / SIDES[0], TRACES / SIDES[1]), "html", Selection())
 
 
 def fingerprint(text: str) -> str:

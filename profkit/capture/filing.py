@@ -148,7 +148,7 @@ def remove_unnamed_files(folder: Path, manifest: Manifest) -> None:
     """Remove the files of an interrupted worker that the manifest does not name: viewers would show them as rounds."""
     named = {round_.trace for round_ in manifest.rounds}
     named |= {manifest.primitives.log, manifest.primitives.trace} if manifest.primitives is not None else set()
-    for pattern in ("*.pt.trace.json*", "*.part", f"{Path(ONEDNN_LOG).stem}*", ONEDNN_TRACE):
+    for pattern in ("*.pt.trace.json*", "*.part", ".*.part-*", f"{Path(ONEDNN_LOG).stem}*", ONEDNN_TRACE):
         for path in folder.glob(pattern):
             if path.name not in named:
                 path.unlink()

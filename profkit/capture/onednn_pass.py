@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from profkit.capture.process import MOST_TEXT
-from profkit.capture.task import Listener, Task, start_worker
+from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report, start_worker
 from profkit.runs.manifest import PrimitivesPass
 
 FAILED_PASS = "the pass with oneDNN's log"  # how the warning about a failed pass begins
@@ -37,11 +36,11 @@ def run_pass(task: Task, listener: Listener) -> None:
     listener.finished()
     failure = outcome.failure
     if failure is None:
-        described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
         try:
+            described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
             primitives = msgspec.convert(described, type=PrimitivesPass)
-        except msgspec.ValidationError as error:  # a worker runs other people's code, which may lie
-            failure = f"reported an invalid result: {str(error)[:MOST_TEXT]}"
+        except INVALID_REPORT as error:
+            failure = f"failed: {explain_invalid_report(error)}"
     if failure is None:
         warnings = [text for text in manifest.warnings if not text.startswith(FAILED_PASS)]
         task.manifest = msgspec.structs.replace(manifest, primitives=primitives, warnings=warnings)

@@ -66,14 +66,13 @@ def worker_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str
 
 def matrix(
     workloads: Sequence[WorkloadOrder],
-    environments: Sequence[tuple[str | None, Path | None, str]],
+    environments: Sequence[EnvironmentRequest],
     varied: Mapping[str, Sequence[Value]],
     label: str | None = None,
 ) -> list[Configuration]:
     """Return every combination of workload, environment and the values of each setting in ``varied``.
 
-    ``environments`` are :class:`EnvironmentRequest`. Raises UsageError if ``label`` is not valid, or two
-    configurations would have the same folder.
+    Raises UsageError if ``label`` is not valid, or two configurations would have the same folder.
     """
     if label is not None and not _LABEL.fullmatch(label):
         raise UsageError(f"{label!r} cannot be a label", hint="Use letters, digits, dots, dashes and underscores.")

@@ -160,35 +160,42 @@ def _follow(
 def _reports(lines: list[bytes], rest: bytes, state: _State) -> Iterator[Report]:
     """Yield the reports of whole lines; the first invalid one ends it, and is named in ``state``."""
     for line in lines:
-        report = _parse(line)
-        if report is None:
-            state.invalid = f"reported something that is not a report while {state.stage}: {line[:80]!r}"
+        try:
+            report = _parse(line)
+        except ValueError as error:
+            state.invalid = f"sent {error} while {state.stage}"
             return
         yield report
     if len(rest) > MOST_REPORT:
-        state.invalid = f"reported more than {MOST_REPORT >> 20} MiB at once while {state.stage}"
+        state.invalid = f"sent more than {MOST_REPORT >> 20} MiB at once while {state.stage}"
 
 
-def _parse(line: bytes) -> Report | None:
-    """Return a report, None if it is not one: a worker runs other people's code, which may write anything."""
-    if len(line) > MOST_REPORT:
-        return None
+def _parse(line: bytes) -> Report:
+    """Return a report. A worker runs other people's code, which may write anything: raises ValueError in words."""
     try:
-        report = json.loads(line)
+        value = json.loads(line) if len(line) <= MOST_REPORT else None
     except (ValueError, RecursionError):
-        return None
+        value = None
     if b"\\ud" in line.lower():  # half a surrogate pair, as in a file name that is not UTF-8: no file could hold it
-        report = json.loads(json.dumps(report, ensure_ascii=False).encode("utf-8", "replace"))
-    if not isinstance(report, dict):
-        return None
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    report: dict[str, Any] = value if isinstance(value, dict) else {}
     event = report.get("event")
-    fields = _FIELDS.get(event) if isinstance(event, str) else None
-    if fields is None or not all(isinstance(report.get(name, ...), types) for name, types in fields.items()):
-        return None
-    names = [report[name] for name in ("trace", "name") if name in fields]
-    if any(name in ("", ".", "..") or "/" in name or "\0" in name for name in names):
-        return None  # not the name of a file in the run's own folder
+    if not isinstance(event, str) or event not in _FIELDS:
+        raise ValueError(f"something that is not a report ({line[:80]!r})")
+    fields = _FIELDS[event]
+    missing = [name for name in fields if name not in report]
+    if missing:
+        raise ValueError(f"a {event} report without {', '.join(missing)}")
+    wrong = [name for name, types in fields.items() if not isinstance(report[name], types)]
+    # a trace or log is a file of the run's own folder
+    wrong += [n for n in ("trace", "name") if n in fields and n not in wrong and not _is_file_name(report[n])]
+    if wrong:
+        raise ValueError(f"a {event} report with an invalid {', '.join(wrong)}")
     return report
+
+
+def _is_file_name(text: str) -> bool:
+    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
 
 
 def _stage(report: Report, before: str) -> str:

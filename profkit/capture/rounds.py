@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from profkit.capture.process import MOST_TEXT, Report
-from profkit.capture.task import Listener, Task, start_worker
+from profkit.capture.process import Report
+from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report, start_worker
+from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Fallback, Python, Round, Torch, Workload
 
@@ -25,10 +26,7 @@ def run_round(task: Task, place: int, listener: Listener) -> None:
         _fall_back(task, outcome.failure or "", listener)
         outcome = start_worker(task, listener.report)
     if outcome.failure is None:
-        try:
-            _add_round(task, outcome.reports, place, started)
-        except (msgspec.ValidationError, TypeError) as error:  # a worker runs other people's code, which may lie
-            task.failure = f"the worker reported an invalid round: {str(error)[:MOST_TEXT]}"
+        _add_round(task, outcome.reports, place, started)
     else:
         task.failure = f"{outcome.failure}. {outcome.hint}".rstrip(". ")
     if task.failure:
@@ -46,23 +44,13 @@ def _fall_back(task: Task, reason: str, listener: Listener) -> None:
 
 
 def _add_round(task: Task, reports: Mapping[str, Report], place: int, started: str) -> None:
-    """Add the worker's round to the manifest, unless the worker turns out to be of another configuration."""
-    before, measured = task.manifest, reports["round"]
-    workload = msgspec.to_builtins(before.workload) | {
-        "inputs": reports["workload"]["inputs"],
-        "weights_sha256": reports["workload"]["weights_sha256"],
-    }
-    round_ = {**measured, "index": len(before.rounds), "order": place, "started": started}
-    python = {**reports["python"], "chosen_by": task.configuration.python_chosen_by}
-    warnings = [*before.warnings, *_warnings(task, reports)]
-    updated = msgspec.structs.replace(
-        before,
-        workload=msgspec.convert(workload, type=Workload),
-        torch=msgspec.convert(reports["torch"], type=Torch),
-        python=msgspec.convert(python, type=Python),
-        rounds=[*before.rounds, msgspec.convert(round_, type=Round)],
-        warnings=list(dict.fromkeys(warnings)),
-    )
+    """Add the worker's round to the manifest, unless its reports are not valid or of another configuration."""
+    before = task.manifest
+    try:
+        updated = _with_round(task, reports, place, started)
+    except INVALID_REPORT as error:
+        task.failure = explain_invalid_report(error)
+        return
     differing = identity_differences(before, updated) if before.rounds else []
     if differing:
         task.failure = f"the environment changed since the rounds before: {'; '.join(differing)}"
@@ -72,7 +60,29 @@ def _add_round(task: Task, reports: Mapping[str, Report], place: int, started: s
     task.filing.save(updated)
 
 
+def _with_round(task: Task, reports: Mapping[str, Report], place: int, started: str) -> Manifest:
+    """Return the manifest with the round that a worker reported; raises INVALID_REPORT errors."""
+    before, measured = task.manifest, reports["round"]
+    workload = msgspec.to_builtins(before.workload) | {
+        "inputs": reports["workload"]["inputs"],
+        "weights_sha256": reports["workload"]["weights_sha256"],
+    }
+    round_ = {**measured, "index": len(before.rounds), "order": place, "started": started}
+    python = {**reports["python"], "chosen_by": task.configuration.python_chosen_by}
+    warnings = [*before.warnings, *_warnings(task, reports)]
+    updated: Manifest = msgspec.structs.replace(
+        before,
+        workload=msgspec.convert(workload, type=Workload),
+        torch=msgspec.convert(reports["torch"], type=Torch),
+        python=msgspec.convert(python, type=Python),
+        rounds=[*before.rounds, msgspec.convert(round_, type=Round)],
+        warnings=list(dict.fromkeys(warnings)),
+    )
+    return updated
+
+
 def _warnings(task: Task, reports: Mapping[str, Report]) -> list[str]:
+    """Return what the user should know of this round."""
     measured = reports["round"]
     warnings = [*reports["notes"]["notes"]]
     if not measured["stable"]:

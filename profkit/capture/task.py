@@ -7,12 +7,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from profkit.capture.filing import Filing, explain_write_errors
 from profkit.capture.plan import Configuration
-from profkit.capture.process import Outcome, Report, run_worker
+from profkit.capture.process import MOST_TEXT, Outcome, Report, run_worker
 from profkit.runs import Manifest
 from profkit.runs.settings import Settings
 from profkit.runs.store import LOG_NAME
+
+INVALID_REPORT = (msgspec.ValidationError, KeyError, TypeError)
+"""What goes wrong when a worker's report lacks a field or has a value out of bounds."""
+
+
+def explain_invalid_report(error: Exception) -> str:
+    """Return the failure of a round whose worker sent a report that is not valid."""
+    problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return f"the worker's report is not valid: {problem[:MOST_TEXT]}"
 
 
 class Listener(Protocol):

@@ -76,7 +76,7 @@ Tab completion (bash; likewise zsh, fish):
   eval "$(_PROFKIT_COMPLETE=bash_source profkit)"
 
 Exit status: 0 done; 1 a gate failed; 2 wrong command line; 3 unreadable input; 4 an environment or a capture
-failed; 130 interrupted.
+failed; 5 the result cannot be written; 130 interrupted.
 """
 
 

@@ -1,4 +1,4 @@
-"""The options that commands share, and the one place where a finished text is written."""
+"""The options that commands share, and the one place where a finished result is written."""
 
 from __future__ import annotations
 
@@ -9,44 +9,68 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from profkit.errors import UsageError
+from profkit.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from profkit.report.kinds.kind import Kind
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 SUFFIXES = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "text", ".html": "html"}
 PICTURES = (".png", ".svg", ".html")
-DEFAULT_TOP = 20
+DEFAULT_TOP = 20  # rows of a text or Markdown table: a screenful
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a report goes and in which format."""
+    """Where a report goes and in which format; with ``quiet`` nothing is said about it."""
 
     format: str
     path: Path | None
     colour: bool
     cdn: bool = False
     plot: str | None = None
+    quiet: bool = False
 
     @property
     def width(self) -> int | None:
-        """The terminal's width; None where the text goes to a file or a pipe."""
+        """The terminal's width in columns; None if the text goes to a file or a pipe."""
         return shutil.get_terminal_size().columns if self.path is None and sys.stdout.isatty() else None
 
-    def write(self, text: str) -> None:
-        """Write ``text`` to standard output, or whole or not at all to the file."""
-        if self.path is None:
-            sys.stdout.write(text)
+    def write(self, content: str | bytes) -> None:
+        """Write a result to standard output or to the file; a file is written whole or not at all.
+
+        Raises OutputError if that fails.
+        """
+        if self.path is not None:
+            data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+            write_whole(self.path, data)
+            if not self.quiet:
+                say_written(self.path, len(data))
+            return
+        assert isinstance(content, str)
+        try:
+            sys.stdout.write(content)
             sys.stdout.flush()
-        else:
-            write_whole(self.path, text.encode("utf-8", "replace"))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write ({error.strerror})", where="standard output") from None
+
+
+def say_written(path: Path, byte_count: int) -> None:
+    """Name the file that was written, and its size, on standard error."""
+    from profkit.report.escape import plain
+    from profkit.units import file_size
+
+    click.echo(f"Wrote {plain(str(path))} ({file_size(byte_count)})", err=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; raises UsageError where it cannot be written."""
+    """Write a file whole or not at all; raises OutputError if it cannot be written."""
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
         part.write_bytes(content)
@@ -54,38 +78,43 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise UsageError(f"cannot write ({error.strerror})", where=path, hint="Choose another --output.") from None
+        hint = "Choose another --output."
+        raise OutputError(f"cannot write ({error.strerror})", where=path, hint=hint) from None
 
 
 def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _F]:
-    """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output`` and ``quiet``.
+    """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output``.
 
-    Where there are ``plots``, ``--plot`` writes one of them to the file; with html among the formats there is ``--cdn``
-    too.
+    With ``plots`` there is ``--plot`` too, which writes one of these pictures to the file; with html among the formats
+    there is ``--cdn``.
     """
 
     def decorate(command: _F) -> _F:
         import functools
 
-        @click.option("--format", "format_", type=click.Choice(formats), help="Default: text, or by --output's name.")
         @click.option(
-            "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
+            "--format", "format_", type=click.Choice(formats), help="Default: by the name of --output, else text."
         )
-        @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-        @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
+        @click.option(
+            "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
+        )
+        @click.option("-q", "--quiet", is_flag=True, help="Do not say which file was written.")
+        @click.option("--no-color", is_flag=True, help="Do not colour the text (or set NO_COLOR).")
         @functools.wraps(command)
-        def wrapped(*args: Any, format_: str | None, path: Path | None, no_color: bool, **options: Any) -> Any:
+        def wrapped(
+            *args: Any, format_: str | None, path: Path | None, quiet: bool, no_color: bool, **options: Any
+        ) -> Any:
             cdn, plot = options.pop("cdn", False), options.pop("plot", None)
             chosen = format_ or (SUFFIXES.get(path.suffix) if path else "text")
             if plot is not None or (format_ is None and path is not None and path.suffix in (".png", ".svg")):
                 _check_picture(plot, path, plots)
             elif chosen is None:
-                hint = f"Use one of {', '.join(SUFFIXES)}, or say --format."
-                raise UsageError("no format is known by this ending", where=path, hint=hint)
+                hint = f"Use one of {', '.join(SUFFIXES)}, or give --format."
+                raise UsageError("the name's ending is not that of a known format", where=path, hint=hint)
             elif chosen not in formats:
                 raise UsageError(f"cannot be written as {chosen}", where=path, hint=f"Formats: {', '.join(formats)}.")
             colour = path is None and use_colour(no_color, sys.stdout)
-            return command(*args, output=Output(chosen or "html", path, colour, cdn, plot), **options)
+            return command(*args, output=Output(chosen or "html", path, colour, cdn, plot, quiet), **options)
 
         if "html" in formats:
             wrapped = click.option(
@@ -94,8 +123,8 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
         if plots:
             wrapped = click.option(
                 "--plot",
-                type=click.Choice(plots),
-                help="Write one picture to --output FILE.png, .svg, .html.",
+                type=click.Choice(list(plots)),
+                help="Write one picture to --output FILE.png, .svg or .html.",
             )(wrapped)
         return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
@@ -103,9 +132,9 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
 
 
 def _check_picture(plot: str | None, path: Path | None, plots: Sequence[str]) -> None:
-    """Raise UsageError where a picture's kind or its file is lacking or wrong."""
+    """Raise UsageError if a picture's name or file is missing or wrong."""
     if plot is None:
-        hint = f"Say which: {', '.join(plots)}." if plots else "profkit diff and profkit compare draw pictures."
+        hint = f"Pictures: {', '.join(plots)}." if plots else "profkit diff and profkit compare have pictures."
         raise UsageError("a picture needs --plot", where=path, hint=hint)
     if path is None:
         raise UsageError("a picture needs a file to go to", hint="Add --output FILE.png, .svg or .html.")
@@ -114,7 +143,7 @@ def _check_picture(plot: str | None, path: Path | None, plots: Sequence[str]) ->
 
 
 def use_colour(no_color: bool, stream: IO[str]) -> bool:
-    """Whether to colour what goes to ``stream``: on a terminal, unless told not to."""
+    """Whether to colour text for ``stream``: on a terminal, unless told not to."""
     return not no_color and not os.environ.get("NO_COLOR") and stream.isatty()
 
 
@@ -128,9 +157,9 @@ def read_options(command: _F) -> _F:
         default=4.0,
         show_default=True,
         metavar="GIB",
-        help="GiB that reading a trace may take, about.",
+        help="Approximate memory limit per trace, GiB.",
     )
-    @click.option("--no-cache", is_flag=True, help="Neither keep parsed columns of large traces nor use kept ones.")
+    @click.option("--no-cache", is_flag=True, help="Do not read or write the parsed-trace cache.")
     @functools.wraps(command)
     def wrapped(*args: Any, memory_limit: float, no_cache: bool, **options: Any) -> Any:
         from profkit.trace.options import ReadOptions
@@ -140,45 +169,50 @@ def read_options(command: _F) -> _F:
     return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
 
-def table_options(orders: tuple[str, ...]) -> Callable[[_F], _F]:
-    """Add ``--by``, ``--sort``, ``--top`` and ``--filter``."""
-
-    def decorate(command: _F) -> _F:
-        by = click.option(
-            "--by",
-            type=click.Choice(["name", "shape", "module", "stack"]),
-            default="name",
-            show_default=True,
-            help="Rows: per operator, or per operator and input shapes, module or Python stack.",
-        )
-        return by(selection_options(orders, orders[0])(command))
-
-    return decorate
+def by_option(command: _F) -> _F:
+    """Add ``--by``: what distinguishes the rows of an operator table."""
+    return click.option(
+        "--by",
+        type=click.Choice(["name", "shape", "module", "stack"]),
+        default="name",
+        show_default=True,
+        help="Rows: per operator, or per operator and input shapes, module or Python stack.",
+    )(command)
 
 
-def selection_options(orders: tuple[str, ...], default: str | None) -> Callable[[_F], _F]:
-    """Add ``--sort``, ``--top`` and ``--filter``."""
+def selection_options(kind: Kind) -> Callable[[_F], _F]:
+    """Add ``--sort``, ``--top`` and ``--filter`` for one kind of result."""
 
     def decorate(command: _F) -> _F:
         sort = click.option(
-            "--sort", type=click.Choice(orders), default=default, show_default=True, help="Order of the rows."
+            "--sort",
+            type=click.Choice(list(kind.orders)),
+            default=kind.orders[0],
+            show_default=True,
+            help="Order of the rows.",
         )
-        return sort(top_and_filter("operators")(command))
+        return sort(top_and_filter(kind.rows)(command))
 
     return decorate
 
 
+def any_selection_options(command: _F) -> _F:
+    """Add ``--sort``, ``--top`` and ``--filter`` for a result whose kind is not known yet."""
+    sort = click.option("--sort", metavar="ORDER", help="Order of the rows; which there are depends on DOCUMENT.")
+    return sort(top_and_filter("rows")(command))
+
+
 def top_and_filter(rows: str) -> Callable[[_F], _F]:
-    """Add ``--top`` and ``--filter``."""
+    """Add ``--top`` and ``--filter``; ``rows`` is what a row is, in the plural."""
 
     def decorate(command: _F) -> _F:
         top = click.option(
             "--top",
             type=click.IntRange(min=0),
-            help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP}; all in csv and json]",
+            help=f"Rows to show, 0 for all.  [default: {DEFAULT_TOP} in text and Markdown, else all]",
         )
         pattern = click.option(
-            "--filter", "pattern", metavar="PATTERN", help=f"Only {rows} with this in their name; * and ? work."
+            "--filter", "pattern", metavar="PATTERN", help=f"Only {rows} with this in their name; * and ? match any."
         )
         return top(pattern(command))
 

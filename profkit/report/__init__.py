@@ -1,1 +1,1 @@
-"""How it is shown: each format is a file with ``render_…(value) -> str``; the command line writes the text."""
+"""Results for people and programs: kinds of results, formats, figures."""

@@ -1,4 +1,4 @@
-"""A report as blocks of words and tables, which the text, Markdown and CSV renderers draw alike."""
+"""A report as paragraphs and tables, which the text and Markdown formats render alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Tone = Literal["plain", "good", "bad", "dim", "strong"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A table's cell: its text and what its colour should say; never said by colour alone."""
+    """A table's cell: its text and its colour; nothing is said by colour alone."""
 
     text: str
     tone: Tone = "plain"
@@ -19,9 +19,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title; ``right`` for figures; a ``flexible`` column gives way when room is short.
+    """A column's title; ``right`` for numbers; a ``flexible`` column wraps if room is short.
 
-    A ``drawing`` is made of characters of equal width: Markdown leaves it out. A narrow terminal does without a
+    A ``drawing`` is made of characters of equal width: Markdown and HTML leave it out. A narrow terminal leaves out a
     ``spare`` one.
     """
 
@@ -34,6 +34,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A titled table; each row has one cell per column. ``note`` is shown below, line by line."""
+
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -42,13 +44,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """A paragraph in one colour."""
+
     text: str
     tone: Tone = "plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is shown, from top to bottom."""
+    """A report, from top to bottom."""
 
     title: str
     blocks: Sequence[Table | Paragraph] = field(default_factory=tuple)
@@ -58,17 +62,17 @@ BAR = 8  # characters of a whole
 
 
 def bar(share: float) -> str:
-    """Draw a share of a whole in characters, to an eighth of one."""
+    """Draw a share of a whole (0 to 1) in characters, to an eighth of one."""
     eighths = round(min(max(share, 0.0), 1.0) * BAR * 8)
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
-def cut(rows: Sequence[Sequence[Cell]], top: int, what: str) -> tuple[Sequence[Sequence[Cell]], str]:
-    """Return the first ``top`` rows (0: all) and a note on the rest."""
-    shown = rows[: top or None]
-    return shown, cut_note(len(rows) - len(shown), what)
+def cut_note(count: int, top: int, what: str) -> str:
+    """Return the note on the rows that ``top`` (0: all) leaves out of ``count``; empty if there are none."""
+    left_out = count - top if top else 0
+    return f"{left_out} more {what}: --top 0 shows them all" if left_out > 0 else ""
 
 
-def cut_note(left_out: int, what: str) -> str:
-    """Return what is said of so many rows left out."""
-    return f"{left_out} more {what}: --top 0 shows them all" if left_out else ""
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 forward``, ``2 forwards``."""
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -1,4 +1,4 @@
-"""Text from traces and logs, made safe to show: it is untrusted."""
+"""Untrusted text from traces and logs, made safe to show."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
 
 
 def plain(text: str) -> str:
-    """Show control characters, which could move the cursor or reorder the line, as escapes."""
+    """Replace control characters, which could move the cursor or reorder a line, by escapes."""
     return _NOT_PRINTABLE.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def markdown(text: str) -> str:
-    """Escape what Markdown and the HTML inside it would take for markup."""
+    """Escape what Markdown, or HTML inside it, would read as markup."""
     return _MARKDOWN.sub(r"\\\1", plain(text)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
 
 
 def cell(text: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
+    """Prefix a text that a spreadsheet would read as a formula."""
     text = plain(text)
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def markup(text: str) -> str:
-    """Escape what a browser, or plotly in its labels, would take for markup."""
+    """Escape what a browser, or plotly in its labels, would read as markup."""
     return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

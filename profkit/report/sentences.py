@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from profkit import units
 from profkit.compare.records.diff import Comparison, ForwardChange, LatencyChange, WorkloadChange
-from profkit.compare.records.parts import Judged
+from profkit.report.verdicts import speedup_text
 
 _SHOWN = ("faster", "slower")
 MATTERS = 0.2  # of the change of the forward, from which on a reason is worth a sentence
@@ -37,7 +37,7 @@ def _why_not(found: ForwardChange | LatencyChange) -> str:
         return "the clock resolves no more"
     if found.low is None or found.high is None:
         return "the forwards of a single round scatter as much"
-    return "its interval holds 1" if found.low <= 1 <= found.high else "a rank test does not confirm it"
+    return "its 95% CI includes 1" if found.low <= 1 <= found.high else "a rank test does not confirm it"
 
 
 def _responsible(change: WorkloadChange, *, shown_off: bool) -> str:
@@ -92,13 +92,8 @@ def together(comparison: Comparison) -> str | None:
         return None
     left_out = [w.name for w in comparison.workloads if w.inference.speedup is None]
     counted = len(comparison.workloads) - len(left_out)
-    text = f"Geometric mean over {counted} workloads: {estimate(comparison.geomean_speedup)}"
+    text = f"Geometric mean over {counted} workloads: {speedup_text(comparison.geomean_speedup)}"
     return text + (f", without {', '.join(left_out)}" if left_out else "")
-
-
-def estimate(value: Judged) -> str:
-    """Format a ratio with its interval."""
-    return f"{units.ratio(value.speedup)} {units.interval(value.low, value.high)}".rstrip()
 
 
 def answers(comparison: Comparison) -> Iterator[str]:

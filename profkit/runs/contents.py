@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import io
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 
 from profkit.arrays import Integers
 from profkit.errors import InputError
+from profkit.files import read_bounded
 from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined, join
 from profkit.onednn.log import read_log
@@ -43,7 +45,7 @@ class RunContents:
         if path is None:
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(read_bounded(path, self.options.memory_limit).data), allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
         except (OSError, ValueError, BadZipFile, EOFError, KeyError, NotImplementedError, zlib.error) as error:
             hint = "Capture it again."

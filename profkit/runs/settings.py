@@ -89,7 +89,7 @@ class Setting:
         if self.type is not bool:
             return [self.flags[0], f"{value:g}" if isinstance(value, float) else str(value)]
         on, _, off = self.flags[0].partition("/")
-        return [on] if value else [off]
+        return [on] if value else [off] * bool(off)
 
 
 _TYPE_NAMES: Mapping[type, str] = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from profkit.errors import InputError
+from profkit.files import read_bounded, write_whole
 from profkit.runs.manifest import Manifest, upgrade_run_1
 
 MANIFEST_NAME = "profkit.json"
@@ -146,11 +146,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of the run in ``folder``; raises InputError, naming the field, if it is not valid."""
     path = folder / MANIFEST_NAME
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MANIFEST_LIMIT)
-        return _decode(data)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=path) from None
+        return _decode(read_bounded(path, MANIFEST_LIMIT).data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "It is damaged, or from a newer profkit. Move it away to read the traces without it."
         raise InputError(f"is not a valid run manifest: {error}", where=path, hint=hint) from None
@@ -171,11 +167,4 @@ class _Head(msgspec.Struct, frozen=True):
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of the run in ``folder``, whole or not at all; raises OSError."""
-    part = folder / (MANIFEST_NAME + ".part")
-    try:
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-        part.replace(folder / MANIFEST_NAME)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+    write_whole(folder / MANIFEST_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")

@@ -7,7 +7,6 @@ import json
 import os
 import traceback
 
-from .build import build
 from .describe import describe_inputs, describe_python, describe_torch
 from .measure import measure
 from .modes import prepare
@@ -15,6 +14,7 @@ from .onednn import ONEDNN_LOG, observe_onednn, printed_to
 from .profile import compress
 from .reports import Reporter, WorkerError
 from .weights import randomize, weights_sha256
+from .workloads import build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 
 from profkit.capture.environments.environments import Environment
 from profkit.capture.filing import Filing
-from profkit.report.formats.json import schema
+from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.trace.forward import find_forwards
 from profkit.trace.reading.reader import read
@@ -231,7 +231,7 @@ def test_an_interpreter_of_ones_own(profkit: Profkit, tmp_path: Path, environmen
     profkit(*("capture", f"{TINY}:make", "--python", python, "--rounds", 1, "--label", "mine", *QUICK))
     assert manifest(tmp_path / "logs/mine/tiny")["torch"]["version"] == "2.0.1"
     done = profkit("capture", f"{TINY}:make", "--python", tmp_path / "nothing", status=2)
-    assert "is no Python that runs" in done.stderr
+    assert "is not a working Python interpreter" in done.stderr
 
 
 def test_in_the_users_own_process(tmp_path: Path, environments: Made) -> None:

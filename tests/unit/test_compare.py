@@ -12,7 +12,8 @@ import pytest
 
 from profkit.cli.commands.capture import command as capture_command_line
 from profkit.errors import InputError, UsageError
-from profkit.report.selection import Selection, select_comparison
+from profkit.report.kinds.diff.rows import select
+from profkit.report.kinds.kind import Selection
 from profkit.runs import Manifest, find_runs, write_manifest
 from profkit.runs.manifest import Host, Round, Settings, Tool, Torch, Workload
 from profkit.views.diff import compare_runs
@@ -215,7 +216,7 @@ def test_a_failed_workload_does_not_stop_the_others(tmp_path: Path, pair: tuple[
 def test_no_operator_in_a_forward_is_said(write_trace: Callable[..., Path]) -> None:
     step = event("ProfilerStep#1", 1000, 100, 9, cat="user_annotation")
     path = write_trace([event("aten::conv2d", 0, 100, 0), step])
-    found = select_comparison(compare_runs(path, path), Selection())
+    found = select(compare_runs(path, path), Selection())
     assert found.workloads[0].operators == []
     assert any("no operator starts in a forward" in warning for warning in found.warnings)
     assert any("both sides are the same run" in warning for warning in found.warnings)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from profkit.errors import InputError
-from profkit.report.formats.json import schema
+from profkit.report.saved import schema
 from profkit.runs import find_runs, read_manifest, write_manifest
 from tests.conftest import ROOT
 
@@ -131,10 +131,16 @@ def test_every_field_is_described() -> None:
     assert {"mode", "fpmath", "batch", "threads"} <= settings["properties"].keys()
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     newest(tmp_path)
     before = (tmp_path / "profkit.json").read_bytes()
-    (tmp_path / "profkit.json.part").mkdir()  # in the way of the new file
-    with pytest.raises(OSError, match=r"profkit\.json\.part"):
-        write_manifest(tmp_path, read_manifest(ROOT / "traces/2.0/resnet50"))
+    described = read_manifest(ROOT / "traces/2.0/resnet50")
+
+    def no_space(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        write_manifest(tmp_path, described)
+    assert [path.name for path in tmp_path.iterdir()] == ["profkit.json"]
     assert (tmp_path / "profkit.json").read_bytes() == before

@@ -22,7 +22,8 @@ from profkit.onednn.join import join
 from profkit.onednn.log import Log, parse_log, read_log
 from profkit.onednn.merge import encode_document, merge, read_document
 from profkit.onednn.summary import phase, primitives_by_operator
-from profkit.report.formats.json import render_json, schema
+from profkit.report.formats.json import render_json
+from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.runs.contents import RunContents
 from profkit.trace.options import Detail

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from profkit.capture.environments.releases import check_request, pythons, release_of, releases
+from profkit.capture.environments.uv import InstallerError
 from profkit.capture.plan import Configuration, EnvironmentRequest, matrix, order_of_round, worker_variables
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.errors import UsageError
@@ -109,6 +110,19 @@ def test_releases() -> None:
     assert release_of("9.9").requirements("9.9.0") == ["torch==9.9.0", "torchvision", "numpy"]
     assert pythons(release_of("1.13")) == ["3.10", "3.9", "3.8", "3.7"]
     assert pythons(release_of("2.15"))[0] == "3.11"
+
+
+@pytest.mark.parametrize(
+    ("log", "missing"),
+    [
+        ("cause: Because there is no version of torch==2.0.7 and you require torch==2.0.7, we can conclude ...", True),
+        ("cause: Because only torch<=2.15.0 is\navailable and you require torch==9.9.*, we can conclude ...", True),
+        ("cause: Because torch==1.13.1 has no wheels with a matching Python version tag ...", False),
+        ("error: No space left on device (os error 28)", False),
+    ],
+)
+def test_a_release_that_does_not_exist_is_told_from_one_without_wheels(log: str, missing: bool) -> None:
+    assert InstallerError(f"  × No solution found when resolving dependencies:\n{log}").no_such_version is missing
 
 
 @pytest.mark.parametrize("word", ["2", "latest", "2.0;evil", "../2.0", "2.0.1.2.3"])

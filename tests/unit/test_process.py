@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_an_invalid_report_is_a_failure_in_words(run: Run, tmp_path: Path, line:
     (tmp_path / "line").write_text(line + "\n")
     outcome = run(f"cat {tmp_path}/line >&$r")
     assert outcome.failure is not None
-    assert outcome.failure.startswith("reported something that is not a report while starting")
+    assert re.match(r"sent (something that is not a report|a \w+ report with)", outcome.failure)
     assert not outcome.crashed
 
 

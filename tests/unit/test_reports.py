@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from profkit.report.diff_document import diff_document
-from profkit.report.formats.csv import render_diff_csv, render_operators_csv
-from profkit.report.formats.json import DOCUMENTS, render_json, schema
-from profkit.report.formats.markdown import render_markdown
-from profkit.report.formats.text import render_text
-from profkit.report.run_documents import information_document, operators_document
-from profkit.report.selection import CHANGE_ORDERS, Selection, select_changes, select_view
+from profkit.compare.records.diff import Comparison
+from profkit.report.kinds import MODULES, diff, information, operators
+from profkit.report.kinds.diff.rows import select_operators
+from profkit.report.kinds.kind import Selection
+from profkit.report.rendering import render
+from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.views.diff import compare_runs
 from profkit.views.information import describe_run
@@ -26,6 +26,7 @@ from tests.conftest import ROOT, event
 
 Golden = Callable[[str, str], None]
 BEFORE, AFTER = (Path("traces") / label for label in ("1.13", "2.0"))
+ALL = Selection()
 TOP = Selection(top=12)
 
 
@@ -34,29 +35,37 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def test_diff_text(golden: Golden) -> None:
-    document = diff_document(compare_runs(BEFORE, AFTER), TOP)
-    golden("diff-pipe.txt", render_text(document))
-    golden("diff-80-columns.txt", render_text(document, width=80))
-    golden("diff-80-columns-colour.txt", render_text(document, width=80, colour=True))
-    assert max(map(len, render_text(document, width=80).splitlines())) <= 80
-    assert "\x1b" not in render_text(document)
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # the paths in the result are relative
+        return compare_runs(BEFORE, AFTER)
 
 
-def test_diff_markdown(golden: Golden) -> None:
-    golden("diff.md", render_markdown(diff_document(compare_runs(BEFORE, AFTER), TOP)))
+def test_diff_text(golden: Golden, comparison: Comparison) -> None:
+    text = render(diff.KIND, comparison, "text", TOP)
+    golden("diff-pipe.txt", text)
+    narrow = render(diff.KIND, comparison, "text", TOP, width=80)
+    golden("diff-80-columns.txt", narrow)
+    golden("diff-80-columns-colour.txt", render(diff.KIND, comparison, "text", TOP, width=80, colour=True))
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert not re.search(r"\d  +(s|ms|µs|ns)\b", text)
 
 
-def test_diff_csv(golden: Golden) -> None:
-    text = render_diff_csv(compare_runs(BEFORE, AFTER))
+def test_diff_markdown(golden: Golden, comparison: Comparison) -> None:
+    golden("diff.md", render(diff.KIND, comparison, "markdown", TOP))
+
+
+def test_diff_csv(golden: Golden, comparison: Comparison) -> None:
+    text = render(diff.KIND, comparison, "csv", ALL)
     golden("diff.csv", text)
-    comparison = compare_runs(BEFORE, AFTER)
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert len(rows) == len(comparison.workloads[0].operators)
+    assert [row["operator"] for row in rows] == [o.name for o in comparison.workloads[0].operators]
 
 
-def test_diff_json(golden: Golden) -> None:
-    text = render_json(compare_runs(BEFORE, AFTER))
+def test_diff_json(golden: Golden, comparison: Comparison) -> None:
+    text = render(diff.KIND, comparison, "json", ALL)
     golden("diff.json", text)
     jsonschema.validate(json.loads(text), schema("diff"))
 
@@ -64,33 +73,33 @@ def test_diff_json(golden: Golden) -> None:
 def test_ops(golden: Golden) -> None:
     (run,) = find_runs(AFTER)
     view = view_operators(run)
-    golden("ops.txt", render_text(operators_document(view, TOP)))
-    golden("ops.csv", render_operators_csv(select_view(view, TOP)))
-    jsonschema.validate(json.loads(render_json(view)), schema("operators"))
+    golden("ops.txt", render(operators.KIND, view, "text", TOP))
+    golden("ops.csv", render(operators.KIND, view, "csv", TOP))
+    jsonschema.validate(json.loads(render(operators.KIND, view, "json", ALL)), schema("operators"))
     per_forward = view_operators(run, per_forward=True, by="shape")
-    golden("ops-per-forward-by-shape.txt", render_text(operators_document(per_forward, TOP)))
+    golden("ops-per-forward-by-shape.txt", render(operators.KIND, per_forward, "text", TOP))
 
 
 def test_info(golden: Golden) -> None:
     (run,) = find_runs(AFTER)
-    information = describe_run(run)
-    golden("info.txt", render_text(information_document(information)))
-    jsonschema.validate(json.loads(render_json(information)), schema("info"))
+    found = describe_run(run)
+    golden("info.txt", render(information.KIND, found, "text", ALL))
+    jsonschema.validate(json.loads(render(information.KIND, found, "json", ALL)), schema("info"))
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", MODULES)
 def test_every_schema_is_one(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(name))
 
 
-def test_every_order_sorts() -> None:
-    changes = compare_runs(BEFORE, AFTER).workloads[0].operators
-    for order in CHANGE_ORDERS:
-        assert len(select_changes(changes, Selection(sort=order))) == len(changes)
-    by_name = [c.name for c in select_changes(changes, Selection(sort="name", pattern="conv"))]
+def test_every_order_sorts(comparison: Comparison) -> None:
+    changes = comparison.workloads[0].operators
+    for order in diff.KIND.orders:
+        assert len(select_operators(changes, Selection(sort=order))) == len(changes)
+    by_name = [c.name for c in select_operators(changes, Selection(sort="name", pattern="conv"))]
     assert by_name == sorted(by_name)
     assert all("conv" in name for name in by_name)
-    starred = select_changes(changes, Selection(pattern="aten::*_"))
+    starred = select_operators(changes, Selection(pattern="aten::*_"))
     assert all(c.name.endswith("_") for c in starred)
 
 
@@ -98,16 +107,17 @@ def test_text_from_traces_is_shown_as_text(write_trace: Callable[..., Path]) -> 
     evil = 'aten::<script>|`x`[red]\x1b[31m\n"><img onerror=1>\u202e'
     path = write_trace([event(evil, 0, 10, 0), event("=cmd()", 20, 5, 1)])
     comparison = compare_runs(path, path)
-    document = diff_document(comparison, Selection())
-    text = render_text(document, colour=True)
+    text = render(diff.KIND, comparison, "text", ALL, colour=True)
     assert "aten::<script>|`x`[red]\\x1b[31m\\n" in text
     assert "\u202e" not in text
-    markdown = render_markdown(document)
+    markdown = render(diff.KIND, comparison, "markdown", ALL)
     assert "<script>" not in markdown
     assert "<img" not in markdown
     assert all(line.count(" | ") <= 8 for line in markdown.splitlines())
-    assert "'=cmd()" in render_diff_csv(comparison)
-    assert evil in {o["name"] for o in json.loads(render_json(comparison))["workloads"][0]["operators"]}
+    assert "'=cmd()" in render(diff.KIND, comparison, "csv", ALL)
+    assert evil in {
+        o["name"] for o in json.loads(render(diff.KIND, comparison, "json", ALL))["workloads"][0]["operators"]
+    }
 
 
 def test_device_times_are_shown_where_there_are_any() -> None:
@@ -118,9 +128,9 @@ def test_device_times_are_shown_where_there_are_any() -> None:
         pytest.skip("other projects' traces are not beside the checkout")
     (run,) = find_runs(path)
     view = view_operators(run, per_forward=True)
-    text = render_text(operators_document(view, Selection(pattern="addmm")))
+    text = render(operators.KIND, view, "text", Selection(pattern="addmm"))
     assert "self device" in text
     addmm = next(row for row in view.operators if row.name == "aten::addmm")
     assert addmm.self_device_ns == 197598
     (cpu,) = find_runs(AFTER)
-    assert "device" not in render_text(operators_document(view_operators(cpu), TOP))
+    assert "device" not in render(operators.KIND, view_operators(cpu), "text", TOP)

@@ -17,7 +17,8 @@ from profkit.cli.commands.capture import setting_options
 from profkit.compare.configuration import find_differences
 from profkit.errors import UsageError
 from profkit.report.formats.text import render_text
-from profkit.report.run_documents import information_document
+from profkit.report.kinds.information import document
+from profkit.report.kinds.kind import Selection
 from profkit.runs import Manifest
 from profkit.runs import settings as table
 from profkit.runs.configuration import compare_configurations, identity_differences, runs_the_same
@@ -217,7 +218,7 @@ def test_environment_variables(setting: Setting) -> None:
 def test_information(setting: Setting) -> None:
     described = manifest(Settings({setting.name: another(setting)}))
     information = RunInformation(path="logs", workload="resnet50", manifest=described, traces=[])
-    rows = [line.split() for line in render_text(information_document(information)).splitlines()]
+    rows = [line.split() for line in render_text(document(information, Selection())).splitlines()]
     shown = table.show(another(setting), setting)
     assert ([setting.name, *shown.split()] in rows) == setting.recorded
 

@@ -39,8 +39,8 @@ def test_the_environment_of_a_worker() -> None:
 
 
 def test_every_file_of_the_worker_is_there_and_in_git() -> None:
-    """An ignore rule for build outputs would hide ``build/`` from the repository and from the wheel."""
-    assert {"build/__init__.py", "build/file.py", "build/torchvision.py"} <= {
+    """An ignore rule, as for build outputs, would leave a folder out of the repository and of the wheel."""
+    assert {"workloads/__init__.py", "workloads/file.py", "workloads/torchvision.py"} <= {
         str(path.relative_to(WORKER)) for path in FILES
     }
     repository = WORKER.parent.parent

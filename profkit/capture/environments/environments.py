@@ -20,7 +20,7 @@ from profkit.capture.environments.interpreters import find_interpreter, python_v
 from profkit.capture.environments.releases import check_request, minor, newest_minor, pythons, release_of, releases
 from profkit.capture.environments.uv import InstallerError, Tell, Uv
 from profkit.errors import CaptureError, UsageError
-from profkit.files import cache_root
+from profkit.files import cache_root, write_whole
 
 MARKER_NAME = "profkit-environment.json"
 
@@ -141,9 +141,7 @@ class Environments:
                 self._uv.create(folder, python)
                 cpu_only = self._install(environment, [*release.requirements(version), *extra])
                 environment = msgspec.structs.replace(environment, cpu_only=cpu_only)
-                part = folder / (MARKER_NAME + ".part")
-                part.write_bytes(msgspec.json.encode(environment))
-                part.replace(folder / MARKER_NAME)
+                write_whole(folder / MARKER_NAME, msgspec.json.encode(environment))
             except InstallerError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise self._explain(error, version) from None

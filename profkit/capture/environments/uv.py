@@ -14,6 +14,8 @@ Tell = Callable[[str], None]
 """Is called with what happens, one short line at a time."""
 
 _TAIL = 40  # lines of uv's output kept for an error
+# how uv says so for a patch (torch==2.0.7) and for a minor version above the newest (torch==9.9.*)
+_NO_SUCH_VERSION = re.compile(r"there (is|are) no versions? of torch\b|only torch[<>=]\S* is available")
 _PROGRESS = ("Downloading ", "Downloaded ", "Building ", "Prepared ", "Installed ")
 # profkit has an alternative to these requests (another index, another interpreter): retry once, then use it.
 _IMPATIENT = {"UV_HTTP_RETRIES": "1"}
@@ -40,7 +42,7 @@ class InstallerError(Exception):
     @property
     def no_such_version(self) -> bool:
         """Whether no release of torch with that number exists on the index."""
-        return re.search(r"there (is|are) no versions? of torch\b", " ".join(self.log.split())) is not None
+        return _NO_SUCH_VERSION.search(" ".join(self.log.split())) is not None
 
     @property
     def disk_full(self) -> bool:

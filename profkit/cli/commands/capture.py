@@ -24,6 +24,7 @@ from profkit.errors import CaptureError, UsageError
 from profkit.runs.settings import SETTINGS, Setting, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_SUFFIXES = ", ".join(f"-{s.name.upper()}" for s in SETTINGS if s.label_suffix)
 RESUMABLE = "The complete rounds are kept; the same command continues the capture."
 
 EPILOG = """\b
@@ -93,7 +94,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     help="Use this Python interpreter (torch must be installed) instead of creating an environment. Repeatable.",
 )
 @setting_options
-@click.option("--label", help="Label of the runs.  [default: the version, then -FPMATH and -MODE if not the default]")
+@click.option("--label", help=f"Label of the runs.  [default: the version, then {_SUFFIXES} if not the default]")
 @click.option(
     "--logdir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -115,7 +116,7 @@ def command(
     no_color: bool,
     **values: Any,
 ) -> None:
-    """Capture WORKLOAD in every combination of PyTorch version, fpmath mode and --mode.
+    """Capture WORKLOAD in every combination of the values of the repeatable options.
 
     A WORKLOAD is a torchvision classification model, or path/to/file.py:make where make() returns (model, inputs).
     Each round of a configuration is a fresh process that warms up, times forwards with the profiler off, then

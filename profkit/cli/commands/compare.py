@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, output_options, read_options
-from profkit.cli.show import FORMATS, OVERVIEW_PLOTS, show_overview
+from profkit.cli.options import Output, output_options, read_options, selection_options
+from profkit.cli.show import show
+from profkit.report.kinds.compare import KIND
+from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -28,9 +30,18 @@ Examples:
 @click.option(
     "--baseline", type=click.Path(path_type=Path), help="What the others are relative to.  [default: the first RUN]"
 )
+@selection_options(KIND)
 @read_options
-@output_options(*FORMATS, plots=OVERVIEW_PLOTS)
-def command(runs: tuple[Path, ...], baseline: Path | None, reading: ReadOptions, output: Output, quiet: bool) -> None:
+@output_options(*FORMATS, plots=tuple(KIND.pictures))
+def command(
+    runs: tuple[Path, ...],
+    baseline: Path | None,
+    sort: str,
+    top: int | None,
+    pattern: str | None,
+    reading: ReadOptions,
+    output: Output,
+) -> None:
     """Compare any number of runs, all their workloads, with the first of them.
 
     A RUN is a folder of runs, one run or a trace file; the runs of a folder stand by their labels. Latency is with
@@ -38,4 +49,4 @@ def command(runs: tuple[Path, ...], baseline: Path | None, reading: ReadOptions,
     """
     from profkit.views.many import compare_many
 
-    show_overview(compare_many(runs, baseline, reading), output)
+    show(KIND, compare_many(runs, baseline, reading), output, pattern, sort, top)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, output_options, read_options, table_options
-from profkit.cli.show import DIFF_PLOTS, FORMATS, show_comparison
-from profkit.report.selection import CHANGE_ORDERS
+from profkit.cli.options import Output, by_option, output_options, read_options, selection_options
+from profkit.cli.show import show
+from profkit.report.kinds.diff import KIND
+from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
     from profkit.compare.records.diff import Comparison
@@ -43,9 +44,10 @@ Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"
     help="Exit with status 1 if the whole interval is beyond this limit. Repeatable; replaces those of pyproject.toml.",
 )
 @click.option("--fail-inconclusive", is_flag=True, help="Exit with status 1 if the data cannot decide a rule, too.")
-@table_options(CHANGE_ORDERS)
+@by_option
+@selection_options(KIND)
 @read_options
-@output_options(*FORMATS, plots=DIFF_PLOTS)
+@output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     baseline: Path,
     candidate: Path,
@@ -57,7 +59,6 @@ def command(
     pattern: str | None,
     reading: ReadOptions,
     output: Output,
-    quiet: bool,
 ) -> int:
     """Say what changed from BASELINE to CANDIDATE, by how much, and how sure that is.
 
@@ -75,7 +76,7 @@ def command(
     found = compare_groupings(baseline, candidate, groupings, reading)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
-    show_comparison(comparison, output, pattern, sort, top, others)
+    show(KIND, comparison, output, pattern, sort, top, others)
     for gate in comparison.gates:
         if gate.outcome != "passed":
             click.echo(f"profkit: gate {gate.outcome}: {gate.rule} ({gate.found})", err=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from profkit.cli.one_run import one_run
-from profkit.cli.options import Output, output_options, read_options
-from profkit.report.formats.json import render_json
-from profkit.report.formats.markdown import render_markdown
-from profkit.report.formats.text import render_text
-from profkit.report.run_documents import information_document
-from profkit.trace.options import ReadOptions
-from profkit.views.information import describe_run
+from profkit.cli.options import Output, output_options, read_options, selection_options
+from profkit.cli.show import show
+from profkit.report.kinds.information import KIND
+from profkit.report.rendering import FORMATS
+
+if TYPE_CHECKING:
+    from profkit.trace.options import ReadOptions
 
 EPILOG = """\b
 Examples:
@@ -24,14 +25,11 @@ Examples:
 
 @click.command("info", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
+@selection_options(KIND)
 @read_options
-@output_options("text", "markdown", "json")
-def command(run: Path, reading: ReadOptions, output: Output, quiet: bool) -> None:
-    """Say what RUN is: versions, settings, forwards, anomalies, repairs."""
-    information = describe_run(one_run(run), reading)
-    if output.format == "json":
-        output.write(render_json(information))
-    elif output.format == "markdown":
-        output.write(render_markdown(information_document(information)))
-    else:
-        output.write(render_text(information_document(information), width=output.width, colour=output.colour))
+@output_options(*FORMATS)
+def command(run: Path, sort: str, top: int | None, pattern: str | None, reading: ReadOptions, output: Output) -> None:
+    """Show what RUN is: versions, settings, forwards, anomalies, repairs."""
+    from profkit.views.information import describe_run
+
+    show(KIND, describe_run(one_run(run), reading), output, pattern, sort, top)

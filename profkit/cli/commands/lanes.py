@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import read_options, write_whole
+from profkit.cli.options import read_options, say_written, write_whole
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -34,7 +34,7 @@ Open the file in ui.perfetto.dev or chrome://tracing, or name it NAME.pt.trace.j
     help="The trace to write.",
 )
 @read_options
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not say which file was written.")
 def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions, quiet: bool) -> None:
     """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace, from a common start.
 
@@ -48,4 +48,5 @@ def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions,
     document = lanes(one_run(baseline), one_run(candidate), reading)
     write_whole(output, encode_document(document, output))
     if not quiet:
-        click.echo(f"{output}: {len(document['traceEvents'])} events; open it in ui.perfetto.dev", err=True)
+        say_written(output, output.stat().st_size)
+        click.echo("Open it in ui.perfetto.dev.", err=True)

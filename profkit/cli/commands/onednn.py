@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, output_options, read_options, top_and_filter, write_whole
-from profkit.cli.show import FORMATS, show_primitives
+from profkit.cli.options import Output, output_options, read_options, say_written, selection_options, write_whole
+from profkit.cli.show import show
 from profkit.errors import InputError, UsageError
+from profkit.report.kinds.primitives import KIND
+from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
     from profkit.onednn.log import Log
@@ -36,7 +38,7 @@ A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMEST
     type=click.Choice(["kind", "implementation", "problem"]),
     default="problem",
     show_default=True,
-    help="What rows are told apart by.",
+    help="Group rows by.",
 )
 @click.option("--warm", is_flag=True, help="The traced forwards alone, after the warm-up.")
 @click.option(
@@ -46,7 +48,7 @@ A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMEST
     metavar="OUT.json.gz",
     help="Write the trace with the primitives nested under their operators, too.",
 )
-@top_and_filter("primitives")
+@selection_options(KIND)
 @read_options
 @output_options(*FORMATS)
 def command(
@@ -54,11 +56,11 @@ def command(
     by: PrimitiveKey,
     warm: bool,
     merged: Path | None,
+    sort: str,
     top: int | None,
     pattern: str | None,
     reading: ReadOptions,
     output: Output,
-    quiet: bool,
 ) -> None:
     """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
     from profkit.runs.contents import RunContents
@@ -68,16 +70,19 @@ def command(
     if found is None:
         if warm or merged:
             raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
-        show_primitives(view_log(_of_log(run, reading), by), output, pattern, top)
+        show(KIND, view_log(_of_log(run, reading), by), output, pattern, sort, top)
         return
     contents = RunContents(found, reading)
     if merged is not None:
         from profkit.onednn.merge import encode_document, merge
 
         document, count = merge(contents.require_primitives(), reading.memory_limit)
-        write_whole(merged, encode_document(document, merged))
-        click.echo(f"profkit: {merged}: the trace with {count} records of oneDNN", err=True)
-    show_primitives(view_primitives(contents, by, warm=warm), output, pattern, top)
+        content = encode_document(document, merged)
+        write_whole(merged, content)
+        if not output.quiet:
+            say_written(merged, len(content))
+            click.echo(f"{merged}: the trace with {count} oneDNN records", err=True)
+    show(KIND, view_primitives(contents, by, warm=warm), output, pattern, sort, top)
 
 
 def _run(path: Path) -> Run | None:

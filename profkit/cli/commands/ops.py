@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.one_run import one_run, start_reading
-from profkit.cli.options import Output, output_options, read_options, table_options
-from profkit.cli.show import FORMATS, show_operators
-from profkit.report.selection import ROW_ORDERS
+from profkit.cli.options import Output, by_option, output_options, read_options, selection_options
+from profkit.cli.show import show
+from profkit.report.kinds.operators import KIND
+from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
     from profkit.trace.options import By, ReadOptions
@@ -28,7 +29,8 @@ Examples:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
 @click.option("--with-primitives", is_flag=True, help="Show what oneDNN ran in each operator; implies --per-forward.")
-@table_options(ROW_ORDERS)
+@by_option
+@selection_options(KIND)
 @read_options
 @output_options(*FORMATS)
 def command(
@@ -41,7 +43,6 @@ def command(
     pattern: str | None,
     reading: ReadOptions,
     output: Output,
-    quiet: bool,
 ) -> None:
     """Show the operators of RUN, a run's folder or one trace file.
 
@@ -59,4 +60,4 @@ def command(
             options=reading,
             pending=pending,
         )
-    show_operators(view, output, pattern, sort, top)
+    show(KIND, view, output, pattern, sort, top)

@@ -19,7 +19,7 @@ from profkit.errors import CaptureError, UsageError
 from profkit.runs import Run, find_runs
 
 if TYPE_CHECKING:
-    from profkit.report.formats.html.page import Page
+    from profkit.report.page import Page
     from profkit.trace.options import ReadOptions
 
 EPILOG = """\b
@@ -109,7 +109,7 @@ def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, opens
 def _html(runs: Sequence[Run], reading: ReadOptions, *, opens: bool) -> None:
     """Write a page into the cache folder, where a browser that comes late still finds it, and open it."""
     from profkit.files import cache_root
-    from profkit.report.formats.html.page import render_html
+    from profkit.report.formats.html.render import render_html
 
     page = _page(runs, reading)
     what = "-".join(dict.fromkeys(re.sub(r"[^\w.+-]", "-", run.label) for run in runs))[:60]
@@ -125,16 +125,17 @@ def _html(runs: Sequence[Run], reading: ReadOptions, *, opens: bool) -> None:
 
 
 def _page(runs: Sequence[Run], reading: ReadOptions) -> Page:
-    from profkit.report.formats.html.diff_page import diff_page
-    from profkit.report.formats.html.pages import operators_page, runs_page
+    from profkit.report.kinds import kind_of
+    from profkit.report.rendering import make_page
+    from profkit.report.runs_page import runs_page
     from profkit.views.diff import compare_runs
     from profkit.views.many import compare_many
     from profkit.views.operators import view_operators
 
     if len(runs) == 1:
-        return operators_page(view_operators(runs[0], per_forward=True, options=reading))
+        return make_page(kind_of("operators"), view_operators(runs[0], per_forward=True, options=reading))
     if len(runs) == 2 and runs[0].workload == runs[1].workload:
-        return diff_page(compare_runs(runs[0].path, runs[1].path, options=reading))
+        return make_page(kind_of("diff"), compare_runs(runs[0].path, runs[1].path, options=reading))
     try:
         return runs_page(runs, compare_many([run.path for run in runs], options=reading))
     except UsageError as error:  # such as two of one label: they are listed all the same

@@ -1,4 +1,4 @@
-"""Documents as text for a terminal, by rich: coloured or not, at any width, and whole in a pipe."""
+"""Documents as text by rich: coloured or not, at any width, and unshortened in a pipe."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from profkit.report.document import Column, Document, Paragraph, Table, Tone
 from profkit.report.escape import plain
 
 _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "dim": "dim", "strong": "bold"}
-# a sign and digits; decimals and what sticks to them, such as x and %; a unit apart
-_FIGURE = re.compile(r"(?P<whole>[-+±~ ]*\d+)(?P<decimals>(\.\d+)?[x%]?)(?P<unit> \S+)?")
-ROOMY_WIDTH = 100  # from here on columns stand further apart
-PIPE_WIDTH = 1_000  # wide enough that nothing is cut; lines carry no padding
+# a number: a sign and digits; then decimals, x or %, and a unit
+_NUMBER = re.compile(r"(?P<whole>[-+±~ ]*\d+)(?P<tail>(\.\d+)?[x%]?( \S+)?)")
+ROOMY_WIDTH = 100  # columns: from here on the widest tables leave room for two spaces between columns
+PIPE_WIDTH = 1_000  # columns: wide enough that nothing is cut; trailing spaces are removed
 
 
 def render_text(document: Document, *, width: int | None = None, colour: bool = False) -> str:
-    """Render ``document``; ``width`` None is a pipe, in which nothing is shortened."""
+    """Render ``document`` for a terminal of ``width`` columns; None is a pipe, in which nothing is shortened."""
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -67,7 +67,7 @@ def _print_table(console: Console, table: Table) -> None:
 
 
 def _texts(table: Table, *, roomy: bool) -> Sequence[Sequence[str]]:
-    """Return the cells' texts; where there is room, the figures of a column have their decimal points in a line."""
+    """Return the cells' texts; if there is room, the numbers of a column are aligned at their decimal points."""
     columns = list(zip(*([plain(cell.text) for cell in row] for row in table.rows), strict=True))
     aligned = [
         align_decimals(texts) if roomy and column.right else texts
@@ -77,17 +77,13 @@ def _texts(table: Table, *, roomy: bool) -> Sequence[Sequence[str]]:
 
 
 def align_decimals(texts: Sequence[str]) -> Sequence[str]:
-    """Pad figures on the right so that, set flush right, their decimal points and units stand below each other."""
-    parts = [_FIGURE.fullmatch(text) for text in texts]
-    tails = [len(p["decimals"] or "") for p in parts if p]
-    units = [len(p["unit"] or "") for p in parts if p]
-    if not tails:
-        return texts
-    after, unit = max(tails), max(units)
-    return [
-        (p["whole"] + (p["decimals"] or "").ljust(after) + (p["unit"] or "").ljust(unit)) if p else text
-        for text, p in zip(texts, parts, strict=True)
-    ]
+    """Pad numbers on the right so that, set flush right, their decimal points are below each other.
+
+    The padding goes behind the unit: ``109 ms   `` and ``32.1 ms``, never ``109   ms``.
+    """
+    parts = [_NUMBER.fullmatch(text) for text in texts]
+    width = max((len(p["tail"]) for p in parts if p), default=0)
+    return [p["whole"] + p["tail"].ljust(width) if p else text for p, text in zip(parts, texts, strict=True)]
 
 
 def _add_column(table: RichTable, column: Column) -> None:

@@ -1,1 +1,1 @@
-"""Reports as one self-contained HTML file. Nothing is imported here."""
+"""Pages as one self-contained HTML file. Nothing is imported here."""

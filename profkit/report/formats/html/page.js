@@ -1,35 +1,9 @@
+// Sorts, searches, expands and draws what the page holds. Every number is already text: Python formats it.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const MOST = 400; // rows that one operator expands to
   const FIRST = 100; // rows drawn at once; more as one scrolls
-  const WORDS = { same: "~ same", unresolved: "~ clock" };
-  const TONES = { faster: "good", slower: "bad", same: "dim", unresolved: "dim" };
-
-  // --- numbers to text, as the text report has them ---
-  const digits = (value) => {
-    const size = Math.abs(value);
-    return value.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
-  };
-  const duration = (ns) => {
-    if (ns === null || ns === undefined) return "-";
-    for (const [factor, unit] of [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]]) {
-      if (Math.abs(ns) >= factor * 0.9995) return `${digits(ns / factor)} ${unit}`;
-    }
-    return `${ns.toFixed(0)} ns`;
-  };
-  const show = {
-    text: (value) => value ?? "",
-    time: duration,
-    delta: (ns) => (ns > 0 ? "+" : "") + duration(ns),
-    ratio: (value) => (value === null || value === undefined ? "-" : `${value < 0.0995 ? value.toFixed(3) : digits(value)}x`),
-    count: (value) => (value === null || value === undefined ? "-" : Number.isInteger(value) ? String(value) : value.toFixed(1)),
-    share: (value) => (value === null || value === undefined ? "-" : `${(100 * value).toFixed(1)}%`),
-    verdict: (value) => WORDS[value] ?? value ?? "",
-    interval: (value) => (value ? `[${show.ratio(value[0]).slice(0, -1)}, ${show.ratio(value[1]).slice(0, -1)}]` : ""),
-  };
-  const WORDY = ["text", "verdict"];
-  const sortable = (kind, value) => (kind === "interval" ? value?.[0] : kind === "delta" ? Math.abs(value) : value);
   const element = (name, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
     made.append(...children); // strings go in as text
@@ -105,36 +79,41 @@
   });
 
   // --- grids: sort, search, choose, expand ---
-  const cellOf = (field, row) => {
-    const value = row[field.key];
-    const cell = element("td", { className: field.kind === "text" ? "name" : field.kind === "verdict" ? "" : "number" });
-    const text = show[field.kind](value);
-    if (field.kind === "verdict" || field.kind === "ratio") {
-      cell.classList.add(...[TONES[row.verdict]].filter(Boolean));
-    }
-    if (field.kind === "share" && value > 0) {
-      cell.append(element("span", { className: "bar", style: `width:${Math.min(1, value) * 4}em`, ariaHidden: "true" }));
+  const cellOf = (field, text, share, tone) => {
+    const cell = element("td", { className: field.words ? (field.coloured ? "" : "name") : "number" });
+    if (field.coloured && tone) cell.classList.add(tone);
+    if (field.bar && share > 0) {
+      cell.append(element("span", { className: "bar", style: `width:${Math.min(1, share) * 4}em`, ariaHidden: "true" }));
     }
     cell.append(text);
     return cell;
   };
-  const unpack = ({ keys, rows }) => rows.map((row) => Object.fromEntries(keys.map((key, at) => [key, row[at]])));
+  const unpack = ({ texts, at }) => (at ? at.map((place) => texts[place]) : texts);
+  const unpackView = ({ columns, verdicts, names }) => {
+    const texts = columns.map(unpack);
+    return {
+      texts, numbers: columns.map((column) => column.numbers ?? null), size: texts[0].length,
+      verdicts: verdicts && unpack(verdicts), names: names && unpack(names),
+    };
+  };
   const makeGrid = (figure) => {
-    const { fields, views: packed, tree: packedTree, treeFields } = data.grids[Number(figure.dataset.grid)];
-    const views = Object.fromEntries(Object.entries(packed).map(([name, rows]) => [name, unpack(rows)]));
-    const tree = unpack(packedTree);
+    const { fields, views: packed, verdicts: words, tree: packedTree } = data.grids[Number(figure.dataset.grid)];
+    const views = Object.fromEntries(Object.entries(packed).map(([name, view]) => [name, unpackView(view)]));
+    const treeNames = packedTree ? unpack(packedTree.names) : [];
+    const treeParents = packedTree ? packedTree.parents : [];
+    const treeTexts = packedTree ? packedTree.columns.map((column) => column && unpack(column)) : [];
     const names = Object.keys(views);
     const state = { view: names[0], sort: null, ascending: false, words: "", verdict: "", rows: [], drawn: 0 };
     const children = new Map();
     const byName = new Map();
     const add = (map, key, at) => (map.has(key) ? map.get(key).push(at) : map.set(key, [at]));
-    tree.forEach((node, at) => {
-      add(children, node.parent, at);
-      add(byName, node.name, at);
+    treeNames.forEach((name, at) => {
+      add(children, treeParents[at], at);
+      add(byName, name, at);
     });
 
     const search = element("input", { type: "search", placeholder: "search …", ariaLabel: "Search" });
-    const verdicts = [...new Set(Object.values(views).flat().map((row) => row.verdict).filter(Boolean))];
+    const verdicts = Object.keys(words);
     const tools = element("div", { className: "tools" }, search);
     const chooser = (label, options, onchange) => {
       const select = element("select", { ariaLabel: label, onchange: () => onchange(select.value) });
@@ -146,27 +125,27 @@
     let verdictBox = null;
     if (names.length > 1) chooser("by", names.map((name) => [name, name]), (value) => { state.view = value; fill(); });
     if (verdicts.length > 1) {
-      verdictBox = chooser("verdict", [["", "all"], ...verdicts.map((v) => [v, show.verdict(v)])], (value) => { state.verdict = value; fill(); });
+      verdictBox = chooser("verdict", [["", "all"], ...verdicts.map((v) => [v, words[v][0]])], (value) => { state.verdict = value; fill(); });
     }
     const count = element("span", { className: "note", role: "status" });
     tools.append(count);
 
     const head = element("tr");
-    for (const field of fields) {
-      const cell = element("th", { scope: "col", className: WORDY.includes(field.kind) ? "" : "number" });
+    fields.forEach((field, place) => {
+      const cell = element("th", { scope: "col", className: field.words ? "" : "number" });
       cell.setAttribute("aria-sort", "none");
-      const sort = () => { // one way, the other way, and back to how it came
-        const begin = WORDY.includes(field.kind);
-        if (state.sort !== field) Object.assign(state, { sort: field, ascending: begin });
+      const sort = () => { // one way, the other way, then the order in which it came
+        const begin = field.words;
+        if (state.sort !== place) Object.assign(state, { sort: place, ascending: begin });
         else if (state.ascending === begin) state.ascending = !begin;
         else state.sort = null;
         for (const other of head.children) other.setAttribute("aria-sort", "none");
-        if (state.sort) cell.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
+        if (state.sort !== null) cell.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
         fill();
       };
       cell.append(element("button", { type: "button", textContent: field.title, onclick: sort }));
       head.append(cell);
-    }
+    });
     const body = element("tbody");
     const more = element("button", { type: "button", onclick: () => drawRows() });
     const scroll = element("div", { className: "scroll", tabIndex: 0 },
@@ -176,19 +155,15 @@
     const treeRows = (name) => {
       const rows = [];
       const add = (at, depth) => {
-        const node = tree[at];
-        const row = element("tr", { className: "tree" });
-        const cells = treeFields.map((field) => cellOf(field, node));
+        const cells = fields.map((field, place) => cellOf(field, treeTexts[place]?.[at] ?? ""));
         cells[0].style.paddingLeft = `${1.2 + depth}rem`;
-        row.append(...cells);
-        if (fields.length > cells.length) row.append(element("td", { colSpan: fields.length - cells.length }));
-        rows.push(row);
+        rows.push(element("tr", { className: "tree" }, ...cells));
         for (const below of children.get(at) ?? []) if (rows.length < MOST) add(below, depth + 1);
       };
       for (const at of byName.get(name) ?? []) {
         if (rows.length >= MOST) break;
         const path = [];
-        for (let above = tree[at].parent; above >= 0; above = tree[above].parent) path.unshift(tree[above].name);
+        for (let above = treeParents[at]; above >= 0; above = treeParents[above]) path.unshift(treeNames[above]);
         if (path.length) {
           const cell = element("td", { colSpan: fields.length, className: "dim", textContent: `in ${path.join(" › ")}` });
           rows.push(element("tr", { className: "tree" }, cell));
@@ -202,14 +177,18 @@
       return rows;
     };
     const rowOf = (row) => {
-      const made = element("tr", {}, ...fields.map((field) => cellOf(field, row)));
-      if (state.view === names[0] && byName.has(row.name)) {
+      const view = views[state.view];
+      const tone = words[view.verdicts?.[row]]?.[1];
+      const cells = fields.map((field, place) => cellOf(field, view.texts[place][row], view.numbers[place]?.[row], tone));
+      const made = element("tr", {}, ...cells);
+      const name = view.names?.[row];
+      if (state.view === names[0] && byName.has(name)) {
         let opened = null;
         const toggle = element("button", { type: "button", className: "open", textContent: "▸", ariaLabel: "Show the calls" });
         toggle.setAttribute("aria-expanded", "false");
         toggle.onclick = () => {
           if (opened) opened.forEach((below) => below.remove());
-          else made.after(...treeRows(row.name));
+          else made.after(...treeRows(name));
           opened = opened ? null : treeRowsAfter(made);
           toggle.textContent = opened ? "▾" : "▸";
           toggle.setAttribute("aria-expanded", String(Boolean(opened)));
@@ -232,21 +211,21 @@
       more.textContent = `${left} more rows`;
     };
     const fill = () => {
-      const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
-      const texts = fields.filter((field) => field.kind === "text");
-      const judged = views[state.view].some((row) => row.verdict);
-      if (verdictBox) verdictBox.hidden = !judged;
-      state.rows = views[state.view].filter((row) => {
-        if (judged && state.verdict && row.verdict !== state.verdict) return false;
-        const text = texts.map((field) => row[field.key] ?? "").join(" ").toLowerCase();
-        return words.every((word) => text.includes(word));
+      const view = views[state.view];
+      const asked = state.words.toLowerCase().split(/\s+/).filter(Boolean);
+      const searched = fields.map((field, place) => place).filter((place) => fields[place].words && !fields[place].coloured);
+      if (verdictBox) verdictBox.hidden = !view.verdicts;
+      state.rows = [...Array(view.size).keys()].filter((row) => {
+        if (view.verdicts && state.verdict && view.verdicts[row] !== state.verdict) return false;
+        const text = searched.map((place) => view.texts[place][row]).join(" ").toLowerCase();
+        return asked.every((word) => text.includes(word));
       });
-      if (state.sort) {
-        const { key, kind } = state.sort;
+      if (state.sort !== null) {
+        const keys = view.numbers[state.sort] ?? view.texts[state.sort];
         const way = state.ascending ? 1 : -1;
-        const absent = (value) => value === null || value === undefined || value === "";
+        const absent = (key) => key === null || key === "";
         state.rows.sort((one, other) => {
-          const [a, b] = [one, other].map((row) => (absent(row[key]) ? null : sortable(kind, row[key])));
+          const [a, b] = [keys[one], keys[other]];
           if (absent(a) || absent(b)) return absent(a) - absent(b);
           return way * (typeof a === "string" ? a.localeCompare(b) : a - b);
         });

@@ -1,46 +1,40 @@
-"""A comparison as a document: the answer, what differs, wall times, who is responsible, the operators."""
+"""A comparison as a text report: the answer, differences, wall times, attribution of the change, operators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from profkit import units
-from profkit.compare.records.diff import (
-    Comparison,
-    Difference,
-    ImplementationChange,
-    OperatorChange,
-    Side,
-    WorkloadChange,
-)
-from profkit.compare.records.parts import Judged, Verdict
-from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut_note, plural
 from profkit.report.figures.waterfall import draw, steps
-from profkit.report.primitives_document import fpmath_paragraph, primitive_changes
-from profkit.report.selection import Selection, select_changes
+from profkit.report.kinds.diff.primitives import primitive_changes
+from profkit.report.kinds.diff.rows import select_operators
+from profkit.report.kinds.kind import Selection
 from profkit.report.sentences import answers
+from profkit.report.verdicts import INTERVAL_LEGEND, LEGEND, bounds, fpmath_paragraph, verdict_cell
 
-TONES: dict[Verdict, Tone] = {
-    "faster": "good",
-    "slower": "bad",
-    "same": "dim",
-    "unresolved": "dim",
-    "inconclusive": "dim",
-}
-_WORDS: dict[Verdict, str] = {"same": "~ same", "unresolved": "~ clock"}
-_LEGEND = {
-    "same": "~ same: no change is shown beyond the noise.",
-    "unresolved": "~ clock: less than the trace's clock resolves over that many calls.",
-}
-INTERVAL_LEGEND = "95%: the speedup's interval. A verdict allows 5% false ones over the whole table."
-PRIMITIVES = 8  # primitives named among those that changed
-MOSTLY_PROFILER = 0.5  # of an operator's self time, from which on it is marked
+if TYPE_CHECKING:
+    from profkit.compare.records.diff import (
+        Comparison,
+        Difference,
+        ImplementationChange,
+        OperatorChange,
+        Side,
+        WorkloadChange,
+    )
+    from profkit.compare.records.parts import Judged
+
+PRIMITIVES = 8  # changed primitives in the report unless all are asked for: the operators are the main table
+LONGEST_VALUE = 40  # characters of a value in the table of differences, where two must fit beside each other
+MOSTLY_PROFILER = 0.5  # of an operator's self time: above this the operator's own work is the smaller part
 PROFILER_MARK = "†"
-PROFILER_LEGEND = f"{PROFILER_MARK} at least half of this time is, about, the profiler's own."
+PROFILER_LEGEND = f"{PROFILER_MARK} about half or more of this time is profiler overhead."
 
 
-def diff_document(comparison: Comparison, selection: Selection) -> Document:
-    """Lay out ``comparison``; ``selection`` picks and orders the operators."""
+def document(comparison: Comparison, selection: Selection, beside: Any = None) -> Document:
+    """Lay out ``comparison``; ``selection`` picks and orders the operators. There is nothing ``beside``."""
     before, after = comparison.baseline, comparison.candidate
     blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in answers(comparison)]
     if comparison.gates:
@@ -53,7 +47,7 @@ def diff_document(comparison: Comparison, selection: Selection) -> Document:
 
 
 def gates_table(comparison: Comparison) -> Table:
-    """Lay out what became of the gates."""
+    """Lay out the outcome of each gate."""
     columns = [Column("gate", right=False), Column("found", right=False, flexible=True), Column("", right=False)]
     outcomes = {"failed": Cell("FAILED", "bad"), "passed": Cell("passed", "good")}
     rows = [
@@ -64,7 +58,7 @@ def gates_table(comparison: Comparison) -> Table:
 
 
 def differences_table(comparison: Comparison) -> Table:
-    """Lay out in what the configurations differ."""
+    """Lay out the differences between the configurations."""
     columns = [
         Column("configuration", right=False),
         Column(comparison.baseline.label, right=False, flexible=True),
@@ -75,7 +69,7 @@ def differences_table(comparison: Comparison) -> Table:
     if rows:
         return Table("What differs", columns, rows)
     known = comparison.baseline.fpmath is not None and comparison.candidate.fpmath is not None
-    note = "no difference between the configurations" if known else "no manifest on a side: configurations unknown"
+    note = "the configurations are the same" if known else "a side has no manifest: its configuration is unknown"
     return Table("What differs", columns, [], note)
 
 
@@ -88,12 +82,12 @@ def _difference(difference: Difference) -> list[Cell]:
 def _short(value: str | None) -> str:
     if value is None:
         return units.NOTHING
-    return value if len(value) <= 40 else value[:12] + "…"
+    return value if len(value) <= LONGEST_VALUE else value[:12] + "…"
 
 
 def _workload(change: WorkloadChange, left: str, right: str, selection: Selection) -> Iterator[Table | Paragraph]:
     yield wall_times_table(change, left, right)
-    yield responsible(change, left, right)
+    yield attribution_table(change, left, right)
     if change.implementations:
         yield implementations_table(change, left, right)
     if any(u.total_host_ns for u in change.unpaired):
@@ -121,21 +115,17 @@ def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
     return Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
 
 
-def _timing(what: str, before: float, after: float, ratio: Judged) -> list[Cell]:
-    last = verdict_cell(ratio.verdict) if ratio.verdict else Cell("")
+def _timing(what: str, before: float, after: float, found: Judged) -> list[Cell]:
+    last = verdict_cell(found.verdict)
+    speedup, low, high = bounds(found)
     return [
         Cell(what),
         Cell(units.duration(before)),
         Cell(units.duration(after)),
-        Cell(units.ratio(ratio.speedup), last.tone),
-        Cell(units.interval(ratio.low, ratio.high), last.tone),
+        Cell(units.ratio(speedup), last.tone),
+        Cell(units.interval(low, high), last.tone),
         last,
     ]
-
-
-def verdict_cell(verdict: Verdict) -> Cell:
-    """Return the verdict as it is shown: ``~`` where nothing is."""
-    return Cell(_WORDS.get(verdict, verdict), TONES.get(verdict, "plain"))
 
 
 def _outputs(change: WorkloadChange) -> str:
@@ -143,13 +133,13 @@ def _outputs(change: WorkloadChange) -> str:
     if outputs is None:
         return ""
     if not outputs.finite:
-        return "outputs: a side holds NaN or infinity"
+        return "outputs: a side has NaN or infinity"
     if not outputs.comparable or outputs.cosine_similarity is None:
         return "outputs: not comparable"
     return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"
 
 
-def responsible(change: WorkloadChange, left: str, right: str) -> Table:
+def attribution_table(change: WorkloadChange, left: str, right: str) -> Table:
     """Lay out the change of the mean forward as a waterfall; the rows add up to it."""
     whole = change.attribution.forward_delta_ns
     parts = steps(change)
@@ -162,21 +152,23 @@ def responsible(change: WorkloadChange, left: str, right: str) -> Table:
         figure = units.duration(step.end_ns) if is_end else units.signed_duration(step.delta_ns)
         share = "" if is_end else units.share(step.delta_ns / whole if whole else None)
         rows.append([Cell(name), Cell(figure), Cell(share), Cell(bar, tone)])
-    title = f"{change.name}: who is responsible for {units.signed_duration(whole)} of the mean forward, profiled"
+    title = f"{change.name}: attribution of the change of the mean forward, profiled ({units.signed_duration(whole)})"
     columns = [Column("", right=False, flexible=True), Column("part"), Column("share")]
     return Table(title, [*columns, Column("", right=False, drawing=True)], rows)
 
 
 def implementations_table(change: WorkloadChange, left: str, right: str) -> Table:
-    """Lay out the operators whose work went another way below."""
+    """Lay out the operators that do their work by calling other operators than before."""
     columns = [
-        Column("operator: its old way → its new way", right=False, flexible=True),
+        Column("operator: calls before → after", right=False, flexible=True),
         Column("calls"),
         Column(left),
         Column(right),
         Column("speedup"),
     ]
-    return Table(f"{change.name}: other implementations", columns, [_implementation(i) for i in change.implementations])
+    return Table(
+        f"{change.name}: changed implementations", columns, [_implementation(i) for i in change.implementations]
+    )
 
 
 def _implementation(found: ImplementationChange) -> list[Cell]:
@@ -191,7 +183,7 @@ def _implementation(found: ImplementationChange) -> list[Cell]:
 
 
 def unpaired_paragraph(change: WorkloadChange, left: str, right: str) -> Paragraph:
-    """Name what has no partner on the other side."""
+    """Name the calls without a counterpart on the other side."""
     sides = []
     for label, side in ((left, "baseline"), (right, "candidate")):
         alone = [u for u in change.unpaired if u.side == side and u.total_host_ns]
@@ -201,7 +193,7 @@ def unpaired_paragraph(change: WorkloadChange, left: str, right: str) -> Paragra
         if named:
             sides.append(f"in {label} {', '.join(named)}")
     return Paragraph(
-        f"{change.name}: without a partner on the other side, where their work is fused into others or gone: "
+        f"{change.name}: calls without a counterpart on the other side, fused into others or no longer made: "
         f"{'; '.join(sides)}."
     )
 
@@ -217,24 +209,21 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
         Column("change"),
         Column("", right=False),
     ]
-    chosen = select_changes(change.operators, selection)
-    rows, note = cut([_operator(o) for o in chosen], selection.top, "operators")
+    every = select_operators(change.operators, replace(selection, top=0))
+    shown = every[: selection.top or None]
+    note = cut_note(len(every), selection.top, "operators")
     sides = f"{forwards_of(change.baseline)}, {forwards_of(change.candidate)}"
     title = f"{change.name}: self host time per forward (medians; {sides})"
-    return Table(
-        title,
-        columns,
-        rows,
-        "\n".join([*([note] if note else []), *legend(chosen[: len(rows)]), *_partners(chosen[: len(rows)])]),
-    )
+    notes = [*([note] if note else []), *legend(shown), *_partners(shown)]
+    return Table(title, columns, [_operator(o) for o in shown], "\n".join(notes))
 
 
 def legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
-    """Yield what explains the marks in a table of these operators."""
+    """Yield a line for each mark in a table of these operators."""
     verdicts = {o.verdict for o in shown}
     if any(o.low is not None for o in shown):
         yield INTERVAL_LEGEND
-    yield from (text for verdict, text in _LEGEND.items() if verdict in verdicts)
+    yield from (text for verdict, text in LEGEND.items() if verdict in verdicts)
     if any(mostly_profiler(o) for o in shown):
         yield PROFILER_LEGEND
 
@@ -244,23 +233,23 @@ def _partners(shown: Sequence[OperatorChange]) -> Iterator[str]:
         if o.paired_with is not None:
             yield f"{o.name} is replaced by {o.paired_with}." if o.baseline else f"{o.name} replaces {o.paired_with}."
         elif o.since is not None:
-            yield f"{o.name} is called here from PyTorch {o.since} on."
+            yield f"PyTorch {o.since} and later call {o.name} here."
 
 
 def mostly_profiler(change: OperatorChange) -> bool:
-    """Whether at least half of an operator's time on a side is the profiler's own."""
+    """Whether about half or more of an operator's self time on a side is profiler overhead."""
     return any((s.profiler_share or 0) >= MOSTLY_PROFILER for s in (change.baseline, change.candidate) if s)
 
 
 def forwards_of(side: Side) -> str:
-    """Say how many forwards stand behind a side."""
-    return f"{side.forwards} forward{'s' * (side.forwards != 1)} in {side.rounds} round{'s' * (side.rounds != 1)}"
+    """Say how many forwards and rounds a side has."""
+    return f"{plural(side.forwards, 'forward')} in {plural(side.rounds, 'round')}"
 
 
 def _operator(change: OperatorChange) -> list[Cell]:
     before, after = change.baseline, change.candidate
     calls = [units.count(side.calls if side else None) for side in (before, after)]
-    verdict = verdict_cell(change.verdict or "inconclusive")
+    verdict = verdict_cell(change.verdict)
     mark = f" {PROFILER_MARK}" if mostly_profiler(change) else ""
     return [
         Cell(f"{change.name} {change.place or ''}".rstrip() + mark),

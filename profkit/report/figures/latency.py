@@ -1,0 +1,78 @@
+"""Wall times of forwards: their distribution, and their course over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from profkit.report.escape import markup
+from profkit.report.figures.style import BASELINE, CATEGORIES, layout_of, rounds_of, sides
+from profkit.report.page import Figure
+
+if TYPE_CHECKING:
+    from profkit.compare.records.diff import WorkloadChange
+
+
+def latency(change: WorkloadChange) -> Figure:
+    """Draw the distribution of each side's wall times, with the 50th, 90th and 99th percentile."""
+    import numpy as np
+
+    data: list[Figure] = []
+    what = "profiler off" if change.latency is not None else "profiled"
+    for label, samples, colour in sides(change):
+        rounds = rounds_of(samples, unprofiled=change.latency is not None)
+        values = [ns / 1e6 for forwards in rounds for ns in forwards]
+        data.append(
+            {
+                "type": "violin",
+                "orientation": "h",
+                "x": values,
+                "y": [markup(label)] * len(values),
+                "name": markup(label),
+                "line": {"color": colour},
+                "points": "all",
+                "jitter": 0.6,
+                "pointpos": 0,
+                "marker": {"size": 3, "opacity": 0.6},
+                "spanmode": "hard",
+                "showlegend": False,
+                "hovertemplate": "%{x:.3f} ms<extra></extra>",
+            }
+        )
+        for name, symbol, q in (("p50", "line-ns", 50), ("p90", "triangle-up", 90), ("p99", "diamond", 99)):
+            marker = {"symbol": symbol, "size": 13, "color": colour, "line": {"width": 2, "color": colour}}
+            at = float(np.percentile(values, q)) if values else None
+            point: Figure = {"type": "scatter", "mode": "markers", "x": [at], "y": [markup(label)]}
+            point |= {"marker": marker, "name": name, "legendgroup": name, "showlegend": colour == BASELINE}
+            data.append(point | {"hovertemplate": f"{name}: %{{x:.3f}} ms<extra></extra>"})
+    layout = layout_of(f"wall time of a forward, {what} (ms)", height=300)
+    layout["yaxis"] |= CATEGORIES
+    layout |= {"showlegend": True, "violingap": 0.1}
+    return {"data": data, "layout": layout}
+
+
+def over_time(change: WorkloadChange) -> Figure:
+    """Draw each forward's wall time in the order in which it ran, round by round, so that drift shows."""
+    data = []
+    what = "profiler off" if change.latency is not None else "profiled"
+    for label, samples, colour in sides(change):
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for number, forwards in enumerate(rounds_of(samples, unprofiled=change.latency is not None), 1):
+            x += [*(number + (k / max(1, len(forwards))) * 0.8 for k in range(len(forwards))), None]
+            y += [*(ns / 1e6 for ns in forwards), None]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": x,
+                "y": y,
+                "name": markup(label),
+                "line": {"color": colour, "width": 1},
+                "marker": {"size": 4},
+                "hovertemplate": "round %{x:.0f}: %{y:.3f} ms<extra>" + markup(label) + "</extra>",
+            }
+        )
+    layout = layout_of("round", height=300)
+    layout["xaxis"] |= {"dtick": 1}
+    layout["yaxis"] |= {"title": {"text": f"forward, {what} (ms)"}, "rangemode": "tozero"}
+    return {"data": data, "layout": layout | {"showlegend": True}}

@@ -1,0 +1,209 @@
+"""Many runs side by side (``compare/2``): speedups by run and workload, and every wall time."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from profkit import units
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
+from profkit.report.figures.heatmap import heatmap
+from profkit.report.figures.speedups import run_speedups
+from profkit.report.kinds.kind import Kind, Selection, choose, require_match
+from profkit.report.page import Block, Code, Page, Picture, Section
+from profkit.report.verdicts import DECIDED, bounds, speedup_text, verdict_cell
+
+if TYPE_CHECKING:
+    from profkit.compare.records.many import Entry, Overview, RunOverview
+
+CSV_HEADER = (
+    "run",
+    "workload",
+    "torch",
+    "fpmath",
+    "mode",
+    "wall",
+    "p50_ns",
+    "p90_ns",
+    "p99_ns",
+    "mean_ns",
+    "n",
+    "rounds",
+    "speedup",
+    "low",
+    "high",
+    "p_value",
+    "verdict",
+)
+ORDERS: dict[str, Callable[[RunOverview], object]] = {
+    "given": lambda run: 0,  # the order of the result
+    "speedup": lambda run: -(bounds(run.geomean_speedup)[0] or 0),
+    "name": lambda run: run.label,
+}
+UNDECIDED = "~"
+
+
+def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
+    from profkit.compare.records.upgrade import upgrade_compare
+
+    return upgrade_compare(document) if document["schema"] == "compare/1" else document
+
+
+def _record() -> type[Overview]:
+    from profkit.compare.records.many import Overview
+
+    return Overview
+
+
+def select(overview: Overview, selection: Selection) -> Overview:
+    """Return ``overview`` with the selected runs, by label; raises UsageError if none matches."""
+    require_match((run.label for run in overview.runs), selection, "runs")
+    runs = choose(overview.runs, selection, lambda run: run.label, ORDERS)
+    return msgspec.structs.replace(overview, runs=runs)
+
+
+def document(overview: Overview, selection: Selection, beside: Any = None) -> Document:
+    """Lay out the selected runs. There is nothing ``beside``; the sentence on the fastest run is about all of them."""
+    every = select(overview, replace(selection, top=0))
+    shown = select(overview, selection)
+    blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in _answers(overview)]
+    blocks += [Paragraph(f"Warning: {text}", "bad") for text in overview.warnings]
+    blocks.append(_heat_map(shown, cut_note(len(every.runs), selection.top, "runs")))
+    blocks += [_workload(shown, name) for name in overview.workloads]
+    return Document(f"{plural(len(every.runs), 'run')} relative to {overview.baseline}", blocks)
+
+
+def _answers(overview: Overview) -> Iterator[str]:
+    if not [r for r in overview.runs if bounds(r.geomean_speedup)[0] is not None and r.label != overview.baseline]:
+        yield f"No other run has a workload in common with {overview.baseline}."
+        return
+    if overview.baseline in overview.fastest:
+        yield f"No run is shown to be faster than {overview.baseline}."
+        return
+    best = next((run for run in overview.runs if run.label in overview.fastest[:1]), None)
+    if best is None:  # a saved result of selected runs
+        return
+    count = len(overview.workloads) - len(best.left_out)
+    what = f" over {plural(count, 'workload')}" if len(overview.workloads) > 1 else ""
+    gained = f"{speedup_text(best.geomean_speedup)} relative to {overview.baseline}{what}"
+    others = overview.fastest[1:]
+    if not others:
+        yield f"{best.label} is the fastest: {gained}."
+    else:
+        verb = "is" if len(others) == 1 else "are"
+        yield f"{best.label} has the lowest times: {gained}; {', '.join(others)} {verb} not shown to be slower."
+
+
+def _heat_map(overview: Overview, cut: str = "") -> Table:
+    """Lay out speedups by run and workload; ``~`` marks those that are neither faster nor slower."""
+    columns = [Column("run", right=False, flexible=True), *(Column(name) for name in overview.workloads)]
+    many = len(overview.workloads) > 1
+    columns += [Column("geometric mean"), Column("95% interval", right=False)] if many else []
+    rows = []
+    for run in overview.runs:
+        entries = {entry.workload: entry for entry in run.entries}
+        row = [Cell(run.label), *(_speedup(entries.get(name), run, overview) for name in overview.workloads)]
+        if many:
+            speedup, low, high = bounds(run.geomean_speedup)
+            row += [Cell(units.ratio(speedup)), Cell(units.interval(low, high))]
+        rows.append(row)
+    notes = [cut] if cut else []
+    notes.append(f"Speedup over {overview.baseline}; {UNDECIDED}: neither faster nor slower beyond the noise.")
+    notes += [
+        f"{run.label}: its geometric mean leaves out {', '.join(run.left_out)}."
+        for run in overview.runs
+        if run.left_out and many
+    ]
+    return Table("Speedups", columns, rows, "\n".join(notes))
+
+
+def _speedup(entry: Entry | None, run: RunOverview, overview: Overview) -> Cell:
+    if entry is None:
+        return Cell(units.NOTHING, "dim")
+    if run.label == overview.baseline:
+        return Cell("1x", "dim")
+    if entry.verdict is None:
+        return Cell(units.NOTHING, "dim")
+    verdict = verdict_cell(entry.verdict)
+    mark = "" if entry.verdict in DECIDED else f"{UNDECIDED} "
+    return Cell(mark + units.ratio(entry.speedup), verdict.tone)
+
+
+def _workload(overview: Overview, name: str) -> Table:
+    columns = [Column("run", right=False, flexible=True), Column("p50"), Column("p90"), Column("p99"), Column("n")]
+    columns += [Column("speedup"), Column("95% interval", right=False), Column("", right=False)]
+    rows = []
+    for run in overview.runs:
+        entry = next((entry for entry in run.entries if entry.workload == name), None)
+        if entry is None:
+            rows.append([Cell(run.label), *([Cell(units.NOTHING, "dim")] * 5), Cell(""), Cell("not captured", "dim")])
+            continue
+        verdict = verdict_cell(entry.verdict) if entry.verdict else Cell("")
+        wall = entry.wall
+        rows.append(
+            [
+                Cell(run.label),
+                *(Cell(units.duration(ns)) for ns in (wall.p50_ns, wall.p90_ns, wall.p99_ns)),
+                Cell(units.count(wall.n)),
+                Cell(units.ratio(entry.speedup), verdict.tone),
+                Cell(units.interval(entry.low, entry.high), verdict.tone),
+                Cell("baseline", "dim") if run.label == overview.baseline else verdict,
+            ]
+        )
+    what = "latency, profiler off" if overview.walls[name] == "latency" else "forward under the profiler"
+    return Table(f"{name}: {what}", columns, rows)
+
+
+def csv_rows(overview: Overview) -> Iterator[Sequence[object]]:
+    """Yield one row per run and workload; wall times in ns."""
+    for run in overview.runs:
+        for entry in run.entries:
+            wall, figures = entry.wall, [entry.speedup, entry.low, entry.high, entry.p_value, entry.verdict]
+            kind = overview.walls[entry.workload]
+            times = [wall.p50_ns, wall.p90_ns, wall.p99_ns, wall.mean_ns, wall.n, entry.rounds]
+            yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures]
+
+
+def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:
+    """Lay out the selected runs. There is nothing ``beside``."""
+    chosen = select(overview, selection)
+    shown = document(overview, selection)
+    tables: list[Block] = [block for block in shown.blocks if isinstance(block, Table)]
+    words = [block for block in shown.blocks if isinstance(block, Paragraph)]
+    paths = [path for run in chosen.runs for path in run.paths]
+    first = [
+        Picture("Speedups", heatmap(chosen), f"Over {chosen.baseline}; {UNDECIDED}: neither faster nor slower."),
+        Picture("With 95% intervals", run_speedups(chosen), "Grey: no change beyond the noise."),
+    ]
+    return Page(
+        title=shown.title,
+        answers=words,
+        sections=[
+            Section("Speedups", [*first, tables[0]]),
+            Section("Wall times", tables[1:]),
+            Section("How to reproduce it", [Code("Command", [shlex.join(["profkit", "compare", *paths])])]),
+        ],
+    )
+
+
+KIND = Kind(
+    name="compare",
+    schemas=("compare/2", "compare/1"),
+    record=_record,
+    rows="runs",
+    orders=tuple(ORDERS),
+    select=select,
+    document=document,
+    csv_header=CSV_HEADER,
+    csv_rows=csv_rows,
+    page=page,
+    upgrade=_upgrade,
+    pictures={
+        "heatmap": lambda overview: Picture(f"Speedup over {overview.baseline}", heatmap(overview)),
+        "speedup": lambda overview: Picture(f"Speedup over {overview.baseline}", run_speedups(overview)),
+    },
+)

@@ -1,0 +1,110 @@
+"""A comparison as a page: the answer first, then everything that it is based on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from profkit.report.document import Paragraph
+from profkit.report.figures.call_tree import call_tree
+from profkit.report.figures.latency import latency, over_time
+from profkit.report.figures.primitives import primitives
+from profkit.report.figures.speedups import speedups
+from profkit.report.figures.waterfall import waterfall
+from profkit.report.kinds.diff.document import (
+    differences_table,
+    gates_table,
+    implementations_table,
+    unpaired_paragraph,
+    wall_times_table,
+)
+from profkit.report.kinds.diff.grid import operators_grid
+from profkit.report.kinds.diff.primitives import primitive_changes
+from profkit.report.kinds.diff.rows import select
+from profkit.report.kinds.kind import Selection
+from profkit.report.page import Block, Code, Page, Picture, Section
+from profkit.report.sentences import answers
+from profkit.report.verdicts import fpmath_paragraph
+
+if TYPE_CHECKING:
+    from profkit.compare.records.diff import Comparison, OperatorChange, WorkloadChange
+
+PRIMITIVES = 12  # in a table of their own, a screenful; the operator table has them all
+_VIEW_NAMES = {"name": "operator", "shape": "operator and shapes", "module": "operator and module", "stack": "stack"}
+
+
+def page(comparison: Comparison, selection: Selection, beside: Mapping[str, Comparison] | None = None) -> Page:
+    """Lay out the selected operators of ``comparison``.
+
+    ``beside`` are the same comparison by shape or module; the operator tables can be switched to them.
+    """
+    chosen = select(comparison, selection)
+    others = [select(other, selection) for other in (beside or {}).values()]
+    before, after = chosen.baseline, chosen.candidate
+    first: list[Block] = [gates_table(chosen)] if chosen.gates else []
+    first.append(differences_table(chosen))
+    first += [Paragraph(f"Warning: {text}", "bad") for text in chosen.warnings]
+    note = "With its 95% interval; grey: no change beyond the noise."
+    first.append(Picture("Speedup", speedups(chosen), note))
+    sections = [Section("What differs, and the speedup", first)]
+    for number, workload in enumerate(chosen.workloads):
+        views = {_view_name(workload): workload.operators}
+        for other in others:
+            change = other.workloads[number]
+            if len(change.operators) != len(workload.operators):  # traces without shapes have the same rows by shape
+                views[_view_name(change)] = change.operators
+        sections.append(Section(workload.name, list(_workload(workload, before.label, after.label, views))))
+    sections.append(Section("How to reproduce it", [_reproduce(chosen)]))
+    return Page(
+        title=f"{before.label} → {after.label}",
+        answers=[Paragraph(text, "strong") for text in answers(chosen)],
+        sections=sections,
+    )
+
+
+def _view_name(change: WorkloadChange) -> str:
+    """Return what distinguishes the rows of an operator table."""
+    some = change.operators[0] if change.operators else None
+    kinds = {"shape": some and some.input_dims, "module": some and some.module, "stack": some and some.stack}
+    return _VIEW_NAMES[next((kind for kind, place in kinds.items() if place is not None), "name")]
+
+
+def _workload(
+    change: WorkloadChange, left: str, right: str, views: Mapping[str, Sequence[OperatorChange]]
+) -> Iterator[Block]:
+    yield wall_times_table(change, left, right)
+    yield Picture(
+        "Attribution of the change",
+        waterfall(change),
+        "The change of the mean forward under the profiler, split over the operators' self times; the parts add up "
+        "exactly.",
+    )
+    if change.implementations:
+        yield implementations_table(change, left, right)
+    if any(u.total_host_ns for u in change.unpaired):
+        yield unpaired_paragraph(change, left, right)
+    yield operators_grid(change, left, right, views)
+    yield Picture("Latency distributions", latency(change), "One point per forward, with p50, p90 and p99.")
+    if change.calls:
+        yield Picture(
+            "Call tree",
+            call_tree(change),
+            "Widths are total host times. Colours are the change: blue is faster, orange slower, full colour at a "
+            "factor of two. Click a part to enlarge it, the top to go back.",
+        )
+    if change.primitives is not None:
+        note = "From the oneDNN log, recorded in a pass of its own."
+        yield Picture("Primitives before and after", primitives(change), note)
+        yield from primitive_changes(change.name, change.primitives, left, right, PRIMITIVES, can_show_all=False)
+    yield from (fpmath_paragraph(verdict) for verdict in change.fpmath)
+    yield Picture("Forwards over time", over_time(change), "Round by round, in the order in which they ran.")
+
+
+def _reproduce(comparison: Comparison) -> Code:
+    sides = (comparison.baseline, comparison.candidate)
+    lines = [command for side in sides for command in side.commands]
+    rules = dict.fromkeys(gate.rule for gate in comparison.gates)
+    words = ["profkit", "diff", *(side.path for side in sides)]
+    words += [word for rule in rules for word in ("--fail-if", rule)]
+    return Code("Commands", [*lines, shlex.join(words)])

@@ -1,0 +1,185 @@
+"""The operators of one run or trace (``operators/1``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from profkit import units
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note, plural
+from profkit.report.figures.parts import parts
+from profkit.report.kinds.kind import Kind, Selection, choose, require_match
+from profkit.report.manifest_facts import median
+from profkit.report.page import Field, Grid, Page, Picture, Section, Values, View
+
+if TYPE_CHECKING:
+    from profkit.views.operators import OperatorRow, OperatorsView
+
+CSV_HEADER = (
+    "operator",
+    "input_dims",
+    "module",
+    "stack",
+    "calls",
+    "self_host_ns",
+    "total_host_ns",
+    "self_device_ns",
+    "total_device_ns",
+)
+ORDERS: dict[str, Callable[[OperatorRow], object]] = {
+    "self": lambda o: -o.self_host_ns,
+    "total": lambda o: -o.total_host_ns,
+    "calls": lambda o: -o.calls,
+    "name": lambda o: o.name,
+}
+PRIMITIVES_NOTE = "→ oneDNN primitives per forward, from a pass of their own; writing the log makes them slower."
+
+
+def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
+    from profkit.compare.records.upgrade import upgrade_operators
+
+    return upgrade_operators(document)
+
+
+def _record() -> type[OperatorsView]:
+    from profkit.views.operators import OperatorsView
+
+    return OperatorsView
+
+
+def select(view: OperatorsView, selection: Selection) -> OperatorsView:
+    """Return ``view`` with the selected operators; raises UsageError if none matches."""
+    require_match((row.name for row in view.operators), selection, "operators")
+    return msgspec.structs.replace(view, operators=choose(view.operators, selection, lambda o: o.name, ORDERS))
+
+
+def document(view: OperatorsView, selection: Selection, beside: Any = None) -> Document:
+    """Lay out the operators of one run; shares are of the self host time of all operators. Nothing is ``beside``."""
+    whole = sum(row.self_host_ns for row in view.operators)
+    columns = [
+        Column("operator", right=False, flexible=True),
+        Column("calls"),
+        Column("self host"),
+        Column("share"),
+        Column("", right=False, drawing=True),
+        Column("total host"),
+    ]
+    on_device = any(row.total_device_ns for row in view.operators)
+    if on_device:
+        columns += [Column("self device"), Column("total device")]
+    every = select(view, replace(selection, top=0)).operators
+    shown = every[: selection.top or None]
+    note = cut_note(len(every), selection.top, "operators")
+    rows = [cells for row in shown for cells in _operator_rows(row, whole, on_device=on_device)]
+    if any(row.primitives for row in shown):
+        note = "\n".join(filter(None, (note, PRIMITIVES_NOTE)))
+    blocks: list[Table | Paragraph] = [*_forwards(view), Table(f"Operators, {_scope(view)}", columns, rows, note)]
+    if any(row.module is not None for row in view.operators) and not any(row.module for row in view.operators):
+        blocks.append(Paragraph("The traces name no modules: capture with --with-stack.", "bad"))
+    if not view.operators:
+        blocks.append(Paragraph("The traces have no operators.", "bad"))
+    odd = [f"{n} {name}" for name, n in view.anomalies.items() if n]
+    odd += [f"{repair.count} × {repair.defect} repaired" for repair in view.repairs]
+    if odd:
+        blocks.append(Paragraph("Anomalies: " + ", ".join(odd), "bad"))
+    version = f", PyTorch {view.torch}" if view.torch else ""
+    return Document(f"{view.source}{version}", blocks)
+
+
+def _scope(view: OperatorsView) -> str:
+    return "per forward (medians)" if view.per_forward else "sums over everything captured"
+
+
+def _forwards(view: OperatorsView) -> Iterator[Paragraph]:
+    found = view.forwards
+    if found.count:
+        middle = units.duration(median(found.wall_ns))
+        yield Paragraph(f"{plural(found.count, 'forward')} by rule {found.rule}, median wall time {middle}.")
+
+
+def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterator[list[Cell]]:
+    """Yield an operator's row, and one for each oneDNN primitive that ran in it."""
+    yield [
+        Cell(_label(row)),
+        Cell(units.count(row.calls)),
+        Cell(units.duration(row.self_host_ns)),
+        Cell(units.share(row.self_host_ns / whole if whole else None)),
+        Cell(bar(row.self_host_ns / whole if whole else 0), "dim"),
+        Cell(units.duration(row.total_host_ns)),
+        *(Cell(units.duration(ns)) for ns in (row.self_device_ns, row.total_device_ns) if on_device),
+    ]
+    for use in row.primitives:
+        mode = "" if use.fpmath == "fp32" else f" {use.fpmath}"
+        cells = [
+            Cell(f"  → {use.kind} {use.implementation}{mode}", "dim"),
+            Cell(units.count(use.calls), "dim"),
+            *[Cell("")] * 3,
+            Cell(units.duration(use.exec_ns), "dim"),
+        ]
+        yield [*cells, *([Cell("")] * (2 * on_device))]
+
+
+def _label(row: OperatorRow) -> str:
+    return f"{row.name} {row.place or ''}".rstrip()
+
+
+def csv_rows(view: OperatorsView) -> Iterator[Sequence[object]]:
+    """Yield one row per operator; times in ns."""
+    for row in view.operators:
+        yield [getattr(row, name) for name in ("name", *CSV_HEADER[1:])]
+
+
+def page(view: OperatorsView, selection: Selection, beside: Any = None) -> Page:
+    """Lay out the selected operators. There is nothing ``beside``."""
+    shown = document(view, selection)
+    rows = select(view, selection).operators
+    whole = sum(row.self_host_ns for row in view.operators) or 1
+    shares = [row.self_host_ns / whole for row in rows]
+    fields = [Field("operator", words=True), Field("calls"), Field("self host"), Field("share", bar=True)]
+    fields.append(Field("total host"))
+    columns = [
+        Values([_label(row) for row in rows]),
+        Values([units.count(row.calls) for row in rows], [row.calls for row in rows]),
+        _times([row.self_host_ns for row in rows]),
+        Values([units.share(share) for share in shares], shares),
+        _times([row.total_host_ns for row in rows]),
+    ]
+    if any(row.total_device_ns for row in rows):
+        fields.append(Field("total device"))
+        columns.append(_times([row.total_device_ns for row in rows]))
+    if any(row.primitives for row in rows):
+        fields.append(Field("oneDNN primitives", words=True))
+        columns.append(Values([_primitives(row) for row in rows]))
+    picture = parts("self host time (ms)", [(_label(row), row.self_host_ns) for row in rows])
+    grid = Grid(_scope(view), fields, {"all": View(columns)})
+    return Page(
+        title=shown.title,
+        answers=[block for block in shown.blocks if isinstance(block, Paragraph)],
+        sections=[Section("Operators", [Picture("Where the time goes", picture), grid])],
+    )
+
+
+def _times(values: Sequence[float]) -> Values:
+    return Values([units.duration(ns) for ns in values], values)
+
+
+def _primitives(row: OperatorRow) -> str:
+    return ", ".join(dict.fromkeys(f"{use.kind} {use.implementation} {use.fpmath}" for use in row.primitives))
+
+
+KIND = Kind(
+    name="operators",
+    schemas=("operators/1",),
+    record=_record,
+    rows="operators",
+    orders=tuple(ORDERS),
+    select=select,
+    document=document,
+    csv_header=CSV_HEADER,
+    csv_rows=csv_rows,
+    page=page,
+    upgrade=_upgrade,
+)

@@ -1,0 +1,212 @@
+"""The oneDNN primitives of a run or a log (``primitives/1``): the cache, reorders, and what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from profkit import units
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
+from profkit.report.figures.parts import parts
+from profkit.report.kinds.kind import Kind, Selection, choose, require_match
+from profkit.report.page import Block, Field, Grid, Page, Picture, Section, Values, View
+from profkit.report.verdicts import fpmath_paragraph
+
+if TYPE_CHECKING:
+    from profkit.onednn.summary import Phase
+    from profkit.views.primitives import PrimitiveRow, PrimitivesView
+
+CSV_HEADER = (
+    "kind",
+    "implementation",
+    "fpmath",
+    "data_types",
+    "problem",
+    "post_ops",
+    "calls",
+    "exec_ns",
+    "cache_hits",
+    "cache_misses",
+    "create_ns",
+)
+REPEATED = 3  # weights named among those that every forward reorders: enough to find them in the model
+
+
+def describe(row: PrimitiveRow) -> str:
+    """Return what distinguishes a row, in one line."""
+    mode = "" if row.fpmath in (None, "fp32") else row.fpmath
+    return " ".join(filter(None, (row.kind, row.implementation, mode, row.data_types, row.post_ops, row.problem)))
+
+
+ORDERS: dict[str, Callable[[PrimitiveRow], object]] = {
+    "time": lambda row: -row.exec_ns,
+    "calls": lambda row: -row.calls,
+    "create": lambda row: -row.create_ns,
+    "misses": lambda row: -row.cache_misses,
+    "name": describe,
+}
+
+
+def _record() -> type[PrimitivesView]:
+    from profkit.views.primitives import PrimitivesView
+
+    return PrimitivesView
+
+
+def select(view: PrimitivesView, selection: Selection) -> PrimitivesView:
+    """Return ``view`` with the selected primitives; raises UsageError if none matches."""
+    require_match(map(describe, view.primitives), selection, "primitives")
+    return msgspec.structs.replace(view, primitives=choose(view.primitives, selection, describe, ORDERS))
+
+
+def document(view: PrimitivesView, selection: Selection, beside: Any = None) -> Document:
+    """Lay out the primitives of a log or a run. There is nothing ``beside``."""
+    blocks: list[Table | Paragraph] = [Paragraph(text) for text in _head(view)]
+    if view.fpmath is not None:
+        blocks.append(fpmath_paragraph(view.fpmath))
+    if view.cold_phase is not None and view.warm_phase is not None:
+        blocks.append(_phases(view.cold_phase, view.warm_phase, view.forwards or 0))
+    if view.repeated_reorders:
+        blocks.append(_repeated(view))
+    blocks.append(_primitives(view, selection))
+    version = f", oneDNN {view.onednn}" if view.onednn else ""
+    return Document(f"{view.source}{version}", blocks)
+
+
+def _head(view: PrimitivesView) -> Iterator[str]:
+    if view.isa:
+        yield f"{view.isa}, {plural(view.threads or 0, 'thread')}."
+    if view.forwards and view.warm_phase is not None:
+        wall = sum(view.forward_ns)
+        part = units.share(view.warm_phase.exec_ns / wall if wall else None)
+        yield (
+            f"In {view.forwards} warm forwards oneDNN takes {part} of the time; {view.matched} of {view.warm_records} "
+            "log records fall within an operator of the trace. Writing the log slows this pass: use shares, not times."
+        )
+    if view.skipped_lines:
+        yield f"{view.skipped_lines} log records could not be read and are not counted."
+
+
+def _phases(cold: Phase, warm: Phase, forwards: int) -> Table:
+    columns = [Column("", right=False, flexible=True), Column("cold"), Column("warm"), Column("per warm forward")]
+    count = max(1, forwards)
+    rows = []
+    for name, figure, show in (
+        ("primitives taken from the cache", "cache_hits", units.count),
+        ("primitives created, not in the cache", "cache_misses", units.count),
+        ("time to create them", "create_ns", units.duration),
+        ("executions", "calls", units.count),
+        ("time in executions", "exec_ns", units.duration),
+        ("of it, reorders", "reorder_ns", units.duration),
+        ("of these, weights", "weights_reorder_ns", units.duration),
+    ):
+        before, after = getattr(cold, figure), getattr(warm, figure)
+        rows.append([Cell(name), Cell(show(before)), Cell(show(after)), Cell(show(after / count))])
+    return Table("Primitives before the traced forwards (cold) and in them (warm)", columns, rows)
+
+
+def _repeated(view: PrimitivesView) -> Paragraph:
+    found = view.repeated_reorders
+    ns = sum(reorder.exec_ns for reorder in found)
+    longest = ", ".join(f"{r.problem} ({units.duration(r.exec_ns)})" for r in found[:REPEATED])
+    return Paragraph(
+        f"Every warm forward reorders {units.count(sum(r.calls for r in found))} weights into another layout, "
+        f"{units.duration(ns)} per forward: {longest}{', …' if len(found) > REPEATED else ''}. "
+        + (
+            "This run is frozen and still does so; another version of PyTorch may not (compare with profkit diff)."
+            if view.mode == "frozen"
+            else "Frozen TorchScript reorders them only once in some versions of PyTorch."
+        ),
+        "bad",
+    )
+
+
+def _primitives(view: PrimitivesView, selection: Selection) -> Table:
+    whole = sum(row.exec_ns for row in view.primitives if not row.kind.startswith("graph ")) or 1
+    base = sum(view.forward_ns) if view.warm and view.forward_ns else whole
+    columns = [
+        Column("primitive", right=False, flexible=True),
+        Column("calls"),
+        Column("time"),
+        Column("of forward" if base is not whole else "share"),
+        Column("hits"),
+        Column("misses"),
+        Column("create"),
+    ]
+    every = select(view, replace(selection, top=0)).primitives
+    rows = [
+        [
+            Cell(describe(row)),
+            Cell(units.count(row.calls)),
+            Cell(units.duration(row.exec_ns)),
+            Cell(units.share(row.exec_ns / base)),
+            Cell(units.count(row.cache_hits)),
+            Cell(units.count(row.cache_misses)),
+            Cell(units.duration(row.create_ns)),
+        ]
+        for row in every[: selection.top or None]
+    ]
+    return Table(f"Primitives, {_scope(view)}", columns, rows, cut_note(len(every), selection.top, "primitives"))
+
+
+def _scope(view: PrimitivesView) -> str:
+    return "warm forwards" if view.warm else "whole log"
+
+
+def csv_rows(view: PrimitivesView) -> Iterator[Sequence[object]]:
+    """Yield one row per primitive; times in ns."""
+    for row in view.primitives:
+        yield [getattr(row, name) for name in CSV_HEADER]
+
+
+def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page:
+    """Lay out the selected primitives. There is nothing ``beside``."""
+    shown = document(view, selection)
+    rows = select(view, selection).primitives
+    tables: list[Block] = [block for block in shown.blocks[:-1] if isinstance(block, Table)]
+    sums: dict[str, float] = {}
+    for row in rows:
+        name = " ".join(filter(None, (row.kind, row.implementation, row.fpmath if row.fpmath != "fp32" else None)))
+        sums[name] = sums.get(name, 0.0) + row.exec_ns
+    titles = ("calls", "time", "cache hits", "cache misses", "create")
+    columns = [
+        Values([describe(row) for row in rows]),
+        _counts([row.calls for row in rows]),
+        _times([row.exec_ns for row in rows]),
+        _counts([row.cache_hits for row in rows]),
+        _counts([row.cache_misses for row in rows]),
+        _times([row.create_ns for row in rows]),
+    ]
+    picture = Picture("Where oneDNN's time goes", parts("executions (ms)", list(sums.items())))
+    fields = [Field("primitive", words=True), *map(Field, titles)]
+    grid = Grid(f"Primitives, {_scope(view)}", fields, {"all": View(columns)})
+    return Page(
+        title=shown.title,
+        answers=[block for block in shown.blocks if isinstance(block, Paragraph)],
+        sections=[Section("Primitives", [*tables, picture, grid])],
+    )
+
+
+def _counts(values: Sequence[float]) -> Values:
+    return Values([units.count(value) for value in values], values)
+
+
+def _times(values: Sequence[float]) -> Values:
+    return Values([units.duration(ns) for ns in values], values)
+
+
+KIND = Kind(
+    name="primitives",
+    schemas=("primitives/1",),
+    record=_record,
+    rows="primitives",
+    orders=tuple(ORDERS),
+    select=select,
+    document=document,
+    csv_header=CSV_HEADER,
+    csv_rows=csv_rows,
+    page=page,
+)

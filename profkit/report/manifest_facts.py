@@ -1,0 +1,60 @@
+"""A manifest in words, for the reports that describe a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from profkit import units
+from profkit.report.document import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from profkit.runs.manifest import Manifest
+
+
+def median(values: Sequence[int]) -> float | None:
+    """Return the median; None of no values."""
+    import numpy as np
+
+    return float(np.median(values)) if len(values) else None
+
+
+def facts_table(title: str, facts: Sequence[tuple[str, str]]) -> Table:
+    """Lay out names and what is known of them."""
+    pair = [Column("", right=False), Column("", right=False, flexible=True)]
+    return Table(title, pair, [[Cell(name), Cell(text)] for name, text in facts])
+
+
+def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return what the manifest says, as (name, text) rows."""
+    from profkit.runs.configuration import own_variables
+
+    torch, host = manifest.torch, manifest.host
+    inputs = ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
+    off = median([ns for r in manifest.rounds for ns in r.latency_ns])
+    on = median([ns for r in manifest.rounds for ns in r.profiled_ns])
+    facts = [
+        ("status", manifest.status if manifest.reason is None else f"{manifest.status}: {manifest.reason}"),
+        ("workload", f"{manifest.workload.name} ({manifest.workload.source}), {inputs}"),
+        ("weights SHA-256", (manifest.workload.weights_sha256 or units.NOTHING)[:12]),
+        *manifest.settings.rows(),
+        *((name, manifest.environment[name]) for name in sorted(own_variables(manifest))),
+        ("rounds", str(len(manifest.rounds))),
+        ("host", ", ".join(filter(None, [host.cpu, f"{host.cores} cores", host.instance_type, host.os]))),
+    ]
+    if torch is not None:
+        version = torch.version + (f"+{torch.wheel}" if torch.wheel else "")
+        facts.insert(2, ("PyTorch", f"{version}, oneDNN {torch.onednn or 'none'}, {torch.threads} threads"))
+        facts.insert(3, ("CPU capability", torch.cpu_capability or units.NOTHING))
+    if manifest.python is not None:
+        facts.append(("Python", manifest.python.version))
+    if off and on:
+        facts.append(("latency p50", f"{units.duration(off)} with the profiler off"))
+        facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
+    if manifest.primitives is not None:
+        facts.append(
+            ("oneDNN log", f"{manifest.primitives.log}, with a trace of {manifest.primitives.steps} warm forwards")
+        )
+    facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
+    facts += [("warning", text) for text in manifest.warnings]
+    return facts

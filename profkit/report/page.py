@@ -1,0 +1,113 @@
+"""An HTML report as plain records: sections of blocks, without any markup. ``formats/html`` renders them.
+
+Every text of a grid is made here in Python; the page's script only sorts, searches and inserts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from profkit.report.document import Cell, Paragraph, Table
+
+Figure = dict[str, Any]
+"""A plotly figure as plain data: ``{"data": [...], "layout": {...}}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure with its title and a sentence on how to read it."""
+
+    title: str
+    figure: Figure
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column's title and look: ``words`` are searched and set to the left, numbers to the right.
+
+    With ``coloured`` the row's verdict colours the cell; with ``bar`` its value, from 0 to 1, is drawn too.
+    """
+
+    title: str
+    words: bool = False
+    coloured: bool = False
+    bar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """One column of a grid: a text per row and, if rows are not to be sorted by the text, a number per row."""
+
+    texts: Sequence[str]
+    numbers: Sequence[float | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One set of rows: a ``Values`` per field; ``verdicts`` and ``names`` have an entry per row, or are empty.
+
+    ``names`` are what the rows are called in the grid's tree.
+    """
+
+    columns: Sequence[Values]
+    verdicts: Sequence[str] = ()
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The calls that a row expands to; ``parents`` are positions, -1 at the top.
+
+    ``columns`` has one entry per field of the grid, None for an empty one.
+    """
+
+    names: Sequence[str]
+    parents: Sequence[int]
+    columns: Sequence[Sequence[str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table that sorts, filters and searches in the page; ``views`` are several sets of rows to choose from.
+
+    ``verdicts`` gives the text and colour of each verdict in the views.
+    """
+
+    title: str
+    fields: Sequence[Field]
+    views: Mapping[str, View]
+    verdicts: Mapping[str, Cell] = field(default_factory=dict)
+    tree: Tree | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines to copy: how to reproduce a result."""
+
+    title: str
+    lines: Sequence[str]
+
+
+Block = Paragraph | Table | Picture | Grid | Code
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page under its own heading."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A report; ``downloads`` maps file names to texts that can be saved from the page."""
+
+    title: str
+    answers: Sequence[Paragraph]
+    sections: Sequence[Section]
+    downloads: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,210 @@
+"""Every kind of result behaves alike: the same formats, the same selection, the same errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from profkit.errors import InputError, UsageError
+from profkit.report import kinds
+from profkit.report.kinds import MODULES, kind_of, kind_of_schema
+from profkit.report.kinds.kind import Kind, Selection
+from profkit.report.rendering import FORMATS, make_picture, render
+from profkit.report.saved import load, schema
+from profkit.runs import find_runs
+from profkit.runs.contents import RunContents
+from profkit.views.diff import compare_runs
+from profkit.views.information import describe_run
+from profkit.views.many import compare_many
+from profkit.views.operators import view_operators
+from profkit.views.primitives import view_primitives
+from tests.conftest import ROOT
+
+TRACES = ROOT / "traces"
+OLD = ROOT / "tests/data/saved/diff-1-with-kernels.json"
+
+
+@dataclass
+class Example:
+    """A result of a kind; ``rows`` returns the names of its rows, ``part`` is in some of these names only."""
+
+    kind: Kind
+    value: Any
+    rows: Callable[[Any], Sequence[str]]
+    part: str
+
+
+@pytest.fixture(scope="module")
+def examples() -> dict[str, Example]:
+    (run,) = find_runs(TRACES / "2.0")
+    (bf16,) = find_runs(TRACES / "2.0-bf16")
+    assert run.manifest is not None
+    manifest = run.manifest
+    some = manifest.rounds[0].trace
+    comparison = compare_runs(TRACES / "1.13", TRACES / "2.0")
+    found = [
+        Example(kind_of("run"), manifest, lambda v: [r.trace for r in v.rounds], some),
+        Example(kind_of("operators"), view_operators(run), lambda v: [o.name for o in v.operators], "conv"),
+        Example(kind_of("diff"), comparison, lambda v: [o.name for o in v.workloads[0].operators], "conv"),
+        Example(kind_of("compare"), compare_many([TRACES]), lambda v: [r.label for r in v.runs], "frozen"),
+        Example(
+            kind_of("primitives"),
+            view_primitives(RunContents(bf16)),
+            lambda v: [f"{p.kind} {p.problem}" for p in v.primitives],
+            "convolution",
+        ),
+        Example(kind_of("info"), describe_run(run), lambda v: [t.file for t in v.traces], some),
+    ]
+    return {example.kind.name: example for example in found}
+
+
+@pytest.fixture(params=MODULES)
+def example(request: pytest.FixtureRequest, examples: dict[str, Example]) -> Example:
+    return examples[request.param]
+
+
+def test_every_file_of_the_package_is_registered() -> None:
+    files = {module.name for module in pkgutil.iter_modules(kinds.__path__)} - {"kind"}
+    assert files == set(MODULES.values())
+
+
+def test_every_format_shows_every_kind(example: Example) -> None:
+    texts = {form: render(example.kind, example.value, form, Selection()) for form in FORMATS}
+    names = example.rows(example.value)
+    assert len(names) > 1
+    assert texts["html"].startswith("<!doctype html>")
+    document = json.loads(texts["json"])
+    assert document["schema"] == example.kind.schemas[0]
+    jsonschema.validate(document, schema(example.kind.name))
+    header, *rows = csv.reader(io.StringIO(texts["csv"]))
+    assert tuple(header) == example.kind.csv_header
+    assert len(rows) == len(names)
+    assert {len(row) for row in rows} == {len(header)}
+    for form in ("text", "markdown"):
+        assert names[-1].split()[-1].replace("_", "") in texts[form].replace("\\", "").replace("_", "")
+
+
+def test_a_saved_result_is_shown_as_it_was(example: Example, tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(render(example.kind, example.value, "json", Selection()))
+    kind, value = load(path)
+    assert kind is example.kind
+    for form in ("text", "markdown", "csv", "json"):
+        assert render(kind, value, form, Selection()) == render(example.kind, example.value, form, Selection())
+
+
+def test_a_filter_keeps_the_matching_rows(example: Example) -> None:
+    chosen = example.rows(example.kind.select(example.value, Selection(pattern=example.part)))
+    every = example.rows(example.value)
+    assert 0 < len(chosen) < len(every)
+    assert all(example.part in name for name in chosen)
+
+
+def test_a_filter_that_matches_nothing_is_a_usage_error_in_every_format(example: Example) -> None:
+    for form in FORMATS:
+        with pytest.raises(UsageError, match="matches 'zzz'"):
+            render(example.kind, example.value, form, Selection(pattern="zzz"))
+    for picture in example.kind.pictures:
+        with pytest.raises(UsageError, match="matches 'zzz'"):
+            make_picture(example.kind, example.value, picture, Selection(pattern="zzz"))
+
+
+def test_an_unknown_order_is_a_usage_error_that_names_the_orders(example: Example) -> None:
+    for form in FORMATS:
+        with pytest.raises(UsageError) as caught:
+            render(example.kind, example.value, form, Selection(sort="zzz"))
+        assert all(order in caught.value.hint for order in example.kind.orders)
+
+
+def test_the_default_order_is_the_order_of_the_result(example: Example) -> None:
+    assert example.rows(example.kind.select(example.value, Selection())) == example.rows(example.value)
+
+
+def test_top_cuts_the_rows_and_the_text_says_so(example: Example) -> None:
+    names = example.rows(example.value)
+    chosen = example.kind.select(example.value, Selection(top=1))
+    assert example.rows(chosen) == names[:1]
+    note = f"{len(names) - 1} more {example.kind.rows}: --top 0 shows them all"
+    assert note in render(example.kind, example.value, "text", Selection(top=1))
+    assert "--top 0" not in render(example.kind, example.value, "text", Selection())
+    rows = list(csv.reader(io.StringIO(render(example.kind, example.value, "csv", Selection(top=1)))))
+    assert len(rows) == 2
+
+
+def test_names_are_sorted(example: Example) -> None:
+    names = example.rows(example.kind.select(example.value, Selection(sort="name")))
+    if example.kind.name == "primitives":  # sorted by the whole description, which begins with the kind
+        names = [name.split()[0] for name in names]
+    assert list(names) == sorted(names)
+
+
+def test_every_picture_of_every_kind(example: Example) -> None:
+    for name in example.kind.pictures:
+        picture = make_picture(example.kind, example.value, name)
+        assert picture.title
+        assert picture.figure["data"]
+        assert picture.figure["layout"]["height"] > 0
+    with pytest.raises(UsageError, match="has no picture 'zzz'"):
+        make_picture(example.kind, example.value, "zzz")
+
+
+def numbers(value: Any) -> Iterable[float]:
+    if isinstance(value, int | float):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from numbers(item)
+
+
+def test_floats_in_files_have_twelve_digits(examples: dict[str, Example]) -> None:
+    diff = examples["diff"]
+    exact = list(numbers(msgspec.to_builtins(diff.value)))
+    written = list(numbers(json.loads(render(diff.kind, diff.value, "json", Selection()))))
+    assert written != exact
+    assert written == [float(f"{value:.12g}") if isinstance(value, float) else value for value in exact]
+
+
+def test_a_result_of_an_older_schema_is_read() -> None:
+    """diff/1 called primitives kernels, and its verdict same meant that nothing was shown."""
+    kind, value = load(OLD)
+    text = render(kind, value, "text", Selection())
+    assert "oneDNN per warm forward" in text
+    assert '"primitives": {' in render(kind, value, "json", Selection())
+    assert '"kernels"' not in render(kind, value, "json", Selection())
+
+
+def test_an_older_manifest_is_read() -> None:
+    path = TRACES / "2.0/resnet50/profkit.json"
+    assert json.loads(path.read_bytes())["schema"] == "run/1"
+    kind, value = load(path)
+    assert (kind.name, value.schema) == ("run", "run/2")  # type: ignore[attr-defined]
+    assert "onednn.log.gz" in render(kind, value, "text", Selection())
+
+
+@pytest.mark.parametrize("name", ["diff/9", "diff", "", "zzz/1"])
+def test_unknown_schemas(name: str, tmp_path: Path) -> None:
+    assert kind_of_schema(name) is None
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"schema": name}))
+    with pytest.raises(InputError, match="which is not known"):
+        load(path)
+
+
+def test_the_registry_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from profkit.report.kinds import MODULES, kind_of; list(map(kind_of, MODULES))\n"
+        "print([m for m in ('numpy', 'scipy', 'pandas', 'plotly', 'jinja2', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
