@@ -1,4 +1,4 @@
-"""What machine this is."""
+"""Describes the machine of a capture: CPU, memory, operating system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from profkit.runs.manifest import Host
 
-# what the kernels of oneDNN and PyTorch choose by
+# CPU features by which oneDNN and PyTorch choose their kernels, named as in /proc/cpuinfo (x86, then Arm)
 ISA = (
     "sse4_2 avx avx2 avx_vnni fma avx512f avx512bw avx512vl avx512_vnni avx512_bf16 avx512_fp16 "
     "amx_tile amx_int8 amx_bf16 amx_fp16 asimd asimddp asimdhp sve sve2 sme bf16 svebf16 i8mm"
@@ -18,7 +18,10 @@ _DMI = Path("/sys/devices/virtual/dmi/id")
 
 
 def describe_host() -> Host:
-    """Describe this machine; what cannot be found out is left empty."""
+    """Describe this machine (memory in bytes); a field that cannot be determined is empty or None.
+
+    CPU features and sockets come from ``/proc/cpuinfo``, so they are empty on macOS.
+    """
     cpuinfo = _read(Path("/proc/cpuinfo"))
     flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
     sockets = set(re.findall(r"^physical id\s*: (\d+)", cpuinfo, re.M))
@@ -37,6 +40,7 @@ def describe_host() -> Host:
 
 
 def _read(path: Path) -> str:
+    """Return the file's text, empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -44,11 +48,13 @@ def _read(path: Path) -> str:
 
 
 def _field(cpuinfo: str, name: str) -> str | None:
+    """Return the value of the first line ``name : value``, None if there is none."""
     match = re.search(rf"^{re.escape(name)}\s*: (.+)$", cpuinfo, re.M)
     return match[1].strip() if match else None
 
 
 def _memory() -> int | None:
+    """Return the physical memory in bytes, None if the system does not tell."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
@@ -56,11 +62,12 @@ def _memory() -> int | None:
 
 
 def _operating_system() -> str:
+    """Return the distribution's name from os-release(5), else the system's name and release."""
     match = re.search(r'^PRETTY_NAME="?([^"\n]+)', _read(Path("/etc/os-release")), re.M)
     return match[1] if match else f"{platform.system()} {platform.release()}"
 
 
 def _instance_type() -> str | None:
-    """Return the cloud's name for this kind of machine, where the firmware tells it (EC2 does)."""
+    """Return the EC2 instance type, which EC2 writes as the product name in the firmware; None on other machines."""
     vendor, product = (_read(_DMI / name).strip() for name in ("sys_vendor", "product_name"))
     return product if vendor == "Amazon EC2" and product else None

@@ -23,16 +23,30 @@ MOST_REPORT = 16 << 20  # bytes of one report: the times of 100,000 forwards tak
 _LOG_TAIL = 4_000  # bytes of the worker's output in which the place of a crash is searched
 _GRACE_S = 5.0  # for a worker to end by itself after its last report, and after SIGTERM
 _POLL_S = 0.2  # between looks at whether a worker has ended whose children still hold the report descriptor
-# the last report of a worker that did its work, with the fields that the session uses
-_FINAL = {"round": ("trace", "warmup_ns", "stable", "latency_ns", "profiled_ns", "outputs_sha256"), "log": ("name",)}
-_DESCRIBED = {
-    "torch": ("version",),
-    "python": ("version",),
-    "workload": ("inputs", "weights_sha256"),
-    "notes": ("notes",),
-    "onednn": ("trace", "warmup", "steps"),
+# the last report of a worker that did its work, with the fields that the session uses and their JSON types
+_FINAL: dict[str, dict[str, tuple[type, ...]]] = {
+    "round": {
+        "trace": (str,),
+        "warmup_ns": (list,),
+        "stable": (bool,),
+        "latency_ns": (list,),
+        "profiled_ns": (list,),
+        "outputs_sha256": (str, type(None)),
+    },
+    "log": {"name": (str,)},
 }
-_PROGRESS = {"stage": ("stage",), "forward": ("stage", "index", "count"), "error": ("message", "hint")}
+_DESCRIBED: dict[str, dict[str, tuple[type, ...]]] = {
+    "torch": {"version": (str,)},
+    "python": {"version": (str,)},
+    "workload": {"inputs": (list,), "weights_sha256": (str, type(None))},
+    "notes": {"notes": (list,)},
+    "onednn": {"trace": (str,), "warmup": (int,), "steps": (int,)},
+}
+_PROGRESS: dict[str, dict[str, tuple[type, ...]]] = {
+    "stage": {"stage": (str,)},
+    "forward": {"stage": (str,), "index": (int,), "count": (int,)},
+    "error": {"message": (str,), "hint": (str,)},
+}
 _FIELDS = {**_FINAL, **_DESCRIBED, **_PROGRESS}
 # variables that change what a worker prints; PYTHON* ones could change what it runs
 _REMOVED = ("VIRTUAL_ENV", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE")
@@ -96,11 +110,12 @@ def run_worker(
             return Outcome({}, f"{python} cannot be started ({error.strerror})")
         finally:
             os.close(writer)
+        in_time = False  # an interrupt ends the worker at once, like the deadline
         try:
             with os.fdopen(reader, "rb") as stream:
                 in_time = _follow(stream.fileno(), process, state, time.monotonic() + timeout_s, listen)
         finally:
-            status = _end(process, wait=_GRACE_S if state.is_done else 0.0)
+            status = _end(process, wait=_GRACE_S if in_time else 0.0)
     if not in_time:
         return Outcome(state.reports, f"hung for {timeout_s:.0f} s while {state.stage}", crashed=True)
     return _outcome(state, status, log)
@@ -126,8 +141,9 @@ def _follow(
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
+            ended = process.poll() is not None  # asked before the select, so that its last report is not missed
             if not selector.select(min(left, _POLL_S)):
-                if process.poll() is not None:
+                if ended:
                     return True  # a child of its holds the descriptor open, and has nothing to report
                 continue
             piece = os.read(descriptor, 1 << 16)
@@ -160,14 +176,26 @@ def _parse(line: bytes) -> Report:
         value = json.loads(line) if len(line) <= MOST_REPORT else None
     except (ValueError, RecursionError):
         value = None
+    if b"\\ud" in line.lower():  # half a surrogate pair, as in a file name that is not UTF-8: no file could hold it
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     report: dict[str, Any] = value if isinstance(value, dict) else {}
     event = report.get("event")
     if not isinstance(event, str) or event not in _FIELDS:
         raise ValueError(f"something that is not a report ({line[:80]!r})")
-    missing = [name for name in _FIELDS[event] if name not in report]
+    fields = _FIELDS[event]
+    missing = [name for name in fields if name not in report]
     if missing:
         raise ValueError(f"a {event} report without {', '.join(missing)}")
+    wrong = [name for name, types in fields.items() if not isinstance(report[name], types)]
+    # a trace or log is a file of the run's own folder
+    wrong += [n for n in ("trace", "name") if n in fields and n not in wrong and not _is_file_name(report[n])]
+    if wrong:
+        raise ValueError(f"a {event} report with an invalid {', '.join(wrong)}")
     return report
+
+
+def _is_file_name(text: str) -> bool:
+    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
 
 
 def _stage(report: Report, before: str) -> str:
@@ -184,16 +212,17 @@ def _end(process: subprocess.Popen[bytes], wait: float) -> int:
 
     The group is signalled after the worker's end too, because processes that the model forked are still in it.
     """
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            process.wait(wait)
-            break
-        except subprocess.TimeoutExpired:
-            _signal_group(process.pid, number)
-            wait = _GRACE_S
-    status = process.wait()
-    _signal_group(process.pid, signal.SIGKILL)
-    return status
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                process.wait(wait)
+                break
+            except subprocess.TimeoutExpired:
+                _signal_group(process.pid, number)
+                wait = _GRACE_S
+        return process.wait()
+    finally:
+        _signal_group(process.pid, signal.SIGKILL)  # after a second Ctrl-C during the wait, too
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -236,7 +236,7 @@ def test_an_interpreter_of_ones_own(profkit: Profkit, tmp_path: Path, environmen
 
 
 def test_in_the_users_own_process(tmp_path: Path, environments: Made) -> None:
-    """profkit.capture in a script, under an interpreter that has torch; its profkit is this checkout."""
+    """profkit.record in a script, under an interpreter that has torch; its profkit is this checkout."""
     import msgspec
 
     import profkit as package
@@ -246,7 +246,7 @@ def test_in_the_users_own_process(tmp_path: Path, environments: Made) -> None:
         "import sys, profkit\n"
         f"sys.path.insert(0, {str(TINY.parent)!r})\n"
         "import tiny\n"
-        "print(profkit.capture(*tiny.make(), label='mine', steps=3, warmup=2))\n"
+        "print(profkit.record(*tiny.make(), label='mine', steps=3, warmup=2))\n"
     )
     python = environments["2.0"].python
     target = tmp_path / "site"

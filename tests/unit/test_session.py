@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -50,6 +51,23 @@ def test_a_complete_capture(python: Path, tmp_path: Path) -> None:
     assert {row.name: row.calls for row in view.operators} == {"aten::conv2d": 1.0, "aten::relu": 1.0}
     assert not list((tmp_path / "logs").rglob(".*"))
     assert not (run.path / "worker.log").exists()
+
+
+def test_the_pass_with_the_log_of_onednn(python: Path, tmp_path: Path) -> None:
+    """What the worker prints in that pass is the log, also what C libraries print."""
+    body = "os.write(1, b'onednn_verbose,info\\n') if os.environ.get('ONEDNN_VERBOSE') else None"
+    settings = SHORT.changed(onednn=True)
+    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs", settings=settings)
+    assert captured.failure is None
+    assert captured.manifest is not None
+    assert not any("oneDNN" in text for text in captured.manifest.warnings)
+    primitives = captured.manifest.primitives
+    assert primitives is not None
+    assert (primitives.log, primitives.trace) == ("onednn.log.gz", "onednn.trace.json.gz")
+    # 2 that warm up, 1 that warms up the profiler, 3 that are traced
+    assert (primitives.warmup, primitives.steps) == (3, 3)
+    assert gzip.decompress((captured.folder / primitives.log).read_bytes()) == b"onednn_verbose,info\n" * 6
+    assert (captured.folder / primitives.trace).is_file()
 
 
 def test_the_same_command_adds_rounds(python: Path, tmp_path: Path) -> None:
@@ -121,7 +139,7 @@ def test_a_real_time_signal_has_no_name(python: Path, tmp_path: Path) -> None:
         ("b'{}\\n'", "something that is not a report"),
         ('b\'{"event": "round"}\\n\'', "a round report without trace, warmup_ns"),
         (
-            'b\'{"event": "round", "trace": 7, "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
+            'b\'{"event": "round", "trace": "t", "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
             '"profiled_ns": [], "outputs_sha256": null}\\n\'',
             "did not report its",
         ),
@@ -138,7 +156,7 @@ def test_junk_on_the_report_descriptor(python: Path, tmp_path: Path, written: st
 
 def test_a_forged_round_is_refused(python: Path, tmp_path: Path) -> None:
     forged = (
-        '{"event": "round", "trace": 7, "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
+        '{"event": "round", "trace": "t", "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
         '"profiled_ns": [], "outputs_sha256": null}\\n'
     )
     body = f"for fd in range(3, 20):\n    try: os.write(fd, b'{forged}')\n    except OSError: pass"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,3 +36,37 @@ def test_the_environment_of_a_worker() -> None:
     assert found == {"HOME": "/h", "OMP_NUM_THREADS": "2"}
     assert worker_environment(environ, {"ONEDNN_VERBOSE": "1"})["ONEDNN_VERBOSE"] == "1"
     assert MOST_TEXT <= 2000
+
+
+def test_every_file_of_the_worker_is_there_and_in_git() -> None:
+    """An ignore rule, as for build outputs, would leave a folder out of the repository and of the wheel."""
+    assert {"workloads/__init__.py", "workloads/file.py", "workloads/torchvision.py"} <= {
+        str(path.relative_to(WORKER)) for path in FILES
+    }
+    repository = WORKER.parent.parent
+    if not (repository / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "-C", repository, "check-ignore", "--no-index", *FILES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")  # 1: none is ignored
+
+
+def test_a_real_python_3_7_compiles_it() -> None:
+    versions = sorted((Path.home() / ".pyenv/versions").glob("3.7.*/bin/python"))
+    if not versions:
+        pytest.skip("no Python 3.7 on this machine")
+    code = "import sys\nfor path in sys.argv[1:]: compile(open(path, encoding='utf-8').read(), path, 'exec')"
+    done = subprocess.run([versions[0], "-I", "-c", code, *FILES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_does_not_load_the_worker() -> None:
+    code = (
+        "import sys, profkit, profkit.cli.main\n"
+        "try: profkit.cli.main.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in sys.modules if name.startswith('profkit.worker')], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert done.stderr.strip() == "[]"
