@@ -12,7 +12,7 @@ import pytest
 from profkit.capture.environments.environments import Environment
 from profkit.capture.environments.interpreters import find_interpreter
 from profkit.capture.environments.uv import Uv
-from profkit.worker import weights as worker
+from profkit.capture.process import WORKER
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
 from tests.live.processes import run_while_it_progresses
@@ -87,7 +87,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
     }
     (tmp_path / "orders.json").write_text(json.dumps(order))
     reader, writer = os.pipe()
-    worker_command = [home / "bin/python", worker.__file__, tmp_path / "orders.json", str(writer)]
+    worker_command = [home / "bin/python", "-I", WORKER, tmp_path / "orders.json", str(writer)]
     done = run_while_it_progresses(worker_command, tmp_path, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader) as stream:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from profkit.compare.diff import compare_runs
+from profkit.views.diff import compare_runs
 from tests.conftest import ROOT, event, trace_json
 from tests.unit.test_cli import run
 

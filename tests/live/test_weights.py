@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from profkit.capture.environments.environments import Environment
-from profkit.worker import weights as worker
+from profkit.capture.process import WORKER
 from tests.live.conftest import TORCHES
 from tests.live.processes import run_while_it_progresses
 
 SCRIPT = """
-import importlib.util, json, sys
-specification = importlib.util.spec_from_file_location("worker", sys.argv[1])
-worker = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(worker)
+import json, runpy, sys
+runpy.run_path(sys.argv[1])["load_package"]()
+from _profkit_worker.weights import randomize, weights_sha256
+from _profkit_worker.workloads import build
 import torch
 order = {"source": "torchvision", "name": sys.argv[2], "batch": 1, "weights": "random", "seed": 0, "image_size": 224}
-model, inputs = worker.build(order)
-worker.randomize(model, inputs, 0)
+model, inputs = build(order)
+randomize(model, inputs, 0)
 levels = []
 def look(module, arguments, output):
     if hasattr(output, "pow"):
@@ -29,7 +29,7 @@ for module in model.modules():
     module.register_forward_hook(look)
 with torch.no_grad():
     model(*inputs)
-print(json.dumps({"levels": levels, "sha256": worker.weights_sha256(model)}))
+print(json.dumps({"levels": levels, "sha256": weights_sha256(model)}))
 """
 
 
@@ -38,7 +38,7 @@ def test_weights(name: str, tmp_path: Path, environments: dict[str, Environment]
     (tmp_path / "script.py").write_text(SCRIPT)
     hashes = set()
     for version in TORCHES:
-        command = [environments[version].python, tmp_path / "script.py", worker.__file__, name]
+        command = [environments[version].python, tmp_path / "script.py", WORKER, name]
         done = run_while_it_progresses(command, tmp_path)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
