@@ -1,0 +1,63 @@
+"""Each file is read once per command, however many views of it a report shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from profkit.runs import contents
+from profkit.trace.reading import reader
+from tests.conftest import ROOT
+from tests.unit.test_cli import run
+
+Reads = Counter[str]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """Counts the traces that are decoded and the logs that are parsed, by file name."""
+    counted: Reads = Counter()
+
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(path: Path, *args: Any, **options: Any) -> Any:
+            counted[Path(path).name] += 1
+            return function(path, *args, **options)
+
+        return wrapped
+
+    monkeypatch.setattr(reader, "finish", counting(reader.finish))  # ends every read, also one begun early
+    monkeypatch.setattr(contents, "read_log", counting(contents.read_log))
+    monkeypatch.chdir(ROOT)
+    return counted
+
+
+def counts(reads: Reads, ending: str) -> list[int]:
+    return [count for name, count in reads.items() if name.endswith(ending)]
+
+
+def test_a_diff_as_a_page(reads: Reads, tmp_path: Path) -> None:
+    """Three groupings of operators, call trees, primitives and fpmath verdicts, from one decode of each trace."""
+    assert run("diff", "traces/2.0", "traces/2.0-bf16", "-o", tmp_path / "diff.html") == 0
+    assert counts(reads, ".pt.trace.json.gz") == [1] * 10
+    assert counts(reads, "onednn.trace.json.gz") == [2]  # one of each side: they have the same name
+    assert counts(reads, "onednn.log.gz") == [2]
+
+
+def test_operators_per_forward(reads: Reads) -> None:
+    assert run("ops", "traces/2.0", "--per-forward", "--top", "1") == 0
+    assert counts(reads, ".pt.trace.json.gz") == [1] * 5
+
+
+def test_onednn_joins_once(reads: Reads) -> None:
+    assert run("onednn", "traces/2.0-bf16", "--top", "1") == 0
+    assert counts(reads, "onednn.trace.json.gz") == [1]
+    assert counts(reads, "onednn.log.gz") == [1]
+
+
+def test_many_runs_with_latency_need_no_trace(reads: Reads) -> None:
+    assert run("compare", "traces") == 0
+    assert not reads
