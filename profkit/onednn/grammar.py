@@ -51,6 +51,7 @@ class Primitive:
 
     @property
     def is_reorder(self) -> bool:
+        """Whether it changes the layout of data."""
         return self.kind == "reorder"
 
 

@@ -48,6 +48,7 @@ class Lane:
 
     @property
     def wall_ns(self) -> int:
+        """The forward's wall time."""
         return self.end_ns - self.start_ns
 
 
