@@ -130,6 +130,16 @@ SETTINGS: tuple[Setting, ...] = (
         "through torch.compile.",
     ),
     Setting(
+        name="channels_last",
+        type=bool,
+        default=False,
+        flags=("--channels-last",),
+        label_suffix="-channels-last",
+        expected=True,
+        help="Run images and the model's weights in channels-last memory format, as PyTorch recommends for "
+        "convolutions.",
+    ),
+    Setting(
         name="rounds",
         type=int,
         default=3,

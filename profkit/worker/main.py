@@ -9,7 +9,7 @@ import traceback
 
 from .describe import describe_inputs, describe_python, describe_torch
 from .measure import measure
-from .modes import prepare
+from .modes import prepare, to_channels_last
 from .onednn import ONEDNN_LOG, observe_onednn, printed_to
 from .profile import compress
 from .reports import Reporter, WorkerError
@@ -42,6 +42,8 @@ def work(orders: Order, report: Reporter) -> None:
         randomize(model, inputs, workload["seed"])
     report("workload", inputs=describe_inputs(inputs), weights_sha256=weights_sha256(model))
     report("stage", stage="preparing --mode %s" % settings["mode"])
+    if settings["channels_last"]:
+        model, inputs = to_channels_last(model, inputs)
     call, notes = prepare(model, inputs, settings["mode"])
     report("notes", notes=notes)
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())

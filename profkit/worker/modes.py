@@ -33,6 +33,15 @@ def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:
     return scripted, notes
 
 
+def to_channels_last(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
+    """Return model and inputs in channels-last memory format; only tensors of four dimensions have one."""
+    import torch
+
+    layout = torch.channels_last
+    moved = tuple(t.contiguous(memory_format=layout) if getattr(t, "ndim", 0) == 4 else t for t in inputs)
+    return model.to(memory_format=layout) if hasattr(model, "to") else model, moved
+
+
 def compiled(model: Any) -> Any:
     """Return the model under torch.compile; raises WorkerError if it, or a C++ compiler, is missing."""
     import torch

@@ -296,7 +296,7 @@ def test_the_pass_with_onednns_log(profkit: Profkit, tmp_path: Path, environment
     profkit("capture", f"{TINY}:make", "--torch", "2.15", *short, "--no-onednn", "--label", "without")
     (run,) = find_runs(tmp_path / "logs/without")
     assert run.onednn_log is None
-    assert "holds no log of oneDNN" in profkit("onednn", "logs/without/tiny", status=3).stderr
+    assert "has no oneDNN log" in profkit("onednn", "logs/without/tiny", status=3).stderr
 
 
 def test_a_pass_that_dies_costs_no_round(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
@@ -340,3 +340,12 @@ def test_variables_that_change_what_runs_are_kept(profkit: Profkit, tmp_path: Pa
     assert difference["candidate"] == "0"
     primitives = found["workloads"][0]["primitives"]
     assert (primitives["baseline"]["hit_rate"], primitives["candidate"]["hit_rate"]) == (1.0, 0.0)
+
+
+def test_channels_last_reaches_the_model(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
+    words = ("capture", f"{TINY}:channels_last", "--torch", "2.0", "--rounds", 1, "--steps", 2, "--warmup", 2)
+    profkit(*words, "--no-onednn", "--channels-last")
+    found = manifest(tmp_path / "logs/2.0-channels-last/tiny-channels_last")
+    assert found["settings"]["channels_last"] is True
+    assert found["status"] == "complete"
+    assert "AssertionError" in profkit(*words, "--no-onednn", status=4).stderr

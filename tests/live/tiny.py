@@ -30,6 +30,24 @@ def make() -> tuple[Any, Any]:
     return Tiny(), torch.ones(1, 3, 32, 32)
 
 
+def channels_last() -> tuple[Any, Any]:
+    """A model that fails under any other memory format, in the weights as in the input."""
+    model = Tiny()
+
+    class Checked(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            for tensor in (image, self.inner.convolution.weight):
+                assert tensor.is_contiguous(memory_format=torch.channels_last)
+                assert not tensor.is_contiguous()
+            return self.inner(image)
+
+    return Checked(), torch.ones(1, 3, 32, 32)
+
+
 def slow() -> tuple[Any, Any]:
     model = Tiny()
 

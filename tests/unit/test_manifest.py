@@ -12,6 +12,7 @@ import pytest
 from profkit.errors import InputError
 from profkit.report.saved import schema
 from profkit.runs import find_runs, read_manifest, write_manifest
+from profkit.runs.settings import SETTINGS
 from tests.conftest import ROOT
 
 OLDER = sorted((ROOT / "traces").glob("*/*/profkit.json"))
@@ -34,7 +35,8 @@ def test_run_1_is_read_as_run_2(path: Path) -> None:
     settings = dict(older["settings"])
     assert found.environment == settings.pop("env")
     assert settings.pop("rounds") == len(found.rounds)
-    assert dict(found.settings) == {**settings, "batch": 1, "weights": "random"}
+    later = {s.name: s.default for s in SETTINGS if s.recorded and s.name not in settings}
+    assert dict(found.settings) == {**later, **settings, "batch": 1, "weights": "random"}
     assert [r.latency_ns for r in found.rounds] == [r["latency_ns"] for r in older["rounds"]]
     assert (found.primitives is None) == (older.get("kernels") is None)
     if found.primitives is not None:

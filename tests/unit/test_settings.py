@@ -196,12 +196,14 @@ def test_capture_command(setting: Setting) -> None:
 
 @pytest.mark.parametrize("setting", ALL, ids=lambda s: s.name)
 def test_labels(setting: Setting) -> None:
-    """Values of a repeatable setting are filed under labels of their own."""
+    """Values of a setting with a label suffix are filed under labels of their own; a repeatable one has a suffix."""
     environments = [EnvironmentRequest("2.0", None, "2.0")]
     varied = {setting.name: [setting.default, another(setting)]}
-    if setting.repeatable:
+    assert setting.label_suffix or not setting.repeatable
+    if setting.label_suffix:
         labels = [c.label for c in matrix([RESNET], environments, varied)]
-        assert labels == ["2.0", f"2.0-{another(setting)}"]
+        assert labels == ["2.0", f"2.0{setting.suffix(another(setting))}"]
+        assert len(set(labels)) == 2
     else:
         with pytest.raises(UsageError, match="several configurations"):
             matrix([RESNET], environments, varied)
