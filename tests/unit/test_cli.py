@@ -62,7 +62,7 @@ def run(*words: object) -> int:
         (["onednn", "traces"], 2, "holds 10 runs"),
         (["lanes", "traces/1.13", "traces/2.0", "-o", "/nowhere/x.json.gz"], 5, "/nowhere/x.json.gz: cannot write"),
         (["onednn", "traces/2.0", "--merge", "/nowhere/x.json.gz"], 5, "/nowhere/x.json.gz: cannot write"),
-        (["workloads", "zzz"], 2, "no workload's name holds 'zzz'"),
+        (["workloads", "zzz"], 2, "no workload matches 'zzz'"),
         (["lanes", "traces", "traces/2.0"], 2, "holds 10 runs"),
         (["capture", "resnet5O", "--torch", "2.0"], 2, "Did you mean resnet50"),
         (["capture", "resnet50", "--torch", "newest"], 2, "is not a PyTorch version"),
@@ -194,3 +194,15 @@ def test_the_interface_for_programs() -> None:
     assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
     for name in profkit.__all__:
         assert inspect.getdoc(getattr(profkit, name)), name
+
+
+def test_workloads_as_any_other_result(tmp_path: Path, capsys: Capsys) -> None:
+    saved = tmp_path / "workloads.json"
+    assert run("workloads", "vit_b_*", "--output", saved) == 0
+    found = json.loads(saved.read_text())
+    assert (found["schema"], [w["name"] for w in found["workloads"]]) == ("workloads/1", ["vit_b_16", "vit_b_32"])
+    capsys.readouterr()
+    assert run("render", saved, "--format", "csv", "--filter", "32") == 0
+    assert capsys.readouterr().out == "name,source,task\nvit_b_32,torchvision,image-classification\n"
+    assert run("workloads", "--output", tmp_path / "page.html", "-q") == 0
+    assert "wide_resnet50_2" in (tmp_path / "page.html").read_text()

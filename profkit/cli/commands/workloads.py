@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import click
 
-from profkit.capture.workloads import known_workloads
-from profkit.errors import UsageError
+from profkit.cli.options import Output, output_options
+from profkit.cli.show import show
+from profkit.report.kinds.workloads import KIND
+from profkit.report.rendering import FORMATS
+
+EPILOG = """\b
+Examples:
+  profkit workloads
+  profkit workloads vit
+  profkit workloads --format json
+"""
 
 
-@click.command("workloads", epilog="\b\nExample:\n  profkit workloads vit")
-@click.argument("part", default="")
-def command(part: str) -> None:
-    """List the workloads whose name holds PART.
+@click.command("workloads", epilog=EPILOG)
+@click.argument("pattern", metavar="[SEARCH]", required=False)
+@output_options(*FORMATS)
+def command(pattern: str | None, output: Output) -> None:
+    """List the workloads, or those with SEARCH in their name; * and ? match any.
 
     A model of your own is path/to/file.py:make, where make() returns (model, inputs).
     """
-    found = [name for name in known_workloads() if part.lower() in name]
-    if not found:
-        raise UsageError(f"no workload's name holds {part!r}", hint="profkit workloads lists them all.")
-    for name in found:
-        click.echo(name)
+    from profkit.views.workloads import list_workloads
+
+    show(KIND, list_workloads(), output, pattern, top=0)

@@ -15,6 +15,7 @@ MODULES = {
     "compare": "compare",
     "primitives": "primitives",
     "info": "information",
+    "workloads": "workloads",
 }
 
 

@@ -1,0 +1,35 @@
+"""The workloads that can be captured by name (schema ``workloads/1``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from profkit.capture.workloads import known_workloads
+from profkit.compare.records.parts import Record
+
+
+class WorkloadEntry(Record, frozen=True, kw_only=True):
+    """One workload."""
+
+    name: Annotated[str, Meta(description="what to type for it")]
+    source: Annotated[str, Meta(description="where its model comes from")]
+    task: Annotated[str, Meta(description="what the model does")]
+
+
+class WorkloadList(Record, frozen=True, kw_only=True):
+    """All workloads, by name."""
+
+    schema: Annotated[Literal["workloads/1"], Meta(description="schema of this document")] = "workloads/1"
+    workloads: Annotated[list[WorkloadEntry], Meta(description="the workloads, by name")]
+
+
+def list_workloads() -> WorkloadList:
+    """Return the workloads that need no file of the user's."""
+    return WorkloadList(
+        workloads=[
+            WorkloadEntry(name=name, source="torchvision", task="image-classification")
+            for name in sorted(known_workloads())
+        ]
+    )
