@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from profkit import files
 from profkit.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -71,13 +71,9 @@ def say_written(path: Path, byte_count: int) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; raises OutputError if it cannot be written."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
-        part.write_bytes(content)
-        part.replace(path)
+        files.write_whole(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         hint = "Choose another --output."
         raise OutputError(f"cannot write ({error.strerror})", where=path, hint=hint) from None
 
