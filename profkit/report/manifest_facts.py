@@ -51,6 +51,7 @@ def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
     if off and on:
         facts.append(("latency p50", f"{units.duration(off)} with the profiler off"))
         facts.append(("observer effect", f"{units.ratio(on / off)} (profiled {units.duration(on)})"))
+    facts += _counted(manifest)
     if manifest.primitives is not None:
         facts.append(
             ("oneDNN log", f"{manifest.primitives.log}, with a trace of {manifest.primitives.steps} warm forwards")
@@ -58,3 +59,25 @@ def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
     facts += [("fallback", f"round {f.round}: {f.reason}; {f.instead}") for f in manifest.fallbacks]
     facts += [("warning", text) for text in manifest.warnings]
     return facts
+
+
+def _counted(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return what the operating system counted, per latency forward of all rounds."""
+    rounds = manifest.rounds
+    cpu_ns = median([ns for r in rounds for ns in r.counters.cpu_ns])
+    if cpu_ns is None:
+        return []
+    faults = median([n for r in rounds for n in r.counters.minor_faults])
+    switches = median([n for r in rounds for n in r.counters.involuntary_switches])
+    found = [
+        ("CPU time per forward", units.duration(cpu_ns)),
+        ("page faults per forward", units.count(faults)),
+        ("involuntary context switches per forward", units.count(switches)),
+    ]
+    peaks = [r.peak_memory_bytes for r in rounds if r.peak_memory_bytes is not None]
+    loads = [r.load.one_minute for r in rounds if r.load.one_minute is not None]
+    steals = [r.load.steal_share for r in rounds if r.load.steal_share is not None]
+    found += [("peak memory", units.size(max(peaks)))] if peaks else []
+    found += [("load average per round", ", ".join(f"{load:.1f}" for load in loads))] if loads else []
+    found += [("CPU time stolen per round", ", ".join(units.share(steal) for steal in steals))] if steals else []
+    return found

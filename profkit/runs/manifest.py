@@ -36,7 +36,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class TensorShape(Record, frozen=True, kw_only=True):
     """Shape and data type of one input tensor."""
 
-    shape: Annotated[list[Count], Meta(description="Elements per dimension")]
+    shape: Annotated[list[Events], Meta(description="Elements per dimension")]
     dtype: Annotated[str, Meta(description="Data type as PyTorch names it, without 'torch.'")]
 
 
@@ -96,6 +96,34 @@ class Host(Record, frozen=True, kw_only=True):
     price_per_hour: Annotated[float | None, Meta(description="Price of the machine (US dollars per hour)")] = None
 
 
+Events = Annotated[int, Meta(ge=0, le=2**53, description="number of events")]
+NonNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Bytes = Annotated[int, Meta(ge=0, le=2**53, description="size (bytes)")]
+
+
+class Counters(Record, frozen=True, kw_only=True):
+    """What the operating system counted in each latency forward; empty if the platform counts nothing."""
+
+    cpu_ns: Annotated[list[Nanoseconds], Meta(description="CPU time of all threads (ns)")] = []
+    minor_faults: Annotated[list[Events], Meta(description="Page faults without reading from disk")] = []
+    major_faults: Annotated[list[Events], Meta(description="Page faults that read from disk")] = []
+    voluntary_switches: Annotated[list[Events], Meta(description="Context switches because a thread waited")] = []
+    involuntary_switches: Annotated[
+        list[Events], Meta(description="Context switches because another process got the CPU")
+    ] = []
+
+
+class Load(Record, frozen=True, kw_only=True):
+    """The machine while the latency forwards of a round ran; null for what the platform does not tell."""
+
+    one_minute: Annotated[NonNegative | None, Meta(description="Load average over one minute")] = None
+    steal_share: Annotated[
+        Share | None, Meta(description="Share of CPU time that the hypervisor gave to others, 0 to 1")
+    ] = None
+    cpu_mhz: Annotated[NonNegative | None, Meta(description="Mean clock of the processors (MHz)")] = None
+
+
 class Round(Record, frozen=True, kw_only=True):
     """One process's worth of forwards."""
 
@@ -107,6 +135,9 @@ class Round(Record, frozen=True, kw_only=True):
     latency_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each forward with the profiler off (ns)")]
     profiled_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each profiled forward (ns)")]
     outputs_sha256: Annotated[str | None, Meta(description="SHA-256 of the model's outputs")] = None
+    counters: Annotated[Counters, Meta(description="Counts per latency forward")] = Counters()
+    load: Annotated[Load, Meta(description="Load of the machine")] = Load()
+    peak_memory_bytes: Annotated[Bytes | None, Meta(description="Largest resident set of the process (bytes)")] = None
 
 
 class PrimitivesPass(Record, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 
+from .counters import ForwardCounters, Load, peak_memory_bytes
 from .forward import Forward
 from .outputs import save_outputs
 from .profile import profiled
@@ -42,14 +43,16 @@ def warm_up(forward: Forward, count: int, report: Reporter) -> tuple[list[int], 
     return durations, is_stable(durations)
 
 
-def timed(forward: Forward, count: int, report: Reporter) -> tuple[list[int], Any]:
-    """Return the durations in ns of ``count`` forwards with the profiler off, and the last result."""
-    durations, result = [], None
+def timed(forward: Forward, count: int, report: Reporter) -> tuple[list[int], ForwardCounters, Any]:
+    """Time ``count`` forwards with the profiler off; return durations (ns), counts per forward, the last result."""
+    durations, counters, result = [], ForwardCounters(), None
     for index in range(count):
+        counters.start()
         duration, result = forward()
+        counters.stop()
         durations.append(duration)
         report("forward", stage="latency", index=index + 1, count=count)
-    return durations, result
+    return durations, counters, result
 
 
 def measure(
@@ -64,7 +67,9 @@ def measure(
     with torch.no_grad():
         forward = Forward(call, inputs)
         warmup_ns, stable = warm_up(forward, settings["warmup"], report)
-        latency_ns, result = timed(forward, settings["steps"], report)
+        load = Load()
+        latency_ns, counters, result = timed(forward, settings["steps"], report)
+        load_then = load.end()
         outputs_sha256 = save_outputs(result, os.path.join(folder, "outputs.npz"))
         profiled_ns, trace = profiled(forward, settings, folder, metadata, report, chdir)
     return {
@@ -74,4 +79,7 @@ def measure(
         "latency_ns": latency_ns,
         "profiled_ns": profiled_ns,
         "outputs_sha256": outputs_sha256,
+        "counters": counters.lists(),
+        "load": load_then,
+        "peak_memory_bytes": peak_memory_bytes(),
     }

@@ -111,7 +111,7 @@ def test_a_damaged_run_1_is_refused(tmp_path: Path, settings: Any) -> None:
 def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
     before = read_manifest(ROOT / "traces/2.0-bf16/resnet50")
     fields = newest(tmp_path)
-    fields["rounds"][0]["counters"] = {"cpu_ns": [1]}
+    fields["rounds"][0]["later"] = {"cpu_ns": [1]}
     fields["new"] = 1
     (tmp_path / "profkit.json").write_text(json.dumps(fields))
     assert read_manifest(tmp_path) == before

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from profkit.errors import UsageError
+from profkit.report.manifest_facts import manifest_facts
 from profkit.runs import find_runs, read_manifest
 from profkit.views.operators import view_operators
 from tests.unit.stub import SHORT, Heard, capture, make_interpreter, processes_of, write_model
@@ -46,6 +47,18 @@ def test_a_complete_capture(python: Path, tmp_path: Path) -> None:
     assert (manifest.torch.version, manifest.torch.wheel, manifest.torch.onednn) == ("9.9.1", "stub", "3.1.4")
     assert [len(r.latency_ns) for r in manifest.rounds] == [3, 3]
     assert len({r.outputs_sha256 for r in manifest.rounds}) == 1
+    for round_ in manifest.rounds:
+        counters = round_.counters
+        assert [len(values) for values in (counters.cpu_ns, counters.minor_faults, counters.voluntary_switches)] == [
+            3
+        ] * 3
+        assert min(counters.voluntary_switches) >= 1  # the model sleeps
+        assert 0 <= max(counters.cpu_ns) < 1e9
+        assert round_.peak_memory_bytes is not None
+        assert 1e6 < round_.peak_memory_bytes < 1e10
+    rows = dict(manifest_facts(manifest))
+    assert "CPU time per forward" in rows
+    assert rows["peak memory"].endswith("MiB")
     view = view_operators(run, per_forward=True)
     assert (view.forwards.count, view.forwards.rule) == (6, "annotation")
     assert {row.name: row.calls for row in view.operators} == {"aten::conv2d": 1.0, "aten::relu": 1.0}
