@@ -55,7 +55,7 @@ def test_the_wheel(versions: list[str], wheel: Path, tmp_path: Path, environment
     python = environments["2.0"].python
     run(profkit, "capture", f"{TINY}:make", "--python", python, "--rounds", 1, "--steps", 2, "--warmup", 2)
     assert "aten::conv2d" in run(profkit, "ops", "logs/2.0.1/tiny")
-    assert json.loads(run(profkit, "schema", "run"))["title"] == "run/1"
+    assert json.loads(run(profkit, "schema", "run"))["title"] == "run/2"
 
 
 def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
