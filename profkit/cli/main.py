@@ -26,6 +26,7 @@ COMMANDS = {
     "repair": "Write a damaged trace anew.",
     "lanes": "Write both forwards as two lanes of one trace.",
     "view": "Open runs in TensorBoard, in Perfetto, or as a page.",
+    "machine": "Show what on this machine disturbs measurements.",
     "workloads": "List the models that can be captured by name.",
     "envs": "List or remove the environments made for captures.",
     "cache": "Say what is kept of large traces, or clear it.",

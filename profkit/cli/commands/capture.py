@@ -15,6 +15,8 @@ from click.shell_completion import CompletionItem
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import python_version, torch_version
 from profkit.capture.environments.releases import check_request, releases
+from profkit.capture.host import describe_host
+from profkit.capture.machine import inspect_machine
 from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import known_workloads, resolve
@@ -131,6 +133,8 @@ def command(
         environments = Environments(progress.message, progress.activity)
         requests = _environments([check_request(version) for version in torches], pythons, environments)
         configurations = matrix(orders, requests, varied, label)
+        if not quiet:
+            _warn_of_machine(progress)
         try:
             captured = run_session(
                 configurations, options, logdir, progress, overwrite=overwrite, environments=environments
@@ -139,6 +143,14 @@ def command(
             progress.message("Runs that were not replaced yet are unchanged." if overwrite else RESUMABLE)
             raise
     _conclude(captured, quiet)
+
+
+def _warn_of_machine(progress: CaptureProgress) -> None:
+    """Name what on this machine may disturb the measurement; the capture goes on."""
+    progress.activity("looking at the machine")
+    host = describe_host()
+    for finding in inspect_machine(host.name, host.cpu).warnings:
+        progress.message(f"machine: {finding.name}: {finding.value}. {finding.advice}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

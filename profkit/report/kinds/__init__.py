@@ -16,6 +16,7 @@ MODULES = {
     "primitives": "primitives",
     "info": "information",
     "workloads": "workloads",
+    "machine": "machine",
 }
 
 
