@@ -42,7 +42,7 @@ def test_run_1_is_read_as_run_2(path: Path) -> None:
     if found.primitives is not None:
         assert found.primitives.steps == older["kernels"]["steps"]
     assert found.python is not None
-    assert found.python.chosen_by is None  # it was not recorded
+    assert found.python.chosen_by == "profkit"
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
