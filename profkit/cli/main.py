@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
+from profkit.cli.signals import SignalReceived, signals_as_interrupts
 from profkit.errors import ProfkitError
 
 # Each command lives in profkit/cli/commands/NAME.py; only the one that runs is imported, so that --help is fast.
@@ -81,7 +83,7 @@ Tab completion (bash; likewise zsh, fish):
   eval "$(_PROFKIT_COMPLETE=bash_source profkit)"
 
 Exit status: 0 done; 1 a gate failed; 2 wrong command line; 3 unreadable input; 4 an environment or a capture
-failed; 5 the result cannot be written; 130 interrupted.
+failed; 5 the result cannot be written; 130 interrupted, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 
@@ -102,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe that knows no µ gets a question mark, and no traceback
     try:
-        status = group.main(args=words, prog_name="profkit", standalone_mode=False)
+        with signals_as_interrupts():
+            status = group.main(args=words, prog_name="profkit", standalone_mode=False)
     except BaseException as error:
         if debug and isinstance(error, Exception):
             raise
@@ -112,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _end(error: BaseException) -> int:
     """Say in one paragraph what ended the command, and return its exit status; raises what nobody foresaw."""
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, SignalReceived):
+        error = error.__cause__  # click turns every KeyboardInterrupt into its own Abort
     match error:
         case ProfkitError():
             _complain(str(error))
@@ -119,6 +124,9 @@ def _end(error: BaseException) -> int:
         case click.ClickException():
             error.show()
             return error.exit_code
+        case SignalReceived():
+            _complain(f"ended by {signal.Signals(error.number).name}")
+            return 128 + error.number
         case KeyboardInterrupt() | click.Abort():
             _complain("interrupted")
             return INTERRUPTED

@@ -293,3 +293,23 @@ def test_record_in_process(python: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         manifest = read_manifest(Path(done.stdout.strip()))
         assert (manifest.workload.source, len(manifest.rounds)) == ("process", rounds)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_files_what_is_complete(python: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
+    """The command ends with the signal's status; its complete rounds are there, and the worker ends."""
+    model = write_model(tmp_path / "m", "time.sleep(0.02)")
+    words = ["capture", f"{model}:make", "--python", python, "--label", "stub", "--logdir", tmp_path / "logs"]
+    words += ["--rounds", 50, "--steps", 3, "--warmup", 2, "--no-onednn"]
+    command = [sys.executable, "-m", "profkit.cli", *map(str, words)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as capturing:
+        while not list((tmp_path / "logs").rglob("profkit.json")):
+            assert capturing.poll() is None
+            time.sleep(0.05)
+        capturing.send_signal(number)
+        said = capturing.communicate()[1]
+    assert capturing.returncode == status, said
+    assert number.name in said
+    manifest = read_manifest(tmp_path / "logs/stub/model")
+    assert (manifest.status, manifest.reason) == ("failed", "interrupted")
+    assert 1 <= len(manifest.rounds) < 50

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -125,7 +123,6 @@ def command(
     profiles as many. Without --torch and --python, profkit captures in the interpreter that runs it if that has torch,
     else in an environment with the newest PyTorch.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
     orders = [resolve(word, batch=options.batch, weights=options.weights) for word in workloads]
@@ -151,11 +148,6 @@ def _warn_of_machine(progress: CaptureProgress) -> None:
     host = describe_host()
     for finding in inspect_machine(host.name, host.cpu).warnings:
         progress.message(f"machine: {finding.name}: {finding.value}. {finding.advice}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End the capture as Ctrl-C does, so that the complete rounds are filed."""
-    raise KeyboardInterrupt
 
 
 def _environments(
