@@ -11,7 +11,7 @@ import torch
 def make() -> tuple[torch.nn.Module, torch.Tensor]:
     torch.manual_seed(0)
     model = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 32, primitive_size=3, padding=1),
+        torch.nn.Conv2d(3, 32, kernel_size=3, padding=1),
         torch.nn.ReLU(),
         torch.nn.AdaptiveAvgPool2d(1),
         torch.nn.Flatten(),

@@ -69,16 +69,20 @@ def matrix(
     environments: Sequence[EnvironmentRequest],
     varied: Mapping[str, Sequence[Value]],
     label: str | None = None,
+    common: Settings | None = None,
 ) -> list[Configuration]:
     """Return every combination of workload, environment and the values of each setting in ``varied``.
 
+    ``common`` are the settings that all of them share; they are part of the labels too.
     Raises UsageError if ``label`` is not valid, or two configurations would have the same folder.
     """
     if label is not None and not _LABEL.fullmatch(label):
         raise UsageError(f"{label!r} cannot be a label", hint="Use letters, digits, dots, dashes and underscores.")
     combinations = [Settings(dict(zip(varied, values, strict=True))) for values in itertools.product(*varied.values())]
     configurations = [
-        Configuration(workload, torch, python, label or base + settings.label_suffix(), settings)
+        Configuration(
+            workload, torch, python, label or base + Settings(common or {}, **settings).label_suffix(), settings
+        )
         for torch, python, base in environments
         for settings in combinations
         for workload in workloads

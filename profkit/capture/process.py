@@ -84,8 +84,11 @@ def run_worker(
     log: Path,
     timeout_s: float,
     listen: Callable[[Report], None],
+    environ: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Run the worker under ``python`` with ``orders``; its output is appended to ``log``.
+    """Run the worker under ``python`` with ``orders`` and ``variables``; its output is appended to ``log``.
+
+    ``environ`` is the environment it inherits, this process's own if None.
 
     The worker has a process group of its own, so that Ctrl-C reaches this process only, and everything that it started
     ends with it. Its round counts as soon as it is reported, whatever its children do afterwards.
@@ -98,7 +101,7 @@ def run_worker(
         try:
             process = subprocess.Popen(
                 [python, "-I", "-u", WORKER, orders_path, str(writer)],
-                env=worker_environment(os.environ, variables),
+                env=worker_environment(os.environ if environ is None else environ, variables),
                 pass_fds=[writer],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -100,13 +100,13 @@ def _prepare(
     existing = None if overwrite else filing.existing()
     manifest = _new_manifest(configuration, settings, host, environ)
     if existing is None:
-        return Task(configuration, settings, filing, manifest, settings.rounds, None)
+        return Task(configuration, settings, filing, manifest, settings.rounds, None, environ)
     _refuse(filing, [*_environment_differences(existing, configuration), *identity_differences(existing, manifest)])
     if existing.fallbacks:
         existing = msgspec.structs.replace(existing, settings=existing.settings.after_crash()[0])
     resumed = existing.status == "failed" and len(existing.rounds) <= settings.rounds
     wanted = settings.rounds if resumed else len(existing.rounds) + settings.rounds
-    return Task(configuration, settings, filing, existing, wanted, existing)
+    return Task(configuration, settings, filing, existing, wanted, existing, environ)
 
 
 def _environment_differences(existing: Manifest, configuration: Configuration) -> list[str]:

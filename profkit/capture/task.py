@@ -54,7 +54,7 @@ class Task:
 
     ``settings`` are all of them, planning included. ``manifest`` holds the rounds of ``existing`` (the run already
     there, if any) and those captured so far; ``added`` counts the latter. ``wanted`` is the number of rounds to
-    reach.
+    reach, ``environ`` the environment that workers inherit.
     """
 
     configuration: Configuration
@@ -63,6 +63,7 @@ class Task:
     manifest: Manifest
     wanted: int
     existing: Manifest | None
+    environ: Mapping[str, str]
     python: Path = field(default_factory=Path)
     added: int = 0
     failure: str | None = None
@@ -104,4 +105,4 @@ def start_worker(
     variables = manifest.environment if variables is None else variables
     with explain_write_errors(task.filing.staging):
         log = task.filing.staging / LOG_NAME
-        return run_worker(task.python, orders, variables, log, task.settings.timeout_s, listen)
+        return run_worker(task.python, orders, variables, log, task.settings.timeout_s, listen, task.environ)

@@ -165,6 +165,18 @@ def read_options(command: _F) -> _F:
     return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
 
+def margin_option(command: _F) -> _F:
+    """Add ``--margin``: which change counts as the same, in percent."""
+    return click.option(
+        "--margin",
+        type=click.FloatRange(min=0, min_open=True, max=100),
+        default=2.0,
+        show_default=True,
+        metavar="PERCENT",
+        help='A change whose whole interval is within this many percent is called "same".',
+    )(command)
+
+
 def by_option(command: _F) -> _F:
     """Add ``--by``: what distinguishes the rows of an operator table."""
     return click.option(

@@ -20,8 +20,8 @@ from profkit.compare.operators import compare_operators
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.primitives import compare_primitives
 from profkit.compare.records.diff import Comparison, FpmathVerdict, Samples, Side, WorkloadChange
-from profkit.runs.contents import trace_name
 from profkit.runs.measurement import Measurement
+from profkit.runs.store import trace_name
 from profkit.stats.judged import MARGIN
 from profkit.trace.options import By
 
@@ -39,7 +39,7 @@ def compare(
     """Compare measured pairs; return one comparison per grouping of the operators.
 
     ``baseline`` and ``candidate`` are the paths as given. The comparisons differ in ``operators`` and ``attribution``
-    only: everything else is computed once. Raises InputError if a file beside the traces cannot be read.
+    only: everything else is computed once.
     """
     first, *others = groupings
     alignments = [align(before.calls, after.calls) for before, after in pairs]
@@ -67,7 +67,7 @@ def compare(
 
 def _compare_workload(pair: MeasuredPair, alignment: Alignment, by: By, margin: float) -> WorkloadChange:
     before, after = pair
-    contents = (before.contents, after.contents)
+    data = (before.data, after.data)
     return WorkloadChange(
         name=before.run.workload,
         baseline=_side([before], str(before.run.path), str(after.run.path)),
@@ -79,8 +79,8 @@ def _compare_workload(pair: MeasuredPair, alignment: Alignment, by: By, margin: 
         unpaired=unpaired(alignment),
         calls=call_changes(before.calls, after.calls),
         attribution=attribute(before, after, by),
-        outputs=compare_outputs(*contents),
-        primitives=compare_primitives(contents[0].primitives, contents[1].primitives),
+        outputs=compare_outputs(*data),
+        primitives=compare_primitives(data[0].primitives, data[1].primitives),
         fpmath=_fpmath_verdicts(before, after),
         baseline_samples=_samples(before),
         candidate_samples=_samples(after),
@@ -98,9 +98,7 @@ def _regrouped(
 
 
 def _fpmath_verdicts(before: Measurement, after: Measurement) -> list[FpmathVerdict]:
-    """Judge each side's fpmath mode against the other side if that is the same in FP32, else against its reference."""
-    sides = (before.contents, after.contents)
-    found = [judge_fpmath(side.reference_among(other), side) for side, other in (sides, sides[::-1])]
+    found = [judge_fpmath(side.data.reference, side.data) for side in (before, after)]
     return [verdict for verdict in found if verdict is not None]
 
 

@@ -10,15 +10,15 @@ from profkit.compare.outputs import compare_outputs
 from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome, OutputsChange
 from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined
-from profkit.runs.contents import RunContents
+from profkit.runs.contents import RunData
 
 SAME_OUTPUTS = 1e-6  # relative error up to which another order of additions in float32 may be the reason
 
 
-def judge_fpmath(reference: RunContents | None, tested: RunContents) -> FpmathVerdict | None:
+def judge_fpmath(reference: RunData | None, tested: RunData) -> FpmathVerdict | None:
     """Judge the fpmath mode of ``tested`` by its log and against ``reference``, the same configuration in FP32.
 
-    None if the run is in FP32 itself. Raises InputError if a file cannot be read.
+    None if the run is in FP32 itself.
     """
     manifest = tested.run.manifest
     mode = manifest.settings.fpmath if manifest is not None else STRICT

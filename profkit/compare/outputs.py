@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from profkit.compare.records.diff import OutputsChange
-from profkit.runs.contents import RunContents
+from profkit.runs.contents import RunData
 
 NOT_COMPARABLE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False)
 OTHER_SHAPES = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, same_shapes=False)
 NOT_FINITE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
 
 
-def compare_outputs(baseline: RunContents, candidate: RunContents) -> OutputsChange | None:
+def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | None:
     """Return how far the outputs moved; None if a side kept none.
 
     They are not comparable if weights, names, shapes or types differ, or if a side holds NaN or infinity; the result
@@ -51,6 +51,6 @@ def _as_reals(array: np.ndarray) -> np.ndarray:
     return flat.astype(np.complex128).view(np.float64) if flat.dtype.kind == "c" else flat.astype(np.float64)
 
 
-def _weights(contents: RunContents) -> str | None:
-    run = contents.run
+def _weights(data: RunData) -> str | None:
+    run = data.run
     return run.manifest.workload.weights_sha256 if run.manifest is not None else None

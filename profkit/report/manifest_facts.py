@@ -28,11 +28,12 @@ def facts_table(title: str, facts: Sequence[tuple[str, str]]) -> Table:
 def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
     """Return what the manifest says, as (name, text) rows."""
     from profkit.runs.configuration import own_variables
+    from profkit.runs.contents import typical_ns
 
     torch, host = manifest.torch, manifest.host
     inputs = ", ".join(f"{i.dtype}{i.shape}" for i in manifest.workload.inputs)
-    off = median([ns for r in manifest.rounds for ns in r.latency_ns])
-    on = median([ns for r in manifest.rounds for ns in r.profiled_ns])
+    off = typical_ns([r.latency_ns for r in manifest.rounds])
+    on = typical_ns([r.profiled_ns for r in manifest.rounds])
     facts = [
         ("status", manifest.status if manifest.reason is None else f"{manifest.status}: {manifest.reason}"),
         ("workload", f"{manifest.workload.name} ({manifest.workload.source}), {inputs}"),

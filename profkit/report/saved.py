@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from profkit.errors import InputError
+from profkit.files import read_bounded
 from profkit.report.kinds import kind_of, kind_of_schema
 from profkit.report.kinds.kind import Kind
 
@@ -25,9 +26,7 @@ def load(path: Path) -> tuple[Kind, msgspec.Struct]:
     Raises InputError if the file cannot be read, is not such a result, or has a schema that is not known.
     """
     try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise InputError(f"is larger than {SIZE_LIMIT >> 20} MiB", where=path, hint=_HINT)
-        data = path.read_bytes()
+        data = read_bounded(path, SIZE_LIMIT).data
         schema_name = msgspec.json.decode(data, type=_Head).schema
         kind = kind_of_schema(schema_name)
         if kind is None:
@@ -35,8 +34,6 @@ def load(path: Path) -> tuple[Kind, msgspec.Struct]:
         if kind.upgrade is None:
             return kind, msgspec.json.decode(data, type=kind.record())
         return kind, msgspec.convert(kind.upgrade(msgspec.json.decode(data)), type=kind.record())
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=path) from None
     except RecursionError:
         raise InputError("is nested too deeply", where=path, hint=_HINT) from None
     except (KeyError, TypeError, AttributeError):  # an older document that cannot be upgraded

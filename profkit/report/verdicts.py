@@ -21,7 +21,7 @@ TONES: dict[str, Tone] = {
 }
 _WORDS = {"same": "~ same", "unresolved": "~ clock"}
 LEGEND = {
-    "same": "~ same: the whole interval lies within the margin (2% unless told otherwise).",
+    "same": "~ same: the whole interval lies within the margin (--margin, 2%).",
     "inconclusive": "inconclusive: the data cannot tell; more rounds may.",
     "unresolved": "~ clock: the change is smaller than the resolution of the trace's clock over that many calls.",
 }

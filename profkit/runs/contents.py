@@ -1,4 +1,4 @@
-"""What a run holds beside its traces: latency, outputs, oneDNN's log. Each file is read at most once."""
+"""What a run holds beside its traces: outputs, oneDNN's log, its FP32 reference. Each file is read at most once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import glob
 import io
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,22 +21,37 @@ from profkit.onednn.join import Joined, join
 from profkit.onednn.log import read_log
 from profkit.runs.configuration import runs_the_same
 from profkit.runs.store import MANIFEST_NAME, Run, find_runs
+from profkit.stats.inference import one_row, typical
 from profkit.trace.options import DEFAULT, ReadOptions
 from profkit.trace.reading.reader import read
 
 
 @dataclass(frozen=True)
-class RunContents:
-    """The contents of ``run`` that are read only when asked for."""
+class RunData:
+    """What a comparison needs of a run beside its traces, already read.
+
+    ``outputs`` are the model's by name, ``primitives`` oneDNN's; None if the run kept none. ``reference`` is the FP32
+    run of the same configuration, None if there is none or the run is in FP32 itself.
+    """
 
     run: Run
-    options: ReadOptions = DEFAULT
+    outputs: Mapping[str, np.ndarray] | None = None
+    primitives: Joined | None = None
+    reference: RunData | None = None
 
     @property
     def latency_ns(self) -> tuple[Integers, ...]:
         """Wall times of forwards with the profiler off (ns), one array of the shape (forwards,) per round."""
         rounds = self.run.manifest.rounds if self.run.manifest is not None else []
         return tuple(np.array(r.latency_ns, dtype=np.int64) for r in rounds if r.latency_ns)
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """Reads the files of ``run`` beside its traces, each when it is first asked for."""
+
+    run: Run
+    options: ReadOptions = DEFAULT
 
     @cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
@@ -69,23 +84,38 @@ class RunContents:
             raise InputError("this run has no oneDNN log", where=self.run.path, hint=hint)
         return self.primitives
 
-    @cached_property
-    def reference(self) -> RunContents | None:
-        """The FP32 run of the same configuration among the labels of the same log folder, None if there is none."""
+    def read(self, other: RunContents | None = None) -> RunData:
+        """Return everything, and the outputs of the FP32 reference: ``other`` if it is that, else one found on disk.
+
+        Raises InputError if a file cannot be read.
+        """
+        found = self._reference(other)
+        reference = None if found is None else RunData(found.run, found.outputs)
+        return RunData(self.run, self.outputs, self.primitives, reference)
+
+    def _reference(self, other: RunContents | None) -> RunContents | None:
+        """Return the FP32 run of the same configuration: ``other``, or one beside this run in the same log folder."""
         run = self.run
         if run.manifest is None or run.manifest.settings.fpmath == STRICT:
             return None
+        if other is not None and is_reference(run, other.run):
+            return other
         for folder in sorted(run.path.parent.parent.glob(f"*/{glob.escape(run.path.name)}")):
             if (folder / MANIFEST_NAME).is_file() and folder != run.path:
                 with contextlib.suppress(InputError):
-                    (other,) = find_runs(folder)
-                    if is_reference(run, other):
-                        return RunContents(other, self.options)
+                    (found,) = find_runs(folder)
+                    if is_reference(run, found):
+                        return RunContents(found, self.options)
         return None
 
-    def reference_among(self, other: RunContents) -> RunContents | None:
-        """Return ``other`` if it is the FP32 run of the same configuration, else the one found on disk."""
-        return other if is_reference(self.run, other.run) else self.reference
+
+def typical_ns(rounds: Sequence[Sequence[int]]) -> float | None:
+    """Return the wall time that stands for rounds of forwards (ns), as a comparison shows it; None for none.
+
+    It is the geometric mean over rounds of the round's median.
+    """
+    known = [np.array(forwards, dtype=np.int64) for forwards in rounds if len(forwards)]
+    return float(typical(one_row(known))[0]) if known else None
 
 
 def is_reference(run: Run, other: Run) -> bool:
@@ -94,8 +124,3 @@ def is_reference(run: Run, other: Run) -> bool:
     if a is None or b is None or a.torch is None or b.torch is None or b.settings.fpmath != STRICT:
         return False
     return runs_the_same(a, b, but_for="settings.fpmath")
-
-
-def trace_name(path: Path) -> str:
-    """Return the name of a folder, or of a trace file without its endings."""
-    return path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace")

@@ -11,8 +11,9 @@ import numpy as np
 
 from profkit.arrays import Integers
 from profkit.errors import InputError
-from profkit.runs.contents import RunContents
+from profkit.runs.contents import RunData
 from profkit.runs.store import Run
+from profkit.stats.inference import one_row, typical
 from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
@@ -62,11 +63,11 @@ class Measurement:
     """What the traces of a run hold. ``forward_ns`` has one array of the shape (forwards,) per round, in ns.
 
     ``tables`` holds the operators for each grouping that was asked for, ``calls`` the call tree of most forwards.
-    ``anomalies`` and ``repairs`` count what was odd or damaged in the files. Everything else of the run is in
-    ``contents`` and is read when it is first used.
+    ``anomalies`` and ``repairs`` count what was odd or damaged in the files. ``data`` is the
+    rest of the run.
     """
 
-    contents: RunContents
+    data: RunData
     rule: str
     resolution_ns: int
     forward_ns: tuple[Integers, ...]
@@ -79,12 +80,12 @@ class Measurement:
     @property
     def run(self) -> Run:
         """The run."""
-        return self.contents.run
+        return self.data.run
 
     @cached_property
     def latency_ns(self) -> tuple[Integers, ...]:
         """Wall times with the profiler off (ns), one array of the shape (forwards,) per round, if measured."""
-        return self.contents.latency_ns
+        return self.data.latency_ns
 
     @property
     def forwards(self) -> int:
@@ -96,7 +97,7 @@ class Measurement:
         """Profiled / unprofiled wall time of a forward (medians); None if latency was not measured."""
         if not self.latency_ns or not self.forwards:
             return None
-        return float(np.median(np.concatenate(self.forward_ns)) / np.median(np.concatenate(self.latency_ns)))
+        return self._typical_ns(self.forward_ns) / self._typical_ns(self.latency_ns)
 
     @cached_property
     def overhead_per_call_ns(self) -> float | None:
@@ -105,8 +106,10 @@ class Measurement:
         calls = sum(table.medians("calls"))
         if not self.latency_ns or not calls:
             return None
-        added = np.median(np.concatenate(self.forward_ns)) - np.median(np.concatenate(self.latency_ns))
-        return max(0.0, float(added) / calls)
+        return max(0.0, self._typical_ns(self.forward_ns) - self._typical_ns(self.latency_ns)) / calls
+
+    def _typical_ns(self, rounds: Sequence[Integers]) -> float:
+        return float(typical(one_row(rounds))[0])
 
 
 def measure(
@@ -123,7 +126,8 @@ def measure(
     trace cannot be read or holds no forward.
     """
     run.require_traces()
-    rule, torch, resolution_ns = "", None, 0
+    torch, resolution_ns = None, 0
+    rules: dict[str, None] = {}
     forward_ns: list[Integers] = []
     samples: dict[By, list[OperatorSamples]] = {by: [] for by in groupings}
     trees: list[CallTree] = []
@@ -135,8 +139,8 @@ def measure(
         trace = read_pending(path, detail, options, pending)
         forwards = find_forwards(trace)
         if not len(forwards):
-            raise InputError("has no operator, so there is nothing to compare", where=path)
-        rule = rule or forwards.rule
+            raise InputError("has no operator, so it has no forward either", where=path)
+        rules[forwards.rule] = None
         torch = torch or trace.torch_version
         repairs.update(trace.repairs)
         resolution_ns = max(resolution_ns, trace.resolution_ns)
@@ -147,8 +151,8 @@ def measure(
             trees += call_trees(trace, forwards)
     first = samples[groupings[0]]
     return Measurement(
-        contents=RunContents(run, options),
-        rule=rule,
+        data=RunData(run),
+        rule=" / ".join(rules),
         resolution_ns=resolution_ns,
         forward_ns=tuple(forward_ns),
         tables={by: _matrix(parts) for by, parts in samples.items()},
@@ -159,17 +163,17 @@ def measure(
     )
 
 
-def profiled_ns(contents: RunContents) -> tuple[Integers, ...]:
+def profiled_ns(run: Run, options: ReadOptions = DEFAULT) -> tuple[Integers, ...]:
     """Return the wall times of the profiled forwards (ns), one array per round, without their operators.
 
     Raises InputError if a trace cannot be read or holds no forward.
     """
-    contents.run.require_traces()
+    run.require_traces()
     found: list[Forwards] = []
-    for path in contents.run.traces:
-        found.append(find_forwards(read(path, detail=Detail.NONE, options=contents.options)))
+    for path in run.traces:
+        found.append(find_forwards(read(path, detail=Detail.NONE, options=options)))
         if not len(found[-1]):
-            raise InputError("has no operator, so there is nothing to compare", where=path)
+            raise InputError("has no operator, so it has no forward either", where=path)
     return tuple(forwards.wall_ns for forwards in found)
 
 

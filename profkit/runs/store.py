@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from profkit.errors import InputError
-from profkit.files import read_bounded, write_whole
+from profkit.files import open_regular, read_bounded, write_whole
 from profkit.runs.manifest import Manifest, upgrade_run_1
 
 MANIFEST_NAME = "profkit.json"
@@ -40,7 +40,7 @@ class Run:
         """The name of the workload; without a manifest, of the folder or the file."""
         if self.manifest is not None:
             return self.manifest.workload.name
-        return self.path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace")
+        return trace_name(self.path)
 
     @property
     def label(self) -> str:
@@ -125,9 +125,9 @@ def _traces(folder: Path, names: list[str]) -> tuple[Path, ...]:
 def _looks_like_a_trace(path: Path) -> bool:
     """Judge a file by its beginning; one that cannot be opened counts, so that reading it reports the error."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             beginning = stream.read(_BEGINNING)
-    except OSError:
+    except (InputError, OSError):
         return True
     return beginning.startswith((b"\x1f\x8b", b"[")) or b'"traceEvents"' in beginning
 
@@ -168,3 +168,8 @@ class _Head(msgspec.Struct, frozen=True):
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of the run in ``folder``, whole or not at all; raises OSError."""
     write_whole(folder / MANIFEST_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+
+
+def trace_name(path: Path) -> str:
+    """Return the name of a folder, or of a trace file without its endings."""
+    return path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".pt.trace")

@@ -178,14 +178,15 @@ def judge(
                 p_value=_known(p_value[row]),
                 q_value=_known(q_value[row]),
                 verdict=verdict,
-                rounds_needed=missing[row] if verdict == "inconclusive" else None,
+                # an interval that excludes 1 is inconclusive because of the table, which more rounds may not change
+                rounds_needed=missing[row] if verdict == "inconclusive" and not p_value[row] <= LEVEL else None,
             )
         )
     return found
 
 
 def _verdict(value: float, half_width: float, q_value: float, margin: float, blur: float) -> Verdict:
-    if abs(value) + half_width + blur <= math.log1p(margin) and not q_value <= LEVEL:
+    if abs(value) + half_width + blur <= math.log1p(margin):
         return "same"
     if blur and (not abs(value) > blur * (1 + ROUNDING)):  # also without a ratio: a round of no time at all
         return "unresolved"

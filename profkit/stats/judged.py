@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "added", "removed", "replaced"]
-"""``faster``, ``slower``: shown beyond noise. ``same``: the whole interval lies inside the margin. ``inconclusive``:
-neither is shown. ``unresolved``: the change is smaller than the clock can show. The others have a single side."""
+"""``same``: the whole interval lies inside the margin. ``faster``, ``slower``: shown beyond noise, and not the same.
+``inconclusive``: neither is shown. ``unresolved``: the change is smaller than the clock can show. The others have a
+single side."""
 
 MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
 

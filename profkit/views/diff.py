@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from profkit.compare.diff import MeasuredPair, compare
 from profkit.compare.records.diff import Comparison
 from profkit.errors import UsageError
+from profkit.runs.contents import RunContents
 from profkit.runs.measurement import measure
 from profkit.runs.store import Run, find_runs
 from profkit.stats.judged import MARGIN
@@ -29,33 +31,46 @@ def compare_runs(
 
     Raises InputError if a side cannot be read, UsageError if they have no workload in common.
     """
-    return compare_groupings(baseline, candidate, (by,), options, margin)[by]
+    return compare_groupings(baseline, candidate, by, options, margin)[by]
 
 
 def compare_groupings(
     baseline: str | Path,
     candidate: str | Path,
-    groupings: Sequence[By],
+    by: By = "name",
     options: ReadOptions = DEFAULT,
     margin: float = MARGIN,
+    *,
+    for_page: bool = False,
 ) -> dict[By, Comparison]:
-    """Compare as :func:`compare_runs` does, for several groupings of the operators; each trace is decoded once."""
+    """Compare as :func:`compare_runs` does; each trace is decoded once.
+
+    ``for_page`` adds the other groupings that a page offers: by name and by shape, and by module if every run recorded
+    Python stacks.
+    """
     pairs = pair_runs(find_runs(baseline), find_runs(candidate), str(baseline), str(candidate))
     pairs, left_out = _with_traces(pairs)
-    measured: list[MeasuredPair] = [
-        (measure(a, groupings, options, with_calls=True), measure(b, groupings, options, with_calls=True))
-        for a, b in pairs
-    ]
+    groupings = _page_groupings(by, pairs) if for_page else [by]
+    measured = [_measure_pair(pair, groupings, options) for pair in pairs]
     found = compare(measured, str(baseline), str(candidate), groupings, margin)
     return {by: replace(c, warnings=[*left_out, *c.warnings]) for by, c in found.items()}
 
 
-def page_groupings(by: By, baseline: str | Path, candidate: str | Path) -> list[By]:
-    """Return the groupings that a page offers, ``by`` first: modules too if every run recorded Python stacks."""
-    manifests = [run.manifest for path in (baseline, candidate) for run in find_runs(path)]
+def _page_groupings(by: By, pairs: Sequence[RunPair]) -> list[By]:
+    manifests = [run.manifest for pair in pairs for run in pair]
     stacks = all(manifest is not None and manifest.settings.with_stack for manifest in manifests)
-    all_of_them: list[By] = ["name", "shape", "module"] if stacks else ["name", "shape"]
-    return [by, *(other for other in all_of_them if other != by)]
+    offered: list[By] = ["name", "shape", "module"] if stacks else ["name", "shape"]
+    return [by, *(other for other in offered if other != by)]
+
+
+def _measure_pair(pair: RunPair, groupings: Sequence[By], options: ReadOptions) -> MeasuredPair:
+    """Read everything that the comparison of a pair needs; a run that is the other's FP32 reference is read once."""
+    contents = [RunContents(run, options) for run in pair]
+    before, after = (measure(run, groupings, options, with_calls=True) for run in pair)
+    return (
+        dataclasses.replace(before, data=contents[0].read(contents[1])),
+        dataclasses.replace(after, data=contents[1].read(contents[0])),
+    )
 
 
 def pair_runs(baseline: list[Run], candidate: list[Run], left: str, right: str) -> list[RunPair]:

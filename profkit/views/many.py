@@ -10,7 +10,7 @@ from profkit.compare.latency import Series
 from profkit.compare.many import compare_walls
 from profkit.compare.records.many import Overview, WallKind
 from profkit.errors import UsageError
-from profkit.runs.contents import RunContents
+from profkit.runs.contents import RunData
 from profkit.runs.measurement import profiled_ns
 from profkit.runs.store import Run, find_runs
 from profkit.stats.judged import MARGIN
@@ -41,10 +41,13 @@ def compare_many(
     walls: dict[str, dict[str, Series]] = {}
     kinds: dict[str, WallKind] = {}
     for name in dict.fromkeys(run.workload for group in runs.values() for run in group.values()):
-        contents = {label: RunContents(group[name], options) for label, group in runs.items() if name in group}
-        kinds[name] = "latency" if all(c.latency_ns for c in contents.values()) else "profiled"
-        measured = (lambda c: c.latency_ns) if kinds[name] == "latency" else profiled_ns
-        walls[name] = {label: measured(c) for label, c in contents.items()}
+        captured = {label: group[name] for label, group in runs.items() if name in group}
+        latencies = {label: RunData(run).latency_ns for label, run in captured.items()}
+        kinds[name] = "latency" if all(latencies.values()) else "profiled"
+        if kinds[name] == "latency":
+            walls[name] = {**latencies}
+        else:
+            walls[name] = {label: profiled_ns(run, options) for label, run in captured.items()}
     return compare_walls(runs, walls, kinds, warnings, margin)
 
 

@@ -13,6 +13,7 @@ from profkit.arrays import Integers
 from profkit.compare.operators import place_fields
 from profkit.compare.records.parts import HasPlace, InputDims, Module, Record, Stack
 from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
+from profkit.runs.contents import RunContents
 from profkit.runs.measurement import FIGURES, Measurement, measure
 from profkit.runs.store import Run
 from profkit.trace.events import Trace
@@ -86,7 +87,7 @@ def view_operators(
     if not (per_forward or with_primitives):
         return _of_whole_files(run, by, options, pending)
     measured = measure(run, (by,), options, pending=pending)
-    uses = primitives_by_operator(measured.contents.require_primitives()) if with_primitives else {}
+    uses = primitives_by_operator(RunContents(run, options).require_primitives()) if with_primitives else {}
     return OperatorsView(
         source=str(run.path),
         torch=measured.torch,

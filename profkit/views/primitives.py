@@ -82,7 +82,7 @@ def view_primitives(contents: RunContents, by: PrimitiveKey = "problem", *, warm
 
     Raises InputError if the run has no oneDNN log or it cannot be read.
     """
-    joined, run = contents.require_primitives(), contents.run
+    joined, run, data = contents.require_primitives(), contents.run, contents.read()
     log, is_warm = joined.log, joined.is_warm
     chosen = is_warm if warm else np.ones(len(log), dtype=bool)
     return msgspec.structs.replace(
@@ -97,7 +97,7 @@ def view_primitives(contents: RunContents, by: PrimitiveKey = "problem", *, warm
         cold_phase=phase(log, ~is_warm),
         warm_phase=phase(log, is_warm),
         repeated_reorders=repeated_reorders(joined),
-        fpmath=judge_fpmath(contents.reference, contents),
+        fpmath=judge_fpmath(data.reference, data),
         primitives=_rows(log, chosen, by),
     )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from profkit.compare.attribution import attribute, round_to_sum
 from profkit.runs import Run
-from profkit.runs.contents import RunContents
+from profkit.runs.contents import RunData
 from profkit.runs.measurement import Measurement, OperatorMatrix
 from profkit.views.diff import compare_runs
 from tests.conftest import ROOT
@@ -36,7 +36,7 @@ def measured(forwards: list[list[int]], operators: dict[str, list[int]]) -> Meas
     keys = tuple((name, None) for name in operators)
     edges = np.cumsum([len(f) for f in forwards])[:-1]
     return Measurement(
-        contents=RunContents(Run(Path("run"), ())),
+        data=RunData(Run(Path("run"), ())),
         rule="annotation",
         resolution_ns=1,
         forward_ns=tuple(np.array(f) for f in forwards),

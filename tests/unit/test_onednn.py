@@ -361,7 +361,7 @@ def fpmath_pair(tmp_path: Path) -> tuple[Path, Path]:
 
 def outcome(strict: Path, run_: Path) -> tuple[str, str]:
     (found,), (twin,) = find_runs(run_), find_runs(strict)
-    verdict = judge_fpmath(RunContents(twin), RunContents(found))
+    verdict = judge_fpmath(RunContents(twin).read(), RunContents(found).read())
     assert verdict is not None
     return verdict.outcome, "; ".join(verdict.evidence)
 

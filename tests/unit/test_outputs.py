@@ -17,7 +17,7 @@ from tests.builders import manifest
 
 
 def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
-    return compare_contents(RunContents(baseline), RunContents(candidate))
+    return compare_contents(RunContents(baseline).read(), RunContents(candidate).read())
 
 
 def run(folder: Path, weights: str = "abc", **arrays: np.ndarray) -> Run:

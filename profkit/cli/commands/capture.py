@@ -129,7 +129,7 @@ def command(
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
         requests = _environments([check_request(version) for version in torches], pythons, environments)
-        configurations = matrix(orders, requests, varied, label)
+        configurations = matrix(orders, requests, varied, label, options)
         if not quiet:
             _warn_of_machine(progress)
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, output_options, read_options, selection_options
+from profkit.cli.options import Output, margin_option, output_options, read_options, selection_options
 from profkit.cli.show import show
 from profkit.report.kinds.compare import KIND
 from profkit.report.rendering import FORMATS
@@ -30,12 +30,14 @@ Examples:
 @click.option(
     "--baseline", type=click.Path(path_type=Path), help="What the others are relative to.  [default: the first RUN]"
 )
+@margin_option
 @selection_options(KIND)
 @read_options
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     runs: tuple[Path, ...],
     baseline: Path | None,
+    margin: float,
     sort: str,
     top: int | None,
     pattern: str | None,
@@ -49,4 +51,4 @@ def command(
     """
     from profkit.views.many import compare_many
 
-    show(KIND, compare_many(runs, baseline, reading), output, pattern, sort, top)
+    show(KIND, compare_many(runs, baseline, reading, margin / 100), output, pattern, sort, top)

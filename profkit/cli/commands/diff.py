@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, by_option, output_options, read_options, selection_options
+from profkit.cli.options import Output, by_option, margin_option, output_options, read_options, selection_options
 from profkit.cli.show import show
 from profkit.report.kinds.diff import KIND
 from profkit.report.rendering import FORMATS
@@ -43,6 +43,7 @@ Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"
     metavar="RULE",
     help="Exit with status 1 if the whole interval is beyond this limit. Repeatable; replaces those of pyproject.toml.",
 )
+@margin_option
 @click.option("--fail-inconclusive", is_flag=True, help="Exit with status 1 if the data cannot decide a rule, too.")
 @by_option
 @selection_options(KIND)
@@ -53,6 +54,7 @@ def command(
     candidate: Path,
     rules: tuple[str, ...],
     fail_inconclusive: bool,
+    margin: float,
     by: By,
     sort: str,
     top: int | None,
@@ -68,12 +70,11 @@ def command(
     """
     from profkit.cli.configuration import configured_rules
     from profkit.compare.gate import judge, parse_rule
-    from profkit.views.diff import compare_groupings, page_groupings
+    from profkit.views.diff import compare_groupings
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     is_page = output.format == "html" and output.plot is None
-    groupings = page_groupings(by, baseline, candidate) if is_page else [by]
-    found = compare_groupings(baseline, candidate, groupings, reading)
+    found = compare_groupings(baseline, candidate, by, reading, margin / 100, for_page=is_page)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
     show(KIND, comparison, output, pattern, sort, top, others)

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 def latency(change: WorkloadChange) -> Figure:
     """Draw the distribution of each side's wall times, with the 50th, 90th and 99th percentile."""
-    import numpy as np
-
     data: list[Figure] = []
     what = "profiler off" if change.latency is not None else "profiled"
-    for label, samples, colour in sides(change):
+    for (label, samples, colour), marks in zip(sides(change), _marks(change), strict=True):
         rounds = rounds_of(samples, unprofiled=change.latency is not None)
         values = [ns / 1e6 for forwards in rounds for ns in forwards]
         data.append(
@@ -38,16 +36,27 @@ def latency(change: WorkloadChange) -> Figure:
                 "hovertemplate": "%{x:.3f} ms<extra></extra>",
             }
         )
-        for name, symbol, q in (("p50", "line-ns", 50), ("p90", "triangle-up", 90), ("p99", "diamond", 99)):
+        for name, symbol in (("p50", "line-ns"), ("p90", "triangle-up"), ("p99", "diamond")):
+            if name not in marks:
+                continue
             marker = {"symbol": symbol, "size": 13, "color": colour, "line": {"width": 2, "color": colour}}
-            at = float(np.percentile(values, q)) if values else None
-            point: Figure = {"type": "scatter", "mode": "markers", "x": [at], "y": [markup(label)]}
+            point: Figure = {"type": "scatter", "mode": "markers", "x": [marks[name]], "y": [markup(label)]}
             point |= {"marker": marker, "name": name, "legendgroup": name, "showlegend": colour == BASELINE}
             data.append(point | {"hovertemplate": f"{name}: %{{x:.3f}} ms<extra></extra>"})
     layout = layout_of(f"wall time of a forward, {what} (ms)", height=300)
     layout["yaxis"] |= CATEGORIES
     layout |= {"showlegend": True, "violingap": 0.1}
     return {"data": data, "layout": layout}
+
+
+def _marks(change: WorkloadChange) -> list[dict[str, float]]:
+    """Return the percentiles of each side (ms), as the table of wall times shows them."""
+    if change.latency is None:
+        return [{"p50": ns / 1e6} for ns in (change.forward.baseline_ns, change.forward.candidate_ns)]
+    return [
+        {"p50": side.p50_ns / 1e6, "p90": side.p90_ns / 1e6, "p99": side.p99_ns / 1e6}
+        for side in (change.latency.baseline, change.latency.candidate)
+    ]
 
 
 def over_time(change: WorkloadChange) -> Figure:

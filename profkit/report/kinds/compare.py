@@ -37,6 +37,7 @@ CSV_HEADER = (
     "low",
     "high",
     "p_value",
+    "q_value",
     "verdict",
 )
 ORDERS: dict[str, Callable[[RunOverview], object]] = {
@@ -162,7 +163,10 @@ def csv_rows(overview: Overview) -> Iterator[Sequence[object]]:
     """Yield one row per run and workload; wall times in ns."""
     for run in overview.runs:
         for entry in run.entries:
-            wall, figures = entry.wall, [entry.speedup, entry.low, entry.high, entry.p_value, entry.verdict]
+            wall, figures = (
+                entry.wall,
+                [entry.speedup, entry.low, entry.high, entry.p_value, entry.q_value, entry.verdict],
+            )
             kind = overview.walls[entry.workload]
             times = [wall.p50_ns, wall.p90_ns, wall.p99_ns, wall.mean_ns, wall.n, entry.rounds]
             yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures]

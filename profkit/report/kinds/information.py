@@ -99,6 +99,15 @@ def page(information: RunInformation, selection: Selection, beside: Any = None) 
     return Page(information.path, [], [*sections, Section("Traces", blocks[count:])])
 
 
+def _upgrade(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a document whose manifest may be of an older schema."""
+    from profkit.runs.manifest import upgrade_run_1
+
+    manifest = fields["manifest"]
+    older = manifest is not None and manifest["schema"] == "run/1"
+    return {**fields, "manifest": upgrade_run_1(manifest)} if older else fields
+
+
 KIND = Kind(
     name="info",
     schemas=("info/1",),
@@ -110,4 +119,5 @@ KIND = Kind(
     csv_header=CSV_HEADER,
     csv_rows=csv_rows,
     page=page,
+    upgrade=_upgrade,
 )

@@ -213,7 +213,7 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
     shown = every[: selection.top or None]
     note = cut_note(len(every), selection.top, "operators")
     sides = f"{forwards_of(change.baseline)}, {forwards_of(change.candidate)}"
-    title = f"{change.name}: self host time per forward (medians; {sides})"
+    title = f"{change.name}: self host time per forward ({sides})"
     notes = [*([note] if note else []), *legend(shown), *_partners(shown)]
     return Table(title, columns, [_operator(o) for o in shown], "\n".join(notes))
 

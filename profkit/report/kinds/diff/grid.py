@@ -38,7 +38,7 @@ def operators_grid(
     sides = f"{forwards_of(change.baseline)}, {forwards_of(change.candidate)}"
     verdicts = dict.fromkeys(o.verdict or "" for operators in views.values() for o in operators)
     return Grid(
-        f"Operators: self host time per forward (medians; {sides})",
+        f"Operators: self host time per forward ({sides})",
         fields,
         shown,
         verdicts={verdict: verdict_cell(verdict) for verdict in verdicts if verdict},

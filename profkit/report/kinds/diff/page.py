@@ -45,7 +45,7 @@ def page(comparison: Comparison, selection: Selection, beside: Mapping[str, Comp
     first: list[Block] = [gates_table(chosen)] if chosen.gates else []
     first.append(differences_table(chosen))
     first += [Paragraph(f"Warning: {text}", "bad") for text in chosen.warnings]
-    note = "With its 95% interval; grey: no change beyond the noise."
+    note = "With its 95% interval; grey: neither faster nor slower is shown."
     first.append(Picture("Speedup", speedups(chosen), note))
     sections = [Section("What differs, and the speedup", first)]
     for number, workload in enumerate(chosen.workloads):
