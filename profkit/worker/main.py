@@ -54,7 +54,7 @@ def work(orders: Order, report: Reporter) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out the orders in the file ``arguments[0]``, report to the descriptor ``arguments[1]``; return the status."""
+    """Carry out the orders in the file ``arguments[0]``, report to descriptor ``arguments[1]``; return the status."""
     faulthandler.enable()
     with open(arguments[0], encoding="utf-8") as stream:
         orders = json.load(stream)

@@ -62,7 +62,7 @@ def command(
     reading: ReadOptions,
     output: Output,
 ) -> int:
-    """Show what changed from BASELINE to CANDIDATE, by how much, and with which confidence.
+    """Show what changed from BASELINE to CANDIDATE, by how much, and with what confidence.
 
     Each side is a folder of runs, one run, or one trace file. All workloads that both folders have are compared. A
     speedup is baseline / candidate: above 1, the candidate is faster. The verdict is "same" if the whole 95% interval
