@@ -118,7 +118,9 @@ def command(
 ) -> None:
     """Capture WORKLOAD in every combination of the values of the repeatable options.
 
-    A WORKLOAD is a torchvision classification model, or path/to/file.py:make where make() returns (model, inputs).
+    A WORKLOAD is a torchvision classification model, or path/to/file.py:make, whose function make() returns
+    (model, inputs).
+
     Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles the
     same number of forwards. Without --torch and --python, the capture uses the interpreter that runs profkit if torch
     is installed there, else an environment with the newest PyTorch.

@@ -44,7 +44,10 @@ def list_() -> None:
 @click.argument("names", nargs=-1, shell_complete=_complete)
 @click.option("--all", "everything", is_flag=True, help="Remove every environment.")
 def remove(names: Sequence[str], everything: bool) -> None:
-    """Remove the environments NAMES; a capture that needs one creates it again."""
+    """Remove the environments NAMES.
+
+    A capture that needs one of them creates it again.
+    """
     environments = _environments()
     chosen = [e.name for e in environments.list()] if everything else names
     if not chosen and not everything:

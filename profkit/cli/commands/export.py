@@ -27,7 +27,7 @@ Example:
 )
 @read_options
 def command(run: Path, folder: Path, reading: ReadOptions) -> None:
-    """Write the operators (per forward), forwards, spans and flows of RUN as Parquet files.
+    """Write the tables of RUN as Parquet files: operators per forward, forwards, spans and flows.
 
     Each trace gets its own subfolder. Times are integer nanoseconds. Needs pyarrow: pip install 'profkit[parquet]'.
     """

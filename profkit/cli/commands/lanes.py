@@ -38,8 +38,8 @@ Open the file in ui.perfetto.dev or chrome://tracing. For TensorBoard, name it N
 def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions, quiet: bool) -> None:
     """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace.
 
-    Both start at time 0, so the longer lane is the slower side. Matching operators are linked by flow arrows. oneDNN
-    primitives are nested under their operators if a log exists.
+    Both forwards start at the same time, so the longer lane is the slower side. Matching operators are linked by flow
+    arrows. oneDNN primitives are nested under their operators if a log exists.
     """
     from profkit.cli.one_run import one_run
     from profkit.onednn.merge import encode_document

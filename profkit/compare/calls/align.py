@@ -4,9 +4,8 @@ Callers are aligned before their callees. The callees of an aligned pair are ali
 subsequence: the same operator with the same input shapes weighs most, then the same operator. The remaining calls pair
 with the same operator at another position. At the top level, where a side may be fused or compiled, a remaining call
 may pair with a different operator on the same tensors between the same neighbours (a stand-in), or with a call inside a
-wrapper. A
-renamed operator counts as the same operator; an operator that only runs others (TorchScript's ``forward``, a compiled
-region) is replaced by its callees.
+wrapper. A renamed operator counts as the same operator. An operator that only runs others (TorchScript's ``forward``, a
+compiled region) is replaced by its callees.
 
 The cost of aligning two lists of callees is the product of their lengths, computed by NumPy row by row. A common
 beginning or end is matched directly.
@@ -160,10 +159,10 @@ def _equal(left: Sequence[object], right: Sequence[object]) -> np.ndarray:
 
 
 def _heaviest(weight: Ids) -> list[Pair]:
-    """Return the positions of the common subsequence with the largest sum of ``weight``; a weight of 0 is no pair."""
+    """Return the positions of the common subsequence with the largest sum of ``weight``; weight 0 excludes a pair."""
     best = np.zeros((weight.shape[0] + 1, weight.shape[1] + 1), dtype=np.int32)
     for i, row in enumerate(weight):
-        # the best of a cell's upper and left neighbours and its pair; the left ones by a running maximum
+        # a cell is the maximum of its upper neighbour, the upper left one plus the pair, and (accumulated) the left one
         best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], np.where(row, best[i, :-1] + row, 0)))
     found = []
     i, j = weight.shape
