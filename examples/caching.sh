@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What the primitive cache is worth: ResNet-50 with room for 1024 primitives in it, and with none.
+# Measures the effect of the primitive caches: captures ResNet-50 with a capacity of 1024 and with the minimum.
 #
-# There are two caches. oneDNN's own (ONEDNN_PRIMITIVE_CACHE_CAPACITY) may be turned off with 0. PyTorch's
-# (LRU_CACHE_CAPACITY, the study's setting) may not: with 0, PyTorch 1.13.1, 2.0.1 and 2.15.0 die of SIGSEGV in their
-# first convolution, so the least is 1.
+# There are two caches. Capacity 0 disables oneDNN's own cache (ONEDNN_PRIMITIVE_CACHE_CAPACITY). PyTorch's cache
+# (LRU_CACHE_CAPACITY, see study.sh) cannot be disabled: with capacity 0, PyTorch 1.13.1, 2.0.1 and 2.15.0 crash with
+# SIGSEGV in the first convolution. Its minimum is therefore 1.
 set -euo pipefail
 for capacity in 1024 0; do
   export ONEDNN_PRIMITIVE_CACHE_CAPACITY=$capacity DNNL_PRIMITIVE_CACHE_CAPACITY=$capacity

@@ -1,6 +1,6 @@
-"""The profiler wrapper: capture a model in your own script, in an interpreter that has torch and profkit.
+"""Capture a model from your own script, in an interpreter with torch and profkit installed.
 
-Run it a few times, before and after a change, with another label each: every run adds a round.
+Run it several times before a change with one label, and several times after it with another. Each run adds a round.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A model of your own: ``profkit capture examples/own_model.py:make --torch 2.0``.
+"""Your own model as a workload: ``profkit capture examples/own_model.py:make --torch 2.0``.
 
-``make`` returns the model and its input, with weights that are the same in every process.
+``make`` returns the model and its input. The weights are the same in every process.
 """
 
 from __future__ import annotations

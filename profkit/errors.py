@@ -1,4 +1,4 @@
-"""Errors for the user: what happened, where, and what to do next."""
+"""Errors shown to the user: the problem, its location, and the next step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 class ProfkitError(Exception):
     """Base of all errors that end a command; shown as one paragraph, without a traceback.
 
-    ``what`` says what happened, ``where`` is a path or a place in a file, ``hint`` says what to do next.
+    ``what`` is the problem, ``where`` a path or a position in a file, ``hint`` the next step.
     ``exit_status`` is the documented exit status of the process.
     """
 
@@ -26,24 +26,24 @@ class ProfkitError(Exception):
 
 
 class UsageError(ProfkitError):
-    """The command line, or the argument of a call, is wrong; exit status 2."""
+    """The command line or an argument of a call is wrong. Exit status 2."""
 
     exit_status = 2
 
 
 class InputError(ProfkitError):
-    """A trace, log, manifest or other input cannot be read; exit status 3."""
+    """A trace, log, manifest or other input cannot be read. Exit status 3."""
 
     exit_status = 3
 
 
 class CaptureError(ProfkitError):
-    """An environment could not be made or a capture failed; what succeeded is kept. Exit status 4."""
+    """An environment could not be created or a capture failed; complete rounds are kept. Exit status 4."""
 
     exit_status = 4
 
 
 class OutputError(ProfkitError):
-    """A result cannot be written: the disk is full, a folder is missing or not writable."""
+    """A result cannot be written: the disk is full, a folder is missing or not writable. Exit status 5."""
 
     exit_status = 5

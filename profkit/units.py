@@ -1,4 +1,4 @@
-"""Numbers to text, and only at the edge: inside, times are integer nanoseconds."""
+"""Formats numbers as text for output. Everywhere else, times are integer nanoseconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def duration(ns: float | None) -> str:
     if ns is None:
         return NOTHING
     for factor, unit in _TIME_STEPS:
-        # 999.6 µs rounds to four digits: it is 1.00 ms
+        # 999.6 µs would round to 1000 µs: write 1.00 ms
         if abs(ns) >= factor * 0.9995 and factor > 1:
             return f"{_three_digits(ns / factor)} {unit}"
     return f"{ns:.0f} ns"
@@ -38,7 +38,7 @@ def ratio(value: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Format the bounds of a speedup: ``[1.92, 2.03]``; empty where there are none."""
+    """Format the bounds of a speedup: ``[1.92, 2.03]``; empty if a bound is None."""
     return "" if low is None or high is None else f"[{ratio(low)[:-1]}, {ratio(high)[:-1]}]"
 
 
@@ -50,12 +50,12 @@ def count(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Format a share of a whole: ``0.0573`` → ``5.7%``."""
+    """Format a fraction as a percentage: ``0.0573`` → ``5.7%``."""
     return NOTHING if value is None else f"{100 * value:.1f}%"
 
 
 def size(byte_count: int) -> str:
-    """Format a number of bytes: ``1536`` → ``1.50 KiB``."""
+    """Format a number of bytes in binary units: ``1536`` → ``1.50 KiB``."""
     for factor, unit in _SIZE_STEPS:
         if byte_count >= factor:
             return f"{_three_digits(byte_count / factor)} {unit}" if factor > 1 else f"{byte_count} B"

@@ -1,4 +1,4 @@
-"""``profkit``: the group of commands, loaded one by one, and the way in which errors end."""
+"""``profkit``: the command group, which imports commands on demand, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from profkit.errors import ProfkitError
 
 # Each command lives in profkit/cli/commands/NAME.py; only the one that runs is imported, so that --help is fast.
 COMMANDS = {
-    "capture": "Capture warm-run profiles: one run per workload, PyTorch and fpmath mode.",
-    "diff": "Say what changed between two runs, operator by operator.",
+    "capture": "Capture profiles of warm forwards, one run per configuration.",
+    "diff": "Compare two runs operator by operator.",
     "compare": "Compare many runs side by side.",
     "ops": "Show the operators of one run or trace.",
-    "onednn": "Show which oneDNN primitives ran, and what the cache did.",
-    "info": "Say what a run or trace is.",
+    "onednn": "Show which oneDNN primitives ran, and their cache hits.",
+    "info": "Describe a run or trace.",
     "render": "Show a saved result in another format.",
     "export": "Write a run's tables as Parquet files.",
-    "repair": "Write a damaged trace anew.",
-    "lanes": "Write both forwards as two lanes of one trace.",
-    "view": "Open runs in TensorBoard, in Perfetto, or as a page.",
+    "repair": "Write a repaired copy of a damaged trace.",
+    "lanes": "Write the forwards of two runs as two lanes of one trace.",
+    "view": "Open runs in TensorBoard, in Perfetto, or as an HTML page.",
     "machine": "Show what on this machine disturbs measurements.",
     "workloads": "List the models that can be captured by name.",
-    "envs": "List or remove the environments made for captures.",
-    "cache": "Say what is kept of large traces, or clear it.",
-    "schema": "Print the JSON Schema of a document.",
+    "envs": "List or remove the environments created for captures.",
+    "cache": "Show or clear the cache of parsed traces.",
+    "schema": "Print the JSON Schema of a result.",
 }
 INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A command group that imports a command when it is first used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of the help."""
+        """Return the names of the commands in the order of the help text."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command; None if there is none of that name."""
+        """Import and return a command; None if no command has that name."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"profkit.cli.commands.{cmd_name}")
@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments name; an unknown one ends with its nearest name."""
+        """Return the command that the arguments name; the error for an unknown name suggests the nearest one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
             import difflib
@@ -79,11 +79,12 @@ Examples:
   profkit view logs
 
 \b
-Tab completion (bash; likewise zsh, fish):
+Tab completion in bash (in zsh and fish, use zsh_source and fish_source):
   eval "$(_PROFKIT_COMPLETE=bash_source profkit)"
 
-Exit status: 0 done; 1 a gate failed; 2 wrong command line; 3 unreadable input; 4 an environment or a capture
-failed; 5 the result cannot be written; 130 interrupted, 143 by SIGTERM, 129 by SIGHUP.
+Exit status: 0 success; 1 a gate failed; 2 wrong command line; 3 unreadable input; 4 an environment or a capture
+failed; 5 the result cannot be written; 130 interrupted, 143 by SIGTERM,
+129 by SIGHUP.
 """
 
 
@@ -91,18 +92,18 @@ failed; 5 the result cannot be written; 130 interrupted, 143 by SIGTERM, 129 by 
 @click.version_option(package_name="profkit", message="profkit %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:
-    """Capture warm-run PyTorch profiles per version and fpmath mode, and say which operators got faster."""
+    """Capture warm-run PyTorch profiles per version and settings, and show which operators got faster."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; every error ends as one paragraph and its exit status."""
+    """Run the command line; an error is printed as one paragraph and sets the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # --debug is honoured anywhere: people add it to the end of a command that failed
+    # --debug is accepted at any position, because users append it to a command that failed
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a pipe that knows no µ gets a question mark, and no traceback
+            stream.reconfigure(errors="replace")  # print ? for a character that the encoding lacks, such as µ
     try:
         with signals_as_interrupts():
             status = group.main(args=words, prog_name="profkit", standalone_mode=False)
@@ -114,37 +115,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end(error: BaseException) -> int:
-    """Say in one paragraph what ended the command, and return its exit status; raises what nobody foresaw."""
+    """Print the error as one paragraph and return the exit status; raises an unexpected error again."""
     if isinstance(error, click.Abort) and isinstance(error.__cause__, SignalReceived):
         error = error.__cause__  # click turns every KeyboardInterrupt into its own Abort
     match error:
         case ProfkitError():
-            _complain(str(error))
+            _print_error(str(error))
             return error.exit_status
         case click.ClickException():
             error.show()
             return error.exit_code
         case SignalReceived():
-            _complain(f"ended by {signal.Signals(error.number).name}")
+            _print_error(f"ended by {signal.Signals(error.number).name}")
             return 128 + error.number
         case KeyboardInterrupt() | click.Abort():
-            _complain("interrupted")
+            _print_error("interrupted")
             return INTERRUPTED
         case BrokenPipeError():
-            # whoever read our output has had enough; keep the interpreter from complaining while it flushes
+            # the reader closed the pipe: redirect standard output, so that the interpreter's final flush does not fail
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         case RecursionError():
-            _complain("the input is nested too deeply to be read")
+            _print_error("the input is nested too deeply")
             return 3
         case OSError():
-            _complain(f"{error.filename or 'standard output'}: cannot be read or written ({error.strerror}).")
+            _print_error(f"{error.filename or 'standard output'}: cannot be read or written ({error.strerror}).")
             return 3
     raise error
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process; as a program at once: taking large columns apart costs what reading them does."""
+    """End the process. The program exits without freeing memory, because freeing large columns is slow."""
     if sys.argv and os.path.basename(sys.argv[0]) in ("profkit", "profkit.exe"):  # noqa: PTH119  # pathlib is slow to load
         sys.stdout.flush()
         sys.stderr.flush()
@@ -152,7 +153,7 @@ def _leave(status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     from profkit.report.escape import plain
 
     click.echo(f"profkit: {plain(text)}", err=True)

@@ -15,7 +15,7 @@ from profkit.report.escape import plain
 
 
 class CaptureProgress:
-    """Shows how a capture goes; with ``quiet`` only messages that the user must see."""
+    """Shows the progress of a capture; with ``quiet``, only messages that the user must see."""
 
     def __init__(self, *, quiet: bool, colour: bool) -> None:
         self._quiet = quiet
@@ -31,7 +31,7 @@ class CaptureProgress:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._who = ""
+        self._current_round = ""
         self._workers = self._done = 0
         self._began = time.monotonic()
 
@@ -46,41 +46,45 @@ class CaptureProgress:
         self._bar.stop()
 
     def message(self, text: str) -> None:
-        """Show what the user must know, with --quiet too."""
+        """Print a message that the user must see, also with --quiet."""
         self._console.print(Text(plain(text)))
 
     def activity(self, text: str) -> None:
-        """Show what long work does at the moment."""
+        """Show what a long task is doing."""
         if self._live:
             self._update(description=plain(text))
         elif not self._quiet:
             self._console.print(Text(plain(text)))
 
     def planned(self, workers: int) -> None:
-        """Set how many workers the capture will start; the remaining time is estimated from it."""
+        """Set the number of workers that the capture will start, for the estimate of the remaining time."""
         self._workers, self._began = workers, time.monotonic()
         self._update(total=workers)
 
     def started(self, who: str, round_number: int, rounds: int) -> None:
-        """Show the round that starts: of which configuration, its number from 1, and how many there will be."""
-        self._who = f"{who}, round {round_number} of {rounds}"
+        """Show that a round starts: ``who`` is its configuration, ``round_number`` counts from 1 to ``rounds``."""
+        self._current_round = f"{who}, round {round_number} of {rounds}"
         if not self._live and not self._quiet:
-            self._console.print(Text(plain(f"[{self._done + 1}/{self._workers}] {self._who}{self._left()}")))
-        self._update(description=plain(self._who))
+            self._console.print(
+                Text(plain(f"[{self._done + 1}/{self._workers}] {self._current_round}{self._remaining_time()}"))
+            )
+        self._update(description=plain(self._current_round))
 
     def report(self, report: Report) -> None:
-        """Show the stage or the forward that the worker reports."""
+        """Show the stage or forward that the worker reports."""
         if report["event"] == "stage":
-            self._update(description=plain(f"{self._who}: {report['stage']}"))
+            self._update(description=plain(f"{self._current_round}: {report['stage']}"))
         elif report["event"] == "forward":
-            self._update(description=plain(f"{self._who}: {report['stage']} {report['index']}/{report['count']}"))
+            self._update(
+                description=plain(f"{self._current_round}: {report['stage']} {report['index']}/{report['count']}")
+            )
 
     def finished(self) -> None:
-        """Count a worker that ended."""
+        """Count a worker as finished."""
         self._done += 1
-        self._update(completed=self._done, left=self._left().strip(", "))
+        self._update(completed=self._done, left=self._remaining_time().strip(", "))
 
-    def _left(self) -> str:
+    def _remaining_time(self) -> str:
         """Return the estimated remaining time as text, from the mean time per worker so far."""
         if not self._done:
             return ""

@@ -1,4 +1,4 @@
-"""Serves one file on this machine to ui.perfetto.dev, which fetches it from the reader's own browser."""
+"""Serves one file on this machine, for ui.perfetto.dev in the user's browser."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ ORIGIN = "https://ui.perfetto.dev"
 LOOPBACK = "127.0.0.1"
 
 
-def serve(path: Path, port: int, *, opens: bool) -> None:
-    """Serve ``path`` until Ctrl-C, to pages of Perfetto's only; raises CaptureError where the port is taken."""
+def serve(path: Path, port: int, *, open_browser: bool) -> None:
+    """Serve ``path`` until Ctrl-C, to pages of ui.perfetto.dev only; raises CaptureError if the port is in use."""
     content = path.read_bytes()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            ours = self.headers.get("Host") in (f"{LOOPBACK}:{port}", f"localhost:{port}")  # no page rebinds its name
-            found = ours and self.path.partition("?")[0] == f"/{path.name}"
-            self.send_response(200 if found else 404 if ours else 403)
+            # a page that rebinds its own host name to this machine sends that name (DNS rebinding)
+            is_local = self.headers.get("Host") in (f"{LOOPBACK}:{port}", f"localhost:{port}")
+            found = is_local and self.path.partition("?")[0] == f"/{path.name}"
+            self.send_response(200 if found else 404 if is_local else 403)
             self.send_header("Access-Control-Allow-Origin", ORIGIN)
             self.send_header("Cache-Control", "no-store")
             self.send_header("Content-Type", "application/octet-stream")
@@ -36,11 +37,11 @@ def serve(path: Path, port: int, *, opens: bool) -> None:
     try:
         server = http.server.ThreadingHTTPServer((LOOPBACK, port), Handler)
     except OSError as error:
-        hint = "Perfetto takes traces from this port alone: end what listens there."
-        raise CaptureError(f"{LOOPBACK}:{port} cannot be listened on ({error.strerror})", hint=hint) from None
+        hint = "Stop the program that uses this port: ui.perfetto.dev reads local traces from no other port."
+        raise CaptureError(f"cannot listen on {LOOPBACK}:{port} ({error.strerror})", hint=hint) from None
     address = f"{ORIGIN}/#!/?url=http://{LOOPBACK}:{port}/{path.name}"
-    click.echo(f"Perfetto: {address}  (Ctrl-C ends it)")
-    if opens:
+    click.echo(f"Perfetto: {address}  (Ctrl-C to stop)")
+    if open_browser:
         click.launch(address)
     with server:
         try:

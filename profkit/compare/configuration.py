@@ -14,21 +14,22 @@ from profkit.runs.configuration import compare_configurations
 def find_differences(pairs: Iterable[tuple[str, Manifest | None, Manifest | None]]) -> list[Difference]:
     """Return the fields in which the manifests of each (workload, baseline, candidate) differ.
 
-    Expected differences come first, then the most telling. A difference that all workloads share is listed once,
-    without a workload's name. Pairs that lack a manifest are left out.
+    Expected differences come first; within each group, fields are in the order of ``compare_configurations``. A
+    difference that all workloads share is listed once, without a workload name. Pairs without both manifests are
+    ignored.
     """
     found: dict[Difference, list[str]] = {}
     known = [(name, a, b) for name, a, b in pairs if a is not None and b is not None]
-    places: dict[str, int] = {}
+    ranks: dict[str, int] = {}
     for name, baseline, candidate in known:
-        for place, d in enumerate(compare_configurations(baseline, candidate)):
+        for rank, d in enumerate(compare_configurations(baseline, candidate)):
             entry = Difference(field=d.field, baseline=d.before, candidate=d.after, expected=d.expected)
             found.setdefault(entry, []).append(name)
-            places[d.field] = max(place, places.get(d.field, 0))
+            ranks[d.field] = max(rank, ranks.get(d.field, 0))
     result: list[Difference] = []
     for entry, names in found.items():
         if len(names) == len(known):
             result.append(entry)
         else:
             result += [msgspec.structs.replace(entry, workload=name) for name in names]
-    return sorted(result, key=lambda d: (not d.expected, places[d.field], d.workload or ""))
+    return sorted(result, key=lambda d: (not d.expected, ranks[d.field], d.workload or ""))

@@ -1,4 +1,4 @@
-"""How far the model's outputs moved between two runs."""
+"""Compares the model outputs of two runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ NOT_FINITE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparabl
 
 
 def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | None:
-    """Return how far the outputs moved; None if a side kept none.
+    """Return the difference of the saved outputs; None if a side has none.
 
-    They are not comparable if weights, names, shapes or types differ, or if a side holds NaN or infinity; the result
-    says which. Raises InputError if saved outputs cannot be read.
+    Outputs are not comparable if weights, names or shapes differ, if a type is not numeric, or if a side contains NaN
+    or infinity. The result tells different shapes and non-finite values apart from the other reasons. Raises InputError
+    if saved outputs cannot be read.
     """
     before, after = baseline.outputs, candidate.outputs
     if before is None or after is None:
@@ -35,7 +36,7 @@ def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | No
         return NOT_FINITE
     norms = [float(np.linalg.norm(side)) for side in (x, y)]
     error, scale = float(np.abs(x - y).max(initial=0.0)), float(np.abs(x).max(initial=0.0))
-    # a zero vector has no direction: it counts as equal to another zero vector only
+    # a zero vector has no direction: use 1 for two zero vectors, else 0
     cosine = float(x @ y) / (norms[0] * norms[1]) if all(norms) else float(norms[0] == norms[1])
     return OutputsChange(
         cosine_similarity=min(1.0, cosine),
@@ -46,7 +47,7 @@ def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | No
 
 
 def _as_reals(array: np.ndarray) -> np.ndarray:
-    """Return the values as one row of float64, a complex one as two."""
+    """Return the values as a flat float64 array; a complex value becomes two."""
     flat = np.ascontiguousarray(array).ravel()
     return flat.astype(np.complex128).view(np.float64) if flat.dtype.kind == "c" else flat.astype(np.float64)
 

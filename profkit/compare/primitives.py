@@ -1,4 +1,4 @@
-"""Changes of oneDNN's primitives: the implementation of every problem before and after, reorders, and the cache."""
+"""Compares the oneDNN primitives of two runs: the implementations of each problem, reorders, and the cache."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def compare_primitives(before: Joined | None, after: Joined | None) -> Primitive
 
 @dataclass(slots=True)
 class _Use:
-    """What ran for one problem: executions and their time by (implementation, fpmath)."""
+    """The executions of one problem, and their time in ns per (implementation, fpmath mode)."""
 
     calls: int = 0
     ns: int = 0
-    by: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    ns_by_implementation: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
 
 def _by_problem(joined: Joined) -> Mapping[Problem, _Use]:
@@ -52,11 +52,11 @@ def _by_problem(joined: Joined) -> Mapping[Problem, _Use]:
     for number, p in enumerate(log.primitives):
         mask = joined.is_warm & (log.primitive == number)
         if p.operation == "exec" and not p.is_graph and mask.any():
-            # pooling was called pooling_v2 for a while, likewise eltwise
+            # some oneDNN versions log pooling and eltwise as pooling_v2 and eltwise_v2
             use = found[p.kind.removesuffix("_v2"), p.problem]
             use.calls += int(mask.sum())
             use.ns += int(log.duration_ns[mask].sum())
-            use.by[p.implementation, p.fpmath] += int(log.duration_ns[mask].sum())
+            use.ns_by_implementation[p.implementation, p.fpmath] += int(log.duration_ns[mask].sum())
     return found
 
 
@@ -64,7 +64,7 @@ def _times(use: _Use | None, joined: Joined) -> PrimitiveTimes | None:
     if use is None:
         return None
     count = len(joined.forwards)
-    names = sorted(use.by, key=lambda key: -use.by[key])
+    names = sorted(use.ns_by_implementation, key=lambda key: -use.ns_by_implementation[key])
     return PrimitiveTimes(
         implementations=list(dict.fromkeys(name for name, _ in names)),
         fpmath=names[0][1],

@@ -1,4 +1,4 @@
-"""A manifest in words, for the reports that describe a run."""
+"""Lists the contents of a manifest as text, for the reports that describe a run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def median(values: Sequence[int]) -> float | None:
-    """Return the median; None of no values."""
+    """Return the median; None for an empty sequence."""
     import numpy as np
 
     return float(np.median(values)) if len(values) else None
 
 
 def facts_table(title: str, facts: Sequence[tuple[str, str]]) -> Table:
-    """Lay out names and what is known of them."""
+    """Return a table of two columns, names and values."""
     pair = [Column("", right=False), Column("", right=False, flexible=True)]
     return Table(title, pair, [[Cell(name), Cell(text)] for name, text in facts])
 
 
 def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return what the manifest says, as (name, text) rows."""
+    """Return the contents of a manifest as (name, text) rows."""
     from profkit.runs.configuration import own_variables
     from profkit.runs.contents import typical_ns
 

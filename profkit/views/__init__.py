@@ -1,4 +1,4 @@
-"""From paths to results: each file reads the runs that one command names and returns one record.
+"""Each file reads the runs that are given to one command and returns the result as one record.
 
-Nothing is imported here.
+This file imports nothing, so that a command loads only what it needs.
 """

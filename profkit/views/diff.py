@@ -1,4 +1,4 @@
-"""Two folders, runs or traces compared: finds the workloads that both have, measures them, compares them."""
+"""Compares two folders, runs or traces: finds the workloads that both have, measures them and compares them."""
 
 from __future__ import annotations
 
@@ -74,35 +74,38 @@ def _measure_pair(pair: RunPair, groupings: Sequence[By], options: ReadOptions) 
 
 
 def pair_runs(baseline: list[Run], candidate: list[Run], left: str, right: str) -> list[RunPair]:
-    """Pair runs by workload. A single run on each side is a pair if one of them has no manifest to name its workload.
+    """Pair runs by workload. Two single runs are a pair if one of them has no manifest that names its workload.
 
-    ``left`` and ``right`` are the paths as given. Raises UsageError if a side has two runs of a workload, or none in
-    common.
+    ``left`` and ``right`` are the paths as given. Raises UsageError if a side has two runs of a workload, or if the
+    sides have no workload in common.
     """
-    for runs, where in ((baseline, left), (candidate, right)):
+    for runs, path in ((baseline, left), (candidate, right)):
         names = [run.workload for run in runs]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            found = ", ".join(str(run.path) for run in runs if run.workload == doubled[0])
-            raise UsageError(f"{where} has several runs of {doubled[0]}: {found}", hint="Name one of them.")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            found = ", ".join(str(run.path) for run in runs if run.workload == duplicates[0])
+            raise UsageError(f"{path} has several runs of {duplicates[0]}: {found}", hint="Name one of them.")
     if len(baseline) == len(candidate) == 1 and None in (baseline[0].manifest, candidate[0].manifest):
         return [(baseline[0], candidate[0])]
     others = {run.workload: run for run in candidate}
     pairs = [(run, others[run.workload]) for run in baseline if run.workload in others]
     if not pairs:
-        have = [f"{p} has {', '.join(r.workload for r in s)}" for p, s in ((left, baseline), (right, candidate))]
+        workloads = [f"{p} has {', '.join(r.workload for r in s)}" for p, s in ((left, baseline), (right, candidate))]
         raise UsageError(
-            f"no workload in common: {'; '.join(have)}",
+            f"no workload in common: {'; '.join(workloads)}",
             hint="Capture the same workload on both sides, or name two runs of the same one.",
         )
     return pairs
 
 
 def _with_traces(pairs: list[RunPair]) -> tuple[list[RunPair], list[str]]:
-    """Return the pairs with a trace on both sides, and a warning for each other one; raises InputError for none."""
-    whole = [pair for pair in pairs if all(run.traces for run in pair)]
+    """Return the pairs with a trace on both sides, and a warning per run without one.
+
+    Raises InputError if no pair is left.
+    """
+    kept = [pair for pair in pairs if all(run.traces for run in pair)]
     lacking = [run for pair in pairs for run in pair if not run.traces]
-    if not whole:
+    if not kept:
         lacking[0].require_traces()
     reasons = [(run, run.manifest.reason if run.manifest else None) for run in lacking]
-    return whole, [f"{run.label} {run.workload} is left out: {reason or 'it has no trace'}." for run, reason in reasons]
+    return kept, [f"{run.label} {run.workload} is left out: {reason or 'it has no trace'}." for run, reason in reasons]

@@ -1,4 +1,4 @@
-"""What a run is: format, versions, forwards, anomalies, repairs (schema ``info/1``)."""
+"""Describes a run: format, versions, forwards, anomalies, repairs (schema ``info/1``)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class TraceInformation(Record, frozen=True, kw_only=True):
 
     file: Annotated[str, Meta(description="file name")]
     torch: Annotated[str | None, Meta(description="PyTorch version that profkit wrote into the file")]
-    dialect: Annotated[str, Meta(description="PyTorch versions that write like this file")]
-    devices: Annotated[int, Meta(description="number of accelerators that the file names")]
+    dialect: Annotated[str, Meta(description="PyTorch versions that write this file's dialect")]
+    devices: Annotated[int, Meta(description="number of accelerators listed in the file")]
     resolution_ns: Annotated[int, Meta(description="resolution of its clock (ns)")]
     spans: Annotated[int, Meta(description="events with a duration")]
     operators: Annotated[int, Meta(description="operator events")]
     tracks: Annotated[int, Meta(description="timelines (pid, tid)")]
     categories: Annotated[dict[str, int], Meta(description="spans per category")]
     other_events: Annotated[dict[str, int], Meta(description="records that are not spans, by phase")]
-    rule: Annotated[str, Meta(description="rule by which the forwards were found")]
+    rule: Annotated[str, Meta(description="rule that identified the forwards")]
     forward_ns: Annotated[list[int], Meta(description="wall times of the forwards (ns)")]
-    anomalies: Annotated[dict[str, int], Meta(description="counts of what was odd")]
-    repairs: Annotated[dict[str, int], Meta(description="counts of repaired damage")]
+    anomalies: Annotated[dict[str, int], Meta(description="number of anomalies, by kind")]
+    repairs: Annotated[dict[str, int], Meta(description="number of repairs, by kind of damage")]
 
 
 class RunInformation(Record, frozen=True, kw_only=True):

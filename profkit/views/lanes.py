@@ -1,9 +1,9 @@
-"""Two median forwards in one trace: the baseline's and the candidate's as two processes with a common start.
+"""Writes the median forwards of a baseline and a candidate as two processes of one trace, with a common start.
 
 The longer lane is the slower side. Matching operators are linked by flow events. oneDNN primitives are nested under
-their operators if the run has a log; they were measured in another pass, which writing the log slows, so each is placed
-at the same share of its operator's call as in that pass. The format is Chrome's trace event format, as Perfetto and the
-TensorBoard plugin read it.
+their operators if the run has a log. They were measured in a separate pass, which is slower because it writes the log.
+Each primitive is therefore scaled to the same fraction of its operator's call as in that pass. The format is Chrome's
+trace event format, as Perfetto and the TensorBoard plugin read it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SIDES = ("baseline", "candidate")
 
 @dataclass(frozen=True)
 class Lane:
-    """The median forward of a run: its trace, and the rows of the operators it calls, in the order of ``tree``."""
+    """The median forward of a run: its trace, and the rows of its calls, shape (calls,), in the order of ``tree``."""
 
     run: Run
     trace: Trace
@@ -48,16 +48,16 @@ class Lane:
 
     @property
     def wall_ns(self) -> int:
-        """The forward's wall time."""
+        """The forward's wall time in ns."""
         return self.end_ns - self.start_ns
 
 
 def lanes(baseline: Run, candidate: Run, options: ReadOptions = DEFAULT) -> dict[str, Any]:
-    """Return the trace document of both runs' median forwards; raises InputError where one cannot be read."""
+    """Return the trace document of both runs' median forwards; raises InputError if a run cannot be read."""
     both = [_lane(run, options) for run in (baseline, candidate)]
     events: list[dict[str, Any]] = []
     for pid, lane in enumerate(both, 1):
-        events += _named(lane, pid)
+        events += _process_metadata(lane, pid)
         events += _spans(lane, pid)
         events += _primitives(lane, pid, options)
     events += _links(both, align(both[0].tree, both[1].tree))
@@ -73,27 +73,27 @@ def _lane(run: Run, options: ReadOptions) -> Lane:
         trace = read(path, detail=Detail.SHAPES, options=options)
         forwards = find_forwards(trace)
         read_traces.append((trace, forwards))
-        found += [(int(ns), number, place) for place, ns in enumerate(forwards.wall_ns)]
+        found += [(int(ns), number, index) for index, ns in enumerate(forwards.wall_ns)]
     if not found:
-        raise InputError("holds no forward", where=run.path)
-    _, number, place = sorted(found)[(len(found) - 1) // 2]
+        raise InputError("contains no forward", where=run.path)
+    _, number, index = sorted(found)[(len(found) - 1) // 2]
     trace, forwards = read_traces[number]
-    rows = rows_of(trace, forwards, place)
+    rows = rows_of(trace, forwards, index)
     tree = merge(t for pair in read_traces for t in call_trees(*pair))
     names = _names(trace, rows)
-    if [name for name, _ in tree.calls] != names:  # this forward is not of the kind that most are
+    if [name for name, _ in tree.calls] != names:  # this forward differs from most
         tree = next(t for t in call_trees(trace, forwards) if [name for name, _ in t.calls] == names)
-    return Lane(run, trace, int(forwards.start_ns[place]), int(forwards.end_ns[place]), tree, rows)
+    return Lane(run, trace, int(forwards.start_ns[index]), int(forwards.end_ns[index]), tree, rows)
 
 
-def _named(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
+def _process_metadata(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
     name = f"{_SIDES[pid - 1]}: {lane.run.label} {lane.run.workload}, {units.duration(lane.wall_ns)}"
     yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": name}}
     yield {"ph": "M", "pid": pid, "name": "process_sort_index", "args": {"sort_index": pid}}
 
 
 def _spans(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
-    """Yield every span that begins in the forward, from the forward's start on; threads keep their tracks apart."""
+    """Yield every span that begins in the forward, with times from its start; each thread has its own track."""
     trace, events = lane.trace, lane.trace.events
     inside = (events.start_ns >= lane.start_ns) & (events.start_ns < lane.end_ns) & (events.duration_ns >= 0)
     for row in np.flatnonzero(inside).tolist():
@@ -113,15 +113,15 @@ def _spans(lane: Lane, pid: int) -> Iterator[dict[str, Any]]:
 
 
 def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str, Any]]:
-    """Yield oneDNN's executions, each at the same share of its operator's call as in the pass with the log."""
+    """Yield the oneDNN primitives, each at the same fraction of its operator's call as in the pass with the log."""
     joined = RunContents(lane.run, options).primitives
     if joined is None or not len(joined.forwards):
         return
     middle = int(np.argsort(joined.forwards.wall_ns)[(len(joined.forwards) - 1) // 2])
     logged = rows_of(joined.trace, joined.forwards, middle)
     if _names(lane.trace, lane.rows) != _names(joined.trace, logged):
-        return  # another forward than the timed one: nothing says which call a primitive belongs to
-    position = {int(row): place for place, row in enumerate(logged)}
+        return  # the calls differ from those of the timed forward, so primitives cannot be assigned to them
+    position = {int(row): index for index, row in enumerate(logged)}
     by_call: dict[int, list[int]] = defaultdict(list)
     for record in np.flatnonzero((joined.forward == middle) & (joined.operator >= 0)).tolist():
         if joined.log.primitives[joined.log.primitive[record]].operation == "exec":
@@ -133,7 +133,7 @@ def _primitives(lane: Lane, pid: int, options: ReadOptions) -> Iterator[dict[str
 def _in_call(
     lane: Lane, pid: int, joined: Joined, position: int, logged_call: int, records: list[int]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the primitives of one call, outside the operators that it calls."""
+    """Yield the primitives of one call, placed outside the operators that it calls."""
     timed, logged = lane.trace.operator_events, joined.trace.operator_events
     call = int(lane.rows[position])
     scale = int(timed.duration_ns[call]) / max(1, int(logged.duration_ns[logged_call]))
@@ -160,11 +160,11 @@ def _in_call(
 
 
 def _between(taken: list[tuple[int, int]], begin: int, length: int, last: int) -> tuple[int, int]:
-    """Return begin and end of a span moved out of the calls it overlaps and cut before the next one.
+    """Return the begin and end of a span, moved out of the calls that it overlaps and cut before the next call.
 
     Viewers show spans of one track correctly only if they nest.
     """
-    for start, end in taken:  # in order
+    for start, end in taken:  # ascending
         if start <= begin < end:
             begin = end
     begin = min(begin, last)
@@ -177,7 +177,7 @@ def _names(trace: Trace, rows: Integers) -> list[str]:
 
 
 def _links(both: list[Lane], alignment: Alignment) -> Iterator[dict[str, Any]]:
-    """Link matching top-level operators, and those whose work other callees do."""
+    """Yield flow events between matching top-level operators, and between those with another implementation."""
     callers = {change.caller for change in alignment.changes}
     top = [pair for pair in alignment.pairs if _is_top(both[0], pair[0]) and _is_top(both[1], pair[1])]
     pairs = sorted({*top, *callers, *alignment.stand_ins})

@@ -1,4 +1,4 @@
-"""Any number of runs compared with one of them."""
+"""Compares any number of runs with one of them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from profkit.trace.options import DEFAULT, ReadOptions
 def compare_many(
     paths: Sequence[Path], baseline: Path | None = None, options: ReadOptions = DEFAULT, margin: float = MARGIN
 ) -> Overview:
-    """Compare the runs at ``paths`` with the first, or with ``baseline``: all workloads of a label together.
+    """Compare the runs at ``paths`` with the first of them, or with ``baseline``. The runs of a label are one side.
 
-    Latency needs no trace; if a run has none, the profiled forwards of all runs are compared instead. Raises InputError
-    if a run cannot be read, UsageError if there are not two, or two have one label.
+    Latencies are compared. If a run of a workload has none, the profiled forwards of all its runs are compared instead.
+    Raises InputError if a run cannot be read, UsageError if there are fewer than two labels or a label has two runs of
+    one workload.
     """
     found = _by_label([*([baseline] if baseline else []), *paths])
     warnings = [
@@ -32,12 +33,12 @@ def compare_many(
         for run in group.values()
         if not run.traces and run.manifest
     ]
-    for run in next(iter(found.values())).values():  # the baseline must be there
+    for run in next(iter(found.values())).values():  # the baseline cannot be left out
         run.require_traces()
     runs = {label: {n: r for n, r in group.items() if r.traces} for label, group in found.items()}
     runs = {label: group for label, group in runs.items() if group}
     if len(runs) < 2:
-        raise UsageError("there is only one run", hint="Name at least two, or a folder that holds several.")
+        raise UsageError("there is only one run", hint="Name at least two, or a folder that contains several.")
     walls: dict[str, dict[str, Series]] = {}
     kinds: dict[str, WallKind] = {}
     for name in dict.fromkeys(run.workload for group in runs.values() for run in group.values()):

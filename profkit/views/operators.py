@@ -27,32 +27,34 @@ class ForwardsView(Record, frozen=True, kw_only=True):
     """The forwards of all traces."""
 
     count: Annotated[int, Meta(description="number of forwards")]
-    rule: Annotated[str, Meta(description="rule by which they were found")]
+    rule: Annotated[str, Meta(description="rule that identified the forwards")]
     wall_ns: Annotated[list[int], Meta(description="wall times (ns)")]
 
 
 class OperatorRow(Record, HasPlace, frozen=True, kw_only=True):
-    """One operator; per forward the figures are medians over forwards, else sums over everything."""
+    """One operator. Its values are medians over forwards if ``per_forward`` is true, else sums over all traces."""
 
     name: Annotated[str, Meta(description="operator name")]
     input_dims: InputDims = None
     module: Module = None
     stack: Stack = None
-    calls: Annotated[float, Meta(description="calls")]
-    self_host_ns: Annotated[float, Meta(description="own time without the operators it calls (ns)")]
-    total_host_ns: Annotated[float, Meta(description="time with at least one call of it on the stack (ns)")]
-    self_device_ns: Annotated[float, Meta(description="device time of kernels it launched itself (ns)")] = 0
-    total_device_ns: Annotated[float, Meta(description="device time of all kernels launched below it (ns)")] = 0
+    calls: Annotated[float, Meta(description="number of calls")]
+    self_host_ns: Annotated[float, Meta(description="host time without the operators that it calls (ns)")]
+    total_host_ns: Annotated[float, Meta(description="host time with at least one call of it on the stack (ns)")]
+    self_device_ns: Annotated[float, Meta(description="device time of the kernels that it launched directly (ns)")] = 0
+    total_device_ns: Annotated[
+        float, Meta(description="device time of the kernels it and its callees launched (ns)")
+    ] = 0
     primitives: Annotated[
         list[PrimitiveUse], Meta(description="oneDNN primitives that ran in it, with --with-primitives")
     ] = []
 
 
 class Repair(Record, frozen=True, kw_only=True):
-    """A kind of damage that was repaired while reading."""
+    """A kind of damage repaired while reading."""
 
     defect: Annotated[str, Meta(description="the damage")]
-    count: Annotated[int, Meta(description="how often it was found")]
+    count: Annotated[int, Meta(description="number of occurrences")]
 
 
 class OperatorsView(Record, frozen=True, kw_only=True):
@@ -61,12 +63,12 @@ class OperatorsView(Record, frozen=True, kw_only=True):
     schema: Annotated[Literal["operators/1"], Meta(description="schema of this document")] = "operators/1"
     source: Annotated[str, Meta(description="path of the run or trace")]
     torch: Annotated[str | None, Meta(description="PyTorch version")]
-    per_forward: Annotated[bool, Meta(description="whether figures are medians per forward, not sums")]
+    per_forward: Annotated[bool, Meta(description="whether values are medians over forwards instead of sums")]
     forwards: Annotated[ForwardsView, Meta(description="the forwards")]
     resolution_ns: Annotated[int, Meta(description="resolution of the trace's clock (ns)")]
     operators: Annotated[list[OperatorRow], Meta(description="the rows")]
-    anomalies: Annotated[dict[str, int], Meta(description="counts of what was odd in the traces")]
-    repairs: Annotated[list[Repair], Meta(description="damage that was repaired while reading")]
+    anomalies: Annotated[dict[str, int], Meta(description="number of anomalies in the traces, by kind")]
+    repairs: Annotated[list[Repair], Meta(description="damage repaired while reading")]
 
 
 def view_operators(
@@ -80,12 +82,12 @@ def view_operators(
 ) -> OperatorsView:
     """Return the operators of ``run``: of all its traces together, or per forward.
 
-    ``with_primitives`` adds what oneDNN ran in each operator per forward, from the pass that wrote its log. Each trace
-    is decoded once; ``pending`` is the read of one that has begun. Raises InputError if a trace cannot be read, or the
-    run has no oneDNN log.
+    ``with_primitives`` adds the oneDNN primitives of each operator per forward, from the pass that wrote the log. Each
+    trace is decoded once; ``pending`` is a read that has already started. Raises InputError if a trace cannot be read,
+    or if primitives are requested and the run has no oneDNN log.
     """
     if not (per_forward or with_primitives):
-        return _of_whole_files(run, by, options, pending)
+        return _sum_traces(run, by, options, pending)
     measured = measure(run, (by,), options, pending=pending)
     uses = primitives_by_operator(RunContents(run, options).require_primitives()) if with_primitives else {}
     return OperatorsView(
@@ -113,8 +115,8 @@ def _median_rows(measured: Measurement, by: By, uses: Mapping[str, Sequence[Prim
     ]
 
 
-def _of_whole_files(run: Run, by: By, options: ReadOptions, pending: PendingRead | None) -> OperatorsView:
-    """Sum over all traces, reading one after the other: of each only the sums are kept."""
+def _sum_traces(run: Run, by: By, options: ReadOptions, pending: PendingRead | None) -> OperatorsView:
+    """Sum over all traces. They are read one after the other, and only the sums are kept in memory."""
     run.require_traces()
     sums: dict[Key, Integers] = {}
     anomalies: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What oneDNN did in a run, or in a log by itself (schema ``primitives/1``)."""
+"""The oneDNN primitives of a run or of a log alone (schema ``primitives/1``)."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from profkit.onednn.summary import Phase, RepeatedReorder, Totals, phase, repeat
 from profkit.runs.contents import RunContents
 
 PrimitiveKey = Literal["kind", "implementation", "problem"]
-"""What the rows of primitives are grouped by."""
+"""The property by which the rows of primitives are grouped."""
 
 
 class PrimitiveRow(Record, frozen=True, kw_only=True):
     """Executions and creations of one primitive; a field that the rows are not grouped by is null."""
 
     kind: Annotated[
-        str, Meta(description="primitive kind; begins with graph for a partition, whose primitives have their own rows")
+        str,
+        Meta(description="primitive kind; starts with graph for a partition, whose primitives have their own rows"),
     ]
     implementation: Annotated[str | None, Meta(description="implementation")]
     fpmath: Annotated[str | None, Meta(description="fpmath mode")]
     data_types: Annotated[str | None, Meta(description="data types of the arguments")]
     problem: Annotated[str | None, Meta(description="problem descriptor as oneDNN logs it")]
     post_ops: Annotated[str | None, Meta(description="fused operations")] = None
-    calls: Annotated[int, Meta(description="executions")]
+    calls: Annotated[int, Meta(description="number of executions")]
     exec_ns: Annotated[int, Meta(description="execution time (ns)")]
-    cache_hits: Annotated[int, Meta(description="creations from the primitive cache")]
-    cache_misses: Annotated[int, Meta(description="creations without the cache")]
+    cache_hits: Annotated[int, Meta(description="creations that hit the primitive cache")]
+    cache_misses: Annotated[int, Meta(description="creations that missed the primitive cache")]
     create_ns: Annotated[int, Meta(description="creation time (ns)")]
 
 
@@ -46,22 +47,22 @@ class PrimitivesView(Record, frozen=True, kw_only=True):
     schema: Annotated[Literal["primitives/1"], Meta(description="schema of this document")] = "primitives/1"
     source: Annotated[str, Meta(description="path of the run or log")]
     onednn: Annotated[str | None, Meta(description="oneDNN version")]
-    isa: Annotated[str | None, Meta(description="instruction set that oneDNN reports")]
-    threads: Annotated[int | None, Meta(description="threads that oneDNN reports")]
-    skipped_lines: Annotated[int, Meta(description="records that could not be read and are not counted")]
+    isa: Annotated[str | None, Meta(description="instruction set reported by oneDNN")]
+    threads: Annotated[int | None, Meta(description="number of threads reported by oneDNN")]
+    skipped_lines: Annotated[int, Meta(description="number of log records that could not be read")]
     warm: Annotated[bool, Meta(description="whether the rows cover the traced forwards only")] = False
-    mode: Annotated[str | None, Meta(description="how the model ran")] = None
+    mode: Annotated[str | None, Meta(description="mode of the run (eager, frozen, ...)")] = None
     forwards: Annotated[int | None, Meta(description="number of traced forwards; null for a log alone")] = None
     forward_ns: Annotated[list[int], Meta(description="wall times of the traced forwards (ns)")] = []
-    matched: Annotated[int | None, Meta(description="warm records that ran in an operator of the trace")] = None
+    matched: Annotated[int | None, Meta(description="warm records matched to an operator of the trace")] = None
     warm_records: Annotated[int | None, Meta(description="records in the traced forwards")] = None
     cold_phase: Annotated[Phase | None, Meta(description="sums before the traced forwards")] = None
     warm_phase: Annotated[Phase | None, Meta(description="sums in the traced forwards")] = None
     repeated_reorders: Annotated[
-        list[RepeatedReorder], Meta(description="weights that every warm forward reorders, most time first")
+        list[RepeatedReorder], Meta(description="weights that every warm forward reorders, longest time first")
     ] = []
     fpmath: Annotated[FpmathVerdict | None, Meta(description="verdict on the run's fpmath mode; null in FP32")] = None
-    primitives: Annotated[list[PrimitiveRow], Meta(description="the rows, most time first")]
+    primitives: Annotated[list[PrimitiveRow], Meta(description="the rows, longest time first")]
 
 
 def view_log(log: Log, by: PrimitiveKey = "problem") -> PrimitivesView:

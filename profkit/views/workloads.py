@@ -13,20 +13,20 @@ from profkit.compare.records.parts import Record
 class WorkloadEntry(Record, frozen=True, kw_only=True):
     """One workload."""
 
-    name: Annotated[str, Meta(description="what to type for it")]
-    source: Annotated[str, Meta(description="where its model comes from")]
-    task: Annotated[str, Meta(description="what the model does")]
+    name: Annotated[str, Meta(description="name to pass to profkit capture")]
+    source: Annotated[str, Meta(description="source of the model")]
+    task: Annotated[str, Meta(description="task of the model")]
 
 
 class WorkloadList(Record, frozen=True, kw_only=True):
-    """All workloads, by name."""
+    """All workloads, sorted by name."""
 
     schema: Annotated[Literal["workloads/1"], Meta(description="schema of this document")] = "workloads/1"
-    workloads: Annotated[list[WorkloadEntry], Meta(description="the workloads, by name")]
+    workloads: Annotated[list[WorkloadEntry], Meta(description="the workloads, sorted by name")]
 
 
 def list_workloads() -> WorkloadList:
-    """Return the workloads that need no file of the user's."""
+    """Return the workloads that profkit knows by name."""
     return WorkloadList(
         workloads=[
             WorkloadEntry(name=name, source="torchvision", task="image-classification")

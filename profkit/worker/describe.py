@@ -1,4 +1,4 @@
-"""Describes this environment: PyTorch, Python, the inputs."""
+"""Describes this environment and the inputs, for the manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def describe_torch() -> dict[str, Any]:
-    """Return PyTorch's version, build and threads, as the manifest holds them."""
+    """Return PyTorch's version, build and number of threads, as stored in the manifest."""
     import torch
 
     configuration = torch.__config__.show()
@@ -34,12 +34,12 @@ def describe_torch() -> dict[str, Any]:
 
 
 def describe_python() -> dict[str, Any]:
-    """Return the interpreter's version and its packages."""
+    """Return the version of the interpreter and its installed packages."""
     return {"version": platform.python_version(), "packages": installed_packages()}
 
 
 def installed_packages() -> list[str]:
-    """Return ``["name==version", ...]`` of what is installed here, sorted."""
+    """Return ``["name==version", ...]`` of the packages installed in this environment, sorted."""
     try:
         from importlib.metadata import distributions  # Python 3.8 and up
     except ImportError:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Forward:
-    """One call of the model, timed on the wall in integer nanoseconds; waits for the device if there is one."""
+    """One call of the model; measures its wall time in integer ns and waits for the device if there is one."""
 
     def __init__(self, call: Any, inputs: Inputs) -> None:
         import torch

@@ -1,4 +1,4 @@
-"""One process, one round: carries out its orders and reports every step."""
+"""Runs one round in one process: carries out the orders and reports every step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Order = dict[str, Any]
 
 
-MOST_TEXT = 2000  # characters of an error message that are reported
+MAX_MESSAGE = 2000  # characters; a longer error message is cut
 
 
 def work(orders: Order, report: Reporter) -> None:
@@ -54,7 +54,7 @@ def work(orders: Order, report: Reporter) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out the orders in the file ``arguments[0]``, report to the descriptor ``arguments[1]``; return a status."""
+    """Carry out the orders in the file ``arguments[0]``, report to descriptor ``arguments[1]``; return the status."""
     faulthandler.enable()
     with open(arguments[0], encoding="utf-8") as stream:
         orders = json.load(stream)
@@ -68,11 +68,11 @@ def main(arguments: list[str]) -> int:
         else:
             work(orders, report)
     except WorkerError as error:
-        report("error", kind=error.kind, message=str(error)[:MOST_TEXT], hint=error.hint)
+        report("error", kind=error.kind, message=str(error)[:MAX_MESSAGE], hint=error.hint)
         return 1
     except Exception as error:  # the process ends here: the session shows the message, worker.log has the traceback
         traceback.print_exc()
         message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
-        report("error", kind="internal", message=message[:MOST_TEXT], hint="")
+        report("error", kind="internal", message=message[:MAX_MESSAGE], hint="")
         return 1
     return 0

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     Inputs = tuple[Any, ...]
 
 
-STABLE_WINDOW = 5  # forwards in each of the two windows whose medians are compared: the fewest with a steady median
-STABLE_TOLERANCE = 0.03  # relative difference of the medians; forwards of one process scatter by about as much
-WARMUP_LIMIT = 3  # times the requested warm-up; then measuring starts, stable or not, and the round says so
+STABLE_WINDOW = 5  # forwards in each of the two compared windows: the fewest that give a steady median
+STABLE_TOLERANCE = 0.03  # relative difference of the medians; about the scatter of the forwards of one process
+WARMUP_LIMIT = 3  # multiple of the requested warm-up; then measuring starts, and the round records ``stable``
 
 
 def is_stable(durations: list[int]) -> bool:
-    """Tell whether the last two windows of ``durations`` have the same median within the tolerance."""
+    """Return whether the medians of the last two windows of ``durations`` agree within the tolerance."""
     if len(durations) < 2 * STABLE_WINDOW:
         return False
     earlier = statistics.median(durations[-2 * STABLE_WINDOW : -STABLE_WINDOW])
@@ -35,7 +35,7 @@ def is_stable(durations: list[int]) -> bool:
 
 
 def warm_up(forward: Forward, count: int, report: Reporter) -> tuple[list[int], bool]:
-    """Run at least ``count`` forwards and on until their times are stable; return ``(durations_ns, stable)``."""
+    """Run at least ``count`` forwards, and more until their times are stable; return ``(durations_ns, stable)``."""
     durations: list[int] = []
     while len(durations) < count or (not is_stable(durations) and len(durations) < WARMUP_LIMIT * count):
         durations.append(forward()[0])
@@ -58,9 +58,9 @@ def timed(forward: Forward, count: int, report: Reporter) -> tuple[list[int], Fo
 def measure(
     call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter, chdir: bool
 ) -> dict[str, Any]:
-    """Warm up, time, profile; return the round as the manifest holds it (times in ns).
+    """Warm up, time, profile; return the round as stored in the manifest (times in ns).
 
-    ``chdir`` allows changing the working directory for a moment, which must not happen in a user's own process.
+    ``chdir`` allows this function to change the working directory temporarily; not allowed in a user's process.
     """
     import torch
 

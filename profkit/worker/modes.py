@@ -1,4 +1,4 @@
-"""How a model runs: as it is, as TorchScript, frozen, or compiled."""
+"""Prepares a model for a mode: eager, TorchScript, frozen or compiled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:
-    """Return ``(callable, notes)``: the model in ``mode``; notes say what could not be done as asked."""
+    """Return ``(callable, notes)``: the model in ``mode``, and a note for each fallback."""
     import torch
 
     notes: list[str] = []
@@ -26,7 +26,7 @@ def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:
     try:
         scripted = torch.jit.script(model)
     except Exception as error:  # scripting fails in many ways (RuntimeError, NotSupportedError, OSError ...)
-        notes.append("torch.jit.script failed (%s); traced instead" % str(error).strip().split("\n")[0])
+        notes.append("torch.jit.script failed (%s); used torch.jit.trace instead" % str(error).strip().split("\n")[0])
         scripted = torch.jit.trace(model, inputs)
     if mode == "frozen":
         scripted = torch.jit.optimize_for_inference(scripted)
@@ -34,7 +34,7 @@ def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:
 
 
 def to_channels_last(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
-    """Return model and inputs in channels-last memory format; only tensors of four dimensions have one."""
+    """Return model and inputs in channels-last memory format; only four-dimensional tensors are converted."""
     import torch
 
     layout = torch.channels_last
@@ -43,7 +43,7 @@ def to_channels_last(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
 
 
 def compiled(model: Any) -> Any:
-    """Return the model under torch.compile; raises WorkerError if it, or a C++ compiler, is missing."""
+    """Return the model under torch.compile; raises WorkerError if torch.compile or a C++ compiler is missing."""
     import torch
 
     if not hasattr(torch, "compile"):

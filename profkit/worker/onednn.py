@@ -1,4 +1,4 @@
-"""The pass with oneDNN's verbose log, in a process of its own."""
+"""The pass with oneDNN's verbose log, which runs in a separate process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Inputs = tuple[Any, ...]
 
 ONEDNN_LOG = "onednn.log"
-ONEDNN_TRACE = "onednn.trace.json.gz"  # not a name that TensorBoard shows, because the log slows its forwards
+ONEDNN_TRACE = "onednn.trace.json.gz"  # TensorBoard must not list it: the log slows its forwards
 
 
 def observe_onednn(
@@ -29,7 +29,7 @@ def observe_onednn(
 ) -> dict[str, Any]:
     """Run forwards with oneDNN's verbose log on and trace the last of them; log and trace use the same clock.
 
-    The log is what the process has printed since it started. Printing slows it, so no timing uses this pass.
+    The log is the output of the process since it started. Printing slows the forwards, so no timing uses this pass.
     """
     import torch
 
@@ -42,14 +42,14 @@ def observe_onednn(
     os.replace(os.path.join(folder, trace), os.path.join(folder, ONEDNN_TRACE))
     return {
         "trace": ONEDNN_TRACE,
-        "warmup": settings["warmup"] + 1,  # and the one that warms up the profiler
+        "warmup": settings["warmup"] + 1,  # plus the forward that warms up the profiler
         "steps": settings["steps"],
     }
 
 
 @contextlib.contextmanager
 def printed_to(path: str) -> Iterator[None]:
-    """Send what this process prints, C++ libraries included, to the file meanwhile."""
+    """Redirect standard output, that of C++ libraries included, to the file while the context is active."""
     sys.stdout.flush()
     standard_output = os.dup(1)
     with open(path, "wb") as target:

@@ -1,4 +1,4 @@
-"""A model's result: its tensors by name, and the file that keeps them."""
+"""Extracts the tensors of a model's result by name and saves them to a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def to_numpy(tensor: Any) -> Any:
-    """Return a tensor's values as an array on the CPU; bfloat16 becomes float32, which NumPy has."""
+    """Return a tensor's values as an array on the CPU; bfloat16, which NumPy lacks, becomes float32."""
     tensor = tensor.detach().cpu()
     if str(tensor.dtype) in ("torch.bfloat16",):
         tensor = tensor.float()
@@ -22,7 +22,7 @@ def to_numpy(tensor: Any) -> Any:
 
 
 def flatten(value: Any, name: str = "output") -> Iterator[tuple[str, Any]]:
-    """Yield ``(name, tensor)`` for every tensor in a model's result: nested lists, tuples and mappings."""
+    """Yield ``(name, tensor)`` for every tensor in a model's result, which may nest lists, tuples and mappings."""
     if hasattr(value, "detach"):
         yield name, value
     elif hasattr(value, "items"):
@@ -34,7 +34,7 @@ def flatten(value: Any, name: str = "output") -> Iterator[tuple[str, Any]]:
 
 
 def save_outputs(result: Any, path: str) -> str:
-    """Write every tensor of the model's result to ``path`` (npz); return their SHA-256."""
+    """Write every tensor of the model's result to ``path`` (npz); return the SHA-256 of their names and values."""
     arrays = {name: to_numpy(tensor) for name, tensor in flatten(result)}
     digest = hashlib.sha256()
     for name in sorted(arrays):

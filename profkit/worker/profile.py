@@ -1,4 +1,4 @@
-"""Profiles forwards into a trace that TensorBoard shows."""
+"""Profiles forwards and writes a trace that TensorBoard can show."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def profiled(
 ) -> tuple[list[int], str]:
     """Profile ``settings['steps']`` forwards into ``folder``; return ``(durations_ns, trace file name)``.
 
-    One more step before them warms up the profiler. Each forward is in profkit's own annotation and in a ProfilerStep;
-    tensorboard_trace_handler names the file as TensorBoard expects it.
+    One additional forward before them warms up the profiler. Each forward is inside profkit's annotation and a
+    ProfilerStep. tensorboard_trace_handler gives the file the name that TensorBoard expects.
     """
     from torch import profiler
 
@@ -57,25 +57,25 @@ def profiled(
 
 
 def relative_trace_handler(folder: str) -> Callable[[Any], None]:
-    """Return a trace handler that works in ``folder``, for a process of our own.
+    """Return a trace handler that changes the working directory to ``folder``, for a process that profkit started.
 
-    The exporter writes the path it was given into the file; a relative one does not reveal the user's folders.
+    The exporter writes the path it is given into the trace; a relative path does not reveal the user's folders.
     """
     from torch import profiler
 
     def handle(profile: Any) -> None:
-        here = os.getcwd()
+        previous = os.getcwd()
         os.chdir(folder)
         try:
             profiler.tensorboard_trace_handler(".")(profile)
         finally:
-            os.chdir(here)
+            os.chdir(previous)
 
     return handle
 
 
 def compress(path: str) -> str:
-    """Replace the file by its gzip; return the new name. The handler's own use_gzip works line by line."""
+    """Replace the file by a gzipped copy; return its name. The handler's use_gzip option compresses line by line."""
     packed = path + ".gz"
     with open(path, "rb") as source, open(packed + ".part", "wb") as raw:
         with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as target:

@@ -1,6 +1,6 @@
-"""What the worker tells its session: one JSON object per line, on a descriptor of its own.
+"""Reports from the worker to its session: one JSON object per line, on a separate file descriptor.
 
-torch prints to both standard streams, so reports cannot share them.
+torch prints to both standard streams, so reports cannot use them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import json
 import os
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without importing typing
+if TYPE_CHECKING:  # type checkers treat this as typing.TYPE_CHECKING; it saves the import of typing
     from typing import Any
 
 
 class WorkerError(Exception):
-    """A step that cannot be done, in words for the user; ``kind`` names the step, ``hint`` says what to do."""
+    """A step failed, with a message for the user; ``kind`` names the step, ``hint`` the next action."""
 
     def __init__(self, kind: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class Reporter:
         self._stream = None if descriptor is None else os.fdopen(descriptor, "w", encoding="utf-8")
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """Report ``event``; ends the process if the session is gone, because nobody else would end it."""
+        """Report ``event``; ends the process if the session has ended, because nothing else would."""
         if self._stream is None:
             return
         try:

@@ -1,7 +1,7 @@
-"""The worker's entry: ``python -I -u start.py ORDERS.json REPORT_DESCRIPTOR``.
+"""The entry point of the worker: ``python -I -u start.py ORDERS.json REPORT_DESCRIPTOR``.
 
-With ``-I`` neither the current folder nor this file's folder nor PYTHON* variables are on the module path. The package
-is loaded from its folder under a private name.
+With ``-I``, Python ignores PYTHON* variables and does not search the current folder or this file's folder for modules.
+The package is therefore loaded from its folder, under a private name.
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ if __name__ == "__main__":
             stream.flush()
         except OSError:
             pass
-    os._exit(status)  # everything is written, and unloading torch takes a second
+    os._exit(status)  # all output is written, and unloading torch takes a second

@@ -1,4 +1,4 @@
-"""Random weights and inputs that are the same, bit for bit, under every version of PyTorch and NumPy."""
+"""Random weights and inputs that are bitwise identical under every version of PyTorch and NumPy."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 def random_array(shape: tuple[int, ...], name: str, seed: int) -> Any:
-    """Return float32 values uniform on [-1, 1), the same for a name and seed under every NumPy.
+    """Return float32 values, uniform on [-1, 1), that depend only on shape, name and seed.
 
-    The stream of ``RandomState`` is frozen by NEP 19; the name's CRC keeps tensors independent of the order
-    in which a model lists them.
+    NEP 19 guarantees that the stream of ``RandomState`` never changes. Each tensor is seeded with the CRC of its name,
+    so its values do not depend on the order in which a model lists its tensors.
     """
     stream = numpy.random.RandomState((zlib.crc32(name.encode()) + seed) % 2**32)
     return (stream.random_sample(shape) * 2.0 - 1.0).astype(numpy.float32)
 
 
 def randomize(model: Any, inputs: Inputs, seed: int) -> None:
-    """Give ``model`` weights that are the same in every version of PyTorch and keep activations level.
+    """Set weights that are identical in every version of PyTorch and keep the scale of activations constant.
 
-    Constants that the constructor chose (normalisation scales, zero biases) stay, but for the weights of
-    convolutions and linear layers, a zero head among them. Everything drawn at random is drawn again at He scale
-    (He et al. 2015, eq. 10), biases are zeroed, and then one forward multiplies the weight of each convolution and
-    linear layer by the power of two that brings its output closest to unit root mean square. A power of two is
-    exact in floating point, and rounding to one hides the last-digit differences between versions; oneDNN is off in
-    that forward so that no fpmath mode can move it.
+    Parameters that the constructor set to a constant (normalisation scales, zero biases) are kept, except the weights
+    of convolutions and linear layers, for example an output layer initialised to zero. All other parameters are drawn
+    again at He scale (He et al. 2015, eq. 10) or, with fewer than two dimensions, set to zero. Then one forward
+    multiplies the weight of each convolution and linear layer by the power of two that brings the root mean square of
+    its output closest to one. A power of two is exact in floating point, and rounding to a power of two removes
+    last-digit differences between versions. oneDNN is off in that forward, so that the fpmath mode has no effect.
     """
     import torch
 
@@ -53,7 +53,7 @@ def randomize(model: Any, inputs: Inputs, seed: int) -> None:
             values = random_array(tuple(parameter.shape), name, seed) * numpy.float32(bound)
             parameter.copy_(torch.from_numpy(values))
 
-        def level(module: Any, arguments: Inputs, output: Any) -> Any:
+        def rescale(module: Any, arguments: Inputs, output: Any) -> Any:
             scale = output.float().pow(2).mean().sqrt().item()
             if not 0.0 < scale < math.inf:
                 return output
@@ -61,7 +61,7 @@ def randomize(model: Any, inputs: Inputs, seed: int) -> None:
             module.weight.mul_(factor)
             return output * factor
 
-        hooks = [m.register_forward_hook(level) for m in model.modules() if isinstance(m, layers)]
+        hooks = [m.register_forward_hook(rescale) for m in model.modules() if isinstance(m, layers)]
         with torch.backends.mkldnn.flags(enabled=False):
             model(*inputs)
         for hook in hooks:

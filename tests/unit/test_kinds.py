@@ -17,6 +17,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from profkit.capture.machine import inspect_machine
 from profkit.errors import InputError, UsageError
 from profkit.report import kinds
 from profkit.report.kinds import MODULES, kind_of, kind_of_schema
@@ -30,6 +31,7 @@ from profkit.views.information import describe_run
 from profkit.views.many import compare_many
 from profkit.views.operators import view_operators
 from profkit.views.primitives import view_primitives
+from profkit.views.workloads import list_workloads
 from tests.conftest import ROOT
 
 TRACES = ROOT / "traces"
@@ -66,6 +68,8 @@ def examples() -> dict[str, Example]:
             "convolution",
         ),
         Example(kind_of("info"), describe_run(run), lambda v: [t.file for t in v.traces], some),
+        Example(kind_of("workloads"), list_workloads(), lambda v: [w.name for w in v.workloads], "vit"),
+        Example(kind_of("machine"), inspect_machine("host", "cpu"), lambda v: [f.name for f in v.findings], "other"),
     ]
     return {example.kind.name: example for example in found}
 

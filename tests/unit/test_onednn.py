@@ -223,7 +223,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: Capsys) -> None:
     empty = tmp_path / "empty.log"
     empty.write_bytes(b"hello\n")
     assert run("onednn", empty) == 3
-    assert "holds no record of oneDNN" in capsys.readouterr().err
+    assert "contains no oneDNN record" in capsys.readouterr().err
     assert run("onednn", tmp_path / "nowhere") == 3
     assert run("onednn", LOGS[0], "--warm") == 2
     assert run("onednn", ROOT / "README.md") == 3

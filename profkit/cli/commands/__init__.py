@@ -1,1 +1,1 @@
-"""."""
+"""The commands of ``profkit``, one file per command."""

@@ -12,14 +12,14 @@ from profkit.trace.reading import cache_folder
 def command() -> None:
     """Show or clear the cache of parsed traces.
 
-    Large traces are parsed once and kept, up to a size limit, in the user's cache folder or PROFKIT_CACHE_DIR.
-    --no-cache of the other commands neither reads nor writes it.
+    The parsed columns of large traces are kept, up to a size limit, in the user's cache folder or in
+    PROFKIT_CACHE_DIR. With --no-cache, the other commands do not read or write the cache.
     """
 
 
 @command.command("info")
 def info() -> None:
-    """Show the number of traces, their size and the folder."""
+    """Show the number of cached traces, their size and their folder."""
     found = cache_folder.entries()
     size = units.size(sum(entry.stat().st_size for entry in found))
     click.echo(

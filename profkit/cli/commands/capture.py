@@ -1,4 +1,4 @@
-"""``profkit capture``: make runs, one per configuration."""
+"""``profkit capture``: capture runs, one per configuration."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 
 def setting_options(command: _F) -> _F:
-    """Add an option for each setting that has one; the command gets its value, or the values of a repeatable one."""
+    """Add an option for each setting that has a flag; the command gets its value, or a tuple if it is repeatable."""
     for setting in reversed(SETTINGS):
         if setting.flags:
             command = _option(setting)(command)
@@ -58,7 +58,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     """Return the click option of a setting."""
     default = setting.default
     if isinstance(default, float) and default.is_integer():
-        default = int(default)  # 1800 reads better than 1800.0, and click converts it back
+        default = int(default)  # the help shows 1800, not 1800.0; click converts it back
     shown: dict[str, Any] = {"default": default, "show_default": True}
     help_ = setting.help
     if setting.repeatable:
@@ -83,7 +83,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     multiple=True,
     metavar="VERSION",
     shell_complete=_complete_torch,
-    help="Capture in an environment with this PyTorch version (2.0 or 2.0.1), made if needed. Repeatable.",
+    help="PyTorch version, such as 2.0 or 2.0.1; its environment is created if needed. Repeatable.",
 )
 @click.option(
     "--python",
@@ -94,7 +94,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     help="Use this Python interpreter (torch must be installed) instead of creating an environment. Repeatable.",
 )
 @setting_options
-@click.option("--label", help=f"Label of the runs.  [default: the version, then {_SUFFIXES} if not the default]")
+@click.option("--label", help=f"Label of the runs.  [default: the PyTorch version, then {_SUFFIXES} if not default]")
 @click.option(
     "--logdir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -104,7 +104,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing runs instead of adding rounds to them.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
-@click.option("--no-color", is_flag=True, help="Do not use colour (as with NO_COLOR set).")
+@click.option("--no-color", is_flag=True, help="Do not use colour (or set NO_COLOR).")
 def command(
     workloads: Sequence[str],
     torches: Sequence[str],
@@ -118,10 +118,12 @@ def command(
 ) -> None:
     """Capture WORKLOAD in every combination of the values of the repeatable options.
 
-    A WORKLOAD is a torchvision classification model, or path/to/file.py:make where make() returns (model, inputs).
-    Each round of a configuration is a fresh process that warms up, times forwards with the profiler off, then
-    profiles as many. Without --torch and --python, profkit captures in the interpreter that runs it if that has torch,
-    else in an environment with the newest PyTorch.
+    A WORKLOAD is a torchvision classification model, or path/to/file.py:make, whose function make() returns
+    (model, inputs).
+
+    Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles the
+    same number of forwards. Without --torch and --python, the capture uses the interpreter that runs profkit if torch
+    is installed there, else an environment with the newest PyTorch.
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
@@ -153,14 +155,14 @@ def _warn_of_machine(progress: CaptureProgress) -> None:
 def _environments(
     torches: Sequence[str], pythons: Sequence[Path], environments: Environments
 ) -> list[EnvironmentRequest]:
-    """Return the environments asked for, those of --torch first.
+    """Return the requested environments, those of --torch first.
 
-    Raises UsageError if a path is not an interpreter, CaptureError if an interpreter has no torch.
+    Raises UsageError if a path is not an interpreter, CaptureError if torch is not installed.
     """
     if not torches and not pythons:
-        here = torch_version(Path(sys.executable))
-        if here is not None:
-            return [EnvironmentRequest(None, Path(sys.executable), here)]
+        installed = torch_version(Path(sys.executable))
+        if installed is not None:
+            return [EnvironmentRequest(None, Path(sys.executable), installed)]
         newest = environments.ensure(None).torch
         return [EnvironmentRequest(newest, None, newest)]
     found = [EnvironmentRequest(version, None, version) for version in torches]
@@ -171,13 +173,13 @@ def _environments(
             )
         version = torch_version(python)
         if version is None:
-            raise CaptureError("has no torch", where=python, hint="Install torch there, or use --torch VERSION.")
+            raise CaptureError("torch is not installed", where=python, hint="Install it there, or use --torch VERSION.")
         found.append(EnvironmentRequest(None, python.absolute(), version))
     return found
 
 
 def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
-    """Print where the runs are and what to do next; raises CaptureError if some failed."""
+    """Print the folders of the runs and the next commands; raises CaptureError if a configuration failed."""
     done = [c for c in captured if c.failure is None]
     failed = [c for c in captured if c.failure is not None]
     if done and not quiet:
@@ -198,7 +200,7 @@ def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
             click.echo(f"  profkit onednn {done[-1].folder} --warm")
         click.echo(f"  profkit view {labels[0].parent}")
     if failed:
-        # each reason was shown when it happened
+        # each reason was printed when its round failed
         names = ", ".join(c.configuration.name for c in failed)
         raise CaptureError(
             f"{len(failed)} of {len(captured)} configurations failed: {names}",

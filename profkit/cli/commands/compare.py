@@ -1,4 +1,4 @@
-"""``profkit compare``: many runs side by side."""
+"""``profkit compare``: compare many runs side by side."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Examples:
 @click.command("compare", epilog=EPILOG)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option(
-    "--baseline", type=click.Path(path_type=Path), help="What the others are relative to.  [default: the first RUN]"
+    "--baseline", type=click.Path(path_type=Path), help="Run to compare the others with.  [default: the first RUN]"
 )
 @margin_option
 @selection_options(KIND)
@@ -44,10 +44,11 @@ def command(
     reading: ReadOptions,
     output: Output,
 ) -> None:
-    """Compare any number of runs, all their workloads, with the first of them.
+    """Compare any number of runs, in all their workloads, with the first run.
 
-    A RUN is a folder of runs, one run or a trace file; the runs of a folder stand by their labels. Latency is with
-    the profiler off; where a run has none, the forward under the profiler stands for all.
+    A RUN is a folder of runs, one run or a trace file. The runs of a folder are identified by their labels.
+    Latency is measured with the profiler off. If any run of a workload has no latency, profiled times are used for
+    all of them.
     """
     from profkit.views.many import compare_many
 

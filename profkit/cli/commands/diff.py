@@ -1,4 +1,4 @@
-"""``profkit diff``: what changed from a baseline to a candidate."""
+"""``profkit diff``: compare a candidate with a baseline."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ Examples:
   profkit diff logs/main logs/change --fail-if 'forward > 3%' --fail-if 'outputs.cosine < 0.999'
 
 \b
-Rules of --fail-if: forward (latency where it was measured), profiled, p50, p90, p99, geomean, and an operator's
-OPERATOR.self or OPERATOR.total take a percentage by which they got slower; outputs.cosine and outputs.error a number.
-Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"]
+Rules of --fail-if: 'forward > 3%' fails if the forward is slower by more than 3%.
+  percentage: forward (latency, or profiled time without one), profiled, p50, p90, p99, geomean,
+              OPERATOR.self, OPERATOR.total
+  number:     outputs.cosine, outputs.error
+Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"]
 """
 
 
@@ -41,10 +43,10 @@ Rules may also stand in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"
     "rules",
     multiple=True,
     metavar="RULE",
-    help="Exit with status 1 if the whole interval is beyond this limit. Repeatable; replaces those of pyproject.toml.",
+    help="Exit with status 1 if the whole 95% interval is beyond this limit. Repeatable; overrides pyproject.toml.",
 )
 @margin_option
-@click.option("--fail-inconclusive", is_flag=True, help="Exit with status 1 if the data cannot decide a rule, too.")
+@click.option("--fail-inconclusive", is_flag=True, help="Also exit with status 1 if a rule is inconclusive.")
 @by_option
 @selection_options(KIND)
 @read_options
@@ -62,11 +64,12 @@ def command(
     reading: ReadOptions,
     output: Output,
 ) -> int:
-    """Say what changed from BASELINE to CANDIDATE, by how much, and how sure that is.
+    """Show what changed from BASELINE to CANDIDATE, by how much, and with what confidence.
 
-    Each is a folder of runs (every workload that both have is compared), one run, or one trace file. A speedup is
-    baseline / candidate, so above 1 the candidate is faster. "same" means that the whole interval lies within 2%,
-    "inconclusive" that the data cannot tell, "unresolved" that the change is smaller than the clock can show.
+    Each side is a folder of runs, one run, or one trace file. All workloads that both folders have are compared. A
+    speedup is baseline / candidate: above 1, the candidate is faster. The verdict is "same" if the whole 95% interval
+    is within 2% of 1, "inconclusive" if the data cannot decide, and "unresolved" if the change is smaller than the
+    clock resolution.
     """
     from profkit.cli.configuration import configured_rules
     from profkit.compare.gate import judge, parse_rule

@@ -1,4 +1,4 @@
-"""``profkit envs``: the environments made for captures."""
+"""``profkit envs``: the environments created for captures."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 @click.group("envs", epilog="\b\nExamples:\n  profkit envs list\n  profkit envs remove torch-2.0.1-python-3.10")
 def command() -> None:
-    """List or remove the environments made for captures.
+    """List or remove the environments created for captures.
 
-    They live in the user's cache folder, or in PROFKIT_CACHE_DIR.
+    They are in the user's cache folder, or in PROFKIT_CACHE_DIR.
     """
 
 
@@ -36,19 +36,22 @@ def list_() -> None:
     found = environments.list()
     for e in found:
         kind = "CPU-only wheels" if e.cpu_only else "default wheels"
-        click.echo(f"{e.name:32} {units.size(_size(Path(e.folder))):>9}  {kind}  made {e.made[:10]}")
-    click.echo(f"{len(found)} in {environments.folder}", err=True)
+        click.echo(f"{e.name:32} {units.size(_size(Path(e.folder))):>9}  {kind}  created {e.made[:10]}")
+    click.echo(f"{len(found)} environments in {environments.folder}", err=True)
 
 
 @command.command("remove")
 @click.argument("names", nargs=-1, shell_complete=_complete)
 @click.option("--all", "everything", is_flag=True, help="Remove every environment.")
 def remove(names: Sequence[str], everything: bool) -> None:
-    """Remove the environments NAMES; the next capture makes them again."""
+    """Remove the environments NAMES.
+
+    A capture that needs one of them creates it again.
+    """
     environments = _environments()
     chosen = [e.name for e in environments.list()] if everything else names
     if not chosen and not everything:
-        raise UsageError("no environment named", hint="Name them (profkit envs list), or use --all.")
+        raise UsageError("no environment given", hint="Give names (see profkit envs list), or use --all.")
     for name in chosen:
         environments.remove(name)
         click.echo(f"removed {name}")

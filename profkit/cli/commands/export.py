@@ -1,4 +1,4 @@
-"""``profkit export``: the tables of a run as Parquet files."""
+"""``profkit export``: write the tables of a run as Parquet files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Example:
 )
 @read_options
 def command(run: Path, folder: Path, reading: ReadOptions) -> None:
-    """Write the operators (per forward), forwards, spans and flows of RUN as Parquet files, a set per trace.
+    """Write the tables of RUN as Parquet files: operators per forward, forwards, spans and flows.
 
-    Times are integer nanoseconds. Needs pyarrow: pip install 'profkit[parquet]'.
+    Each trace gets its own subfolder. Times are integer nanoseconds. Needs pyarrow: pip install 'profkit[parquet]'.
     """
     from profkit.trace.file import TraceFile
     from profkit.trace.reading.reader import read
@@ -39,7 +39,7 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
         chosen.require_traces()
         for path in chosen.traces:
             trace = TraceFile(read(path, options=reading))
-            target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names stay whole: they are unique
+            target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names are kept: they are unique
             target.mkdir(parents=True, exist_ok=True)
             tables = {
                 "operators": trace.operators(per_forward=True),

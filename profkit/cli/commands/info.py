@@ -1,4 +1,4 @@
-"""``profkit info``: what a run or trace is."""
+"""``profkit info``: describe a run or trace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Examples:
 @read_options
 @output_options(*FORMATS)
 def command(run: Path, sort: str, top: int | None, pattern: str | None, reading: ReadOptions, output: Output) -> None:
-    """Show what RUN is: versions, settings, forwards, anomalies, repairs."""
+    """Describe RUN, a run folder or a trace file: versions, settings, forwards, anomalies, repairs."""
     from profkit.views.information import describe_run
 
     show(KIND, describe_run(one_run(run), reading), output, pattern, sort, top)

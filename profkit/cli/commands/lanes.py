@@ -1,4 +1,4 @@
-"""``profkit lanes``: the forwards of two runs in one trace."""
+"""``profkit lanes``: write the forwards of two runs into one trace."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   profkit lanes logs/1.13/resnet50 logs/2.0/resnet50 --output both.json.gz
-  profkit view --perfetto logs/1.13/resnet50 logs/2.0/resnet50      (the same, shown)
+  profkit view --perfetto logs/1.13/resnet50 logs/2.0/resnet50      (opens it directly)
 
 \b
-Open the file in ui.perfetto.dev or chrome://tracing, or name it NAME.pt.trace.json.gz for TensorBoard.
+Open the file in ui.perfetto.dev or chrome://tracing. For TensorBoard, name it NAME.pt.trace.json.gz.
 """
 
 
@@ -31,15 +31,15 @@ Open the file in ui.perfetto.dev or chrome://tracing, or name it NAME.pt.trace.j
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("lanes.json.gz"),
     show_default=True,
-    help="The trace to write.",
+    help="Trace file to write.",
 )
 @read_options
-@click.option("-q", "--quiet", is_flag=True, help="Do not say which file was written.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not print the name of the written file.")
 def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions, quiet: bool) -> None:
-    """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace, from a common start.
+    """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace.
 
-    The longer lane is the slower side. Matching operators are linked by flow arrows; oneDNN primitives are nested
-    under their operators if a log exists.
+    Both forwards start at the same time, so the longer lane is the slower side. Matching operators are linked by flow
+    arrows. oneDNN primitives are nested under their operators if a log exists.
     """
     from profkit.cli.one_run import one_run
     from profkit.onednn.merge import encode_document

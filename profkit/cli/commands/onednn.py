@@ -1,4 +1,4 @@
-"""``profkit onednn``: which oneDNN primitives ran."""
+"""``profkit onednn``: show which oneDNN primitives ran."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Examples:
   profkit onednn logs/2.0/resnet50 --merge both.json.gz      (open it in TensorBoard or ui.perfetto.dev)
 
 \b
-A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMESTAMP=1 or without.
+A LOG is the output of a process with ONEDNN_VERBOSE=2; ONEDNN_VERBOSE_TIMESTAMP=1 is optional.
 """
 
 
@@ -40,13 +40,13 @@ A LOG is what a process prints with ONEDNN_VERBOSE=2, with ONEDNN_VERBOSE_TIMEST
     show_default=True,
     help="Group rows by.",
 )
-@click.option("--warm", is_flag=True, help="The traced forwards alone, after the warm-up.")
+@click.option("--warm", is_flag=True, help="Count the traced forwards only, without the warm-up.")
 @click.option(
     "--merge",
     "merged",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="OUT.json.gz",
-    help="Write the trace with the primitives nested under their operators, too.",
+    help="Also write the trace, with the primitives nested under their operators.",
 )
 @selection_options(KIND)
 @read_options
@@ -62,15 +62,15 @@ def command(
     reading: ReadOptions,
     output: Output,
 ) -> None:
-    """Show oneDNN's primitives of RUN, or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
+    """Show the oneDNN primitives of RUN or of a verbose LOG: implementation, fpmath mode, calls, time, cache."""
     from profkit.runs.contents import RunContents
     from profkit.views.primitives import view_log, view_primitives
 
     found = _run(run)
     if found is None:
         if warm or merged:
-            raise UsageError("a log by itself knows no forwards", where=run, hint="Name a run captured by profkit.")
-        show(KIND, view_log(_of_log(run, reading), by), output, pattern, sort, top)
+            raise UsageError("a log alone does not show the forwards", where=run, hint="Name a captured run.")
+        show(KIND, view_log(_read_log(run, reading), by), output, pattern, sort, top)
         return
     contents = RunContents(found, reading)
     if merged is not None:
@@ -81,22 +81,22 @@ def command(
         write_whole(merged, content)
         if not output.quiet:
             say_written(merged, len(content))
-            click.echo(f"{merged}: the trace with {count} oneDNN records", err=True)
+            click.echo(f"{merged}: trace with {count} oneDNN records", err=True)
     show(KIND, view_primitives(contents, by, warm=warm), output, pattern, sort, top)
 
 
 def _run(path: Path) -> Run | None:
-    """Return the run at ``path``; None where it is a file, and so a log."""
+    """Return the run at ``path``; None if it is a file, which is then a log."""
     from profkit.cli.one_run import one_run
 
     return None if path.is_file() and path.name != "profkit.json" else one_run(path)
 
 
-def _of_log(path: Path, reading: ReadOptions) -> Log:
+def _read_log(path: Path, reading: ReadOptions) -> Log:
     from profkit.onednn.log import read_log
 
     log = read_log(path, reading.memory_limit)
     if not len(log):
-        hint = "A log is what a process prints with ONEDNN_VERBOSE=2; profkit capture keeps it as onednn.log.gz."
-        raise InputError("holds no record of oneDNN", where=path, hint=hint)
+        hint = "A log is the output of a process with ONEDNN_VERBOSE=2; profkit capture saves it as onednn.log.gz."
+        raise InputError("contains no oneDNN record", where=path, hint=hint)
     return log

@@ -1,4 +1,4 @@
-"""``profkit ops``: the operators of one run or trace."""
+"""``profkit ops``: show the operators of one run or trace."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Examples:
 
 @click.command("ops", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--per-forward", is_flag=True, help="Medians over forwards instead of sums over the whole file.")
-@click.option("--with-primitives", is_flag=True, help="Show what oneDNN ran in each operator; implies --per-forward.")
+@click.option("--per-forward", is_flag=True, help="Show medians over forwards instead of sums over all traces.")
+@click.option("--with-primitives", is_flag=True, help="Show oneDNN primitives per operator; implies --per-forward.")
 @by_option
 @selection_options(KIND)
 @read_options
@@ -44,12 +44,12 @@ def command(
     reading: ReadOptions,
     output: Output,
 ) -> None:
-    """Show the operators of RUN, a run's folder or one trace file.
+    """Show the operators of RUN, a run folder or one trace file.
 
-    Self host time is an operator's own time without the operators it calls; total host time is the time with at
-    least one call of it on the stack.
+    Self host time is the time in an operator, without the operators that it calls. Total host time is the time with
+    at least one call of the operator on the stack.
     """
-    with start_reading(run, by, reading) as pending:  # before the imports that showing it needs
+    with start_reading(run, by, reading) as pending:  # reads while the modules below are imported
         from profkit.views.operators import view_operators
 
         view = view_operators(

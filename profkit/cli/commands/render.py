@@ -1,4 +1,4 @@
-"""``profkit render``: a saved result, shown again."""
+"""``profkit render``: show a saved result in another format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ PLOTS = tuple(dict.fromkeys(plot for name in MODULES for plot in kind_of(name).p
 @any_selection_options
 @output_options(*FORMATS, plots=PLOTS)
 def command(document: Path, sort: str | None, top: int | None, pattern: str | None, output: Output) -> None:
-    """Show DOCUMENT, a result saved as JSON or a profkit.json, in another format; the traces are not needed."""
+    """Show DOCUMENT, a result saved as JSON or a profkit.json, in another format.
+
+    The traces are not read."""
     from profkit.report.saved import load
 
     kind, value = load(document)

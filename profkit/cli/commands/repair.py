@@ -1,4 +1,4 @@
-"""``profkit repair``: write a mended copy of a damaged trace."""
+"""``profkit repair``: write a repaired copy of a damaged trace."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Example:
     default=MEMORY_LIMIT / (1 << 30),
     show_default=True,
     metavar="GIB",
-    help="Approximate memory limit, GiB.",
+    help="Approximate memory limit for reading IN, GiB.",
 )
 def command(source: Path, target: Path, memory_limit: float) -> None:
-    """Mend the trace IN and write it to OUT, which then opens in TensorBoard and Perfetto.
+    """Repair the trace IN and write it to OUT, for TensorBoard and Perfetto.
 
-    profkit's other commands mend a trace in memory when they read it. OUT is gzipped if its name ends in .gz.
+    The other commands repair a trace in memory when they read it. OUT is gzipped if its name ends in .gz.
     """
     try:
         repairs = write_mended(source, target, memory_limit=int(memory_limit * (1 << 30)))
@@ -38,4 +38,4 @@ def command(source: Path, target: Path, memory_limit: float) -> None:
         raise UsageError(f"cannot write ({error.strerror})", where=target, hint="Choose another OUT.") from None
     for defect, count in repairs.items():
         click.echo(f"{count:6}  {defect}")
-    click.echo(f"{target}: {'mended' if repairs else 'nothing to mend'}")
+    click.echo(f"{target}: {'repaired' if repairs else 'no damage found'}")

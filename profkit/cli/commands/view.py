@@ -1,4 +1,4 @@
-"""``profkit view``: open runs in TensorBoard, in Perfetto, or as a page."""
+"""``profkit view``: open runs in TensorBoard, in Perfetto, or as an HTML page."""
 
 from __future__ import annotations
 
@@ -29,63 +29,73 @@ Examples:
   profkit view --html logs                                        (all runs on one page)
   profkit view --perfetto logs/1.13/resnet50 logs/2.0/resnet50    (both forwards as two lanes)
 """
-_ADDRESS = re.compile(r"http://\S+")
+_URL = re.compile(r"http://\S+")
 _CHECK = "import tensorboard.main, torch_tb_profiler.plugin"
 _INSTALL = "pip install 'profkit[tensorboard]' installs TensorBoard and its profiler plugin."
-# how the plugin is known to break, by what Python says, and what mends it
-_BROKEN = (
+# known import failures of the plugin: a part of Python's message, and the fix
+_KNOWN_FAILURES = (
     ("No module named 'tensorboard'", _INSTALL),
     ("No module named 'torch_tb_profiler'", _INSTALL),
-    ("pkg_resources", "setuptools 81 and later lack what TensorBoard imports: pip install 'setuptools<81'."),
-    ("Descriptors cannot", "protobuf is too new for this TensorBoard: pip install --upgrade tensorboard."),
+    (
+        "pkg_resources",
+        "TensorBoard needs pkg_resources, which setuptools 81 removed: pip install 'setuptools<81'.",
+    ),
+    ("Descriptors cannot", "protobuf is too new for this version of TensorBoard: pip install --upgrade tensorboard."),
     ("numpy.dtype size changed", "pandas is built for another NumPy: pip install --upgrade --force-reinstall pandas."),
-    ("pandas", "The plugin cannot use this pandas: pip install --upgrade --force-reinstall pandas."),
+    ("pandas", "The plugin does not work with this version of pandas: pip install --upgrade --force-reinstall pandas."),
 )
-_PAGES = 20  # kept in the cache folder
-_PERFETTO_PORT = 9001  # the one that the policy of ui.perfetto.dev allows
+_KEPT_PAGES = 20  # pages in the cache folder; older ones are deleted
+_PERFETTO_PORT = 9001  # the only local port that ui.perfetto.dev's security policy allows
 
 
 @click.command("view", epilog=EPILOG)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("--perfetto", "how", flag_value="perfetto", help="In ui.perfetto.dev: one run, or two as lanes.")
-@click.option("--html", "how", flag_value="html", help="As a page: one run, the diff of two, or a list of many.")
-@click.option("--port", type=click.IntRange(0, 65535), default=6006, show_default=True, help="0 takes any free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--no-browser", is_flag=True, help="Say the address, and open nothing.")
+@click.option("--perfetto", "how", flag_value="perfetto", help="Use ui.perfetto.dev: one run, or two as lanes.")
+@click.option("--html", "how", flag_value="html", help="Write a page: one run, the diff of two, or a list of many.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=6006,
+    show_default=True,
+    help="TensorBoard port; 0 for any.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that TensorBoard listens on.")
+@click.option("--no-browser", is_flag=True, help="Print the URL only.")
 @read_options
 def command(
     runs: Sequence[Path], how: str | None, port: int, host: str, no_browser: bool, reading: ReadOptions
 ) -> None:
-    """Show RUNs in TensorBoard with the profiler plugin, in Perfetto, or as a page.
+    """Show RUNs in TensorBoard with the profiler plugin, in Perfetto, or as an HTML page.
 
-    TensorBoard and Perfetto are served until Ctrl-C; --html writes a page, says where, and opens it.
+    For TensorBoard and Perfetto, a local server runs until Ctrl-C. --html writes a page to the cache folder, prints its
+    URL and opens it.
     """
-    found = [run for path in runs for run in find_runs(path)]  # says what is wrong with a path before an empty page
+    found = [run for path in runs for run in find_runs(path)]  # reports a wrong path before the viewer starts
     with tempfile.TemporaryDirectory(prefix="profkit-view-") as scratch:
         if how == "perfetto":
-            _perfetto(found, Path(scratch), reading, opens=not no_browser)
+            _perfetto(found, Path(scratch), reading, open_browser=not no_browser)
         elif how == "html":
-            _html(found, reading, opens=not no_browser)
+            _html(found, reading, open_browser=not no_browser)
         else:
             _tensorboard(runs, found, Path(scratch), host, port)
 
 
 def _tensorboard(paths: Sequence[Path], runs: Sequence[Run], scratch: Path, host: str, port: int) -> None:
     _check_plugin()
-    logdir = paths[0] if len(paths) == 1 and paths[0].is_dir() else _linked(runs, scratch)
+    logdir = paths[0] if len(paths) == 1 and paths[0].is_dir() else _link_runs(runs, scratch)
     arguments = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
     arguments += ["--host", host, "--port", str(port)]
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
         try:
-            _relay(server)
+            _print_url(server)
         except KeyboardInterrupt:
             click.echo("", err=True)
         finally:
             server.terminate()
 
 
-def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, opens: bool) -> None:
-    """Serve one run's trace with its primitives, or two runs' lanes, to ui.perfetto.dev alone."""
+def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, open_browser: bool) -> None:
+    """Serve the trace of one run with its primitives, or the lanes of two runs, to ui.perfetto.dev only."""
     from profkit.cli.serving import serve
     from profkit.onednn.merge import encode_document, merge
     from profkit.runs.contents import RunContents
@@ -102,25 +112,25 @@ def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, opens
         else:
             target.symlink_to(runs[0].traces[0].resolve())
     else:
-        raise UsageError(f"{len(runs)} runs are too many for Perfetto", hint="Name one run, or two to see as lanes.")
-    serve(target, _PERFETTO_PORT, opens=opens)
+        raise UsageError(f"--perfetto shows one or two runs, not {len(runs)}", hint="Name one or two runs.")
+    serve(target, _PERFETTO_PORT, open_browser=open_browser)
 
 
-def _html(runs: Sequence[Run], reading: ReadOptions, *, opens: bool) -> None:
-    """Write a page into the cache folder, where a browser that comes late still finds it, and open it."""
+def _html(runs: Sequence[Run], reading: ReadOptions, *, open_browser: bool) -> None:
+    """Write a page into the cache folder and open it; it must still exist when the browser has started."""
     from profkit.files import cache_root
     from profkit.report.formats.html.render import render_html
 
     page = _page(runs, reading)
-    what = "-".join(dict.fromkeys(re.sub(r"[^\w.+-]", "-", run.label) for run in runs))[:60]
+    labels = "-".join(dict.fromkeys(re.sub(r"[^\w.+-]", "-", run.label) for run in runs))[:60]
     digest = sha256("\n".join(str(run.path.resolve()) for run in runs).encode(errors="replace")).hexdigest()
-    target = cache_root() / "pages" / f"{what}-{digest[:8]}.html"
+    target = cache_root() / "pages" / f"{labels}-{digest[:8]}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    for old in sorted(target.parent.glob("*.html"), key=lambda path: path.stat().st_mtime)[:-_PAGES]:
+    for old in sorted(target.parent.glob("*.html"), key=lambda path: path.stat().st_mtime)[:-_KEPT_PAGES]:
         old.unlink(missing_ok=True)
     write_whole(target, render_html(page).encode("utf-8", "replace"))
     click.echo(target.as_uri())
-    if opens:
+    if open_browser:
         click.launch(target.as_uri())
 
 
@@ -138,42 +148,42 @@ def _page(runs: Sequence[Run], reading: ReadOptions) -> Page:
         return make_page(kind_of("diff"), compare_runs(runs[0].path, runs[1].path, options=reading))
     try:
         return runs_page(runs, compare_many([run.path for run in runs], options=reading))
-    except UsageError as error:  # such as two of one label: they are listed all the same
+    except UsageError as error:  # two runs have the same label, for example: list them without a comparison
         return runs_page(runs, None, str(error))
 
 
-def _linked(runs: Sequence[Run], folder: Path) -> Path:
-    """Fill ``folder`` with links to runs that lie apart: the plugin shows what is below one folder."""
+def _link_runs(runs: Sequence[Run], folder: Path) -> Path:
+    """Fill ``folder`` with links to the runs and return it: the plugin shows the runs below one folder only."""
     for number, run in enumerate(runs):
         name = re.sub(r"[^\w.+-]", "-", f"{run.label}-{run.workload}" if run.manifest else run.path.name)
-        place = folder / (name if not (folder / name).exists() else f"{name}-{number}")
+        link = folder / (name if not (folder / name).exists() else f"{name}-{number}")
         if run.path.is_dir():
-            place.symlink_to(run.path.resolve(), target_is_directory=True)
+            link.symlink_to(run.path.resolve(), target_is_directory=True)
         else:
-            place.mkdir()
-            (place / run.path.name).symlink_to(run.path.resolve())
+            link.mkdir()
+            (link / run.path.name).symlink_to(run.path.resolve())
     return folder
 
 
 def _check_plugin() -> None:
-    """Raise CaptureError, saying what is missing or broken and how to mend it, where the plugin cannot be loaded."""
+    """Raise CaptureError with the reason and a fix if the plugin cannot be imported."""
     command = [sys.executable, "-W", "ignore", "-c", _CHECK]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        hint = next((mend for sign, mend in _BROKEN if sign in done.stderr), _INSTALL)
-        raise CaptureError(f"TensorBoard with the profiler plugin cannot be started: {reason}", hint=hint)
+        hint = next((fix for text, fix in _KNOWN_FAILURES if text in done.stderr), _INSTALL)
+        raise CaptureError(f"cannot start TensorBoard with the profiler plugin: {reason}", hint=hint)
 
 
-def _relay(server: subprocess.Popen[str]) -> None:
-    """Say the address once TensorBoard has one; raises CaptureError with its words where it ends by itself."""
+def _print_url(server: subprocess.Popen[str]) -> None:
+    """Print the URL once TensorBoard listens; raises CaptureError with its last message if it exits with an error."""
     assert server.stderr is not None
-    said: list[str] = []
+    lines: list[str] = []
     for line in server.stderr:
-        said.append(line.strip())
-        if (address := _ADDRESS.search(line)) and "Press CTRL+C" in line:
-            click.echo(f"TensorBoard: {address[0]}#pytorch_profiler  (Ctrl-C ends it)")
+        lines.append(line.strip())
+        if (url := _URL.search(line)) and "Press CTRL+C" in line:
+            click.echo(f"TensorBoard: {url[0]}#pytorch_profiler  (Ctrl-C to stop)")
     if server.wait():
-        words = next((text for text in reversed(said) if text), "no reason given")
-        hint = "Choose another --port." if "in use" in words else ""
-        raise CaptureError(f"TensorBoard ended: {words}", hint=hint or f"In {os.fspath(sys.executable)}.")
+        message = next((text for text in reversed(lines) if text), "no reason given")
+        hint = "Choose another --port." if "in use" in message else ""
+        raise CaptureError(f"TensorBoard exited: {message}", hint=hint or f"It ran in {os.fspath(sys.executable)}.")

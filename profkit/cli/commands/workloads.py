@@ -1,4 +1,4 @@
-"""``profkit workloads``: the models that can be captured by name."""
+"""``profkit workloads``: list the models that can be captured by name."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Examples:
 @click.argument("pattern", metavar="[SEARCH]", required=False)
 @output_options(*FORMATS)
 def command(pattern: str | None, output: Output) -> None:
-    """List the workloads, or those with SEARCH in their name; * and ? match any.
+    """List the workloads, or only those whose name contains SEARCH; * and ? are wildcards.
 
-    A model of your own is path/to/file.py:make, where make() returns (model, inputs).
+    To capture your own model, use path/to/file.py:make, whose function make() returns (model, inputs).
     """
     from profkit.views.workloads import list_workloads
 

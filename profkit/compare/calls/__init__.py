@@ -1,1 +1,1 @@
-"""."""
+"""Compares the call trees of two runs."""

@@ -1,13 +1,14 @@
 """Aligns two call trees: which call of one side corresponds to which call of the other.
 
 Callers are aligned before their callees. The callees of an aligned pair are aligned in order by the heaviest common
-subsequence: the same operator with the same input shapes weighs most, then the same operator. Calls left over pair with
-the same operator at another position. At the top level of a fused or compiled side, a call left over may pair with a
-different operator on the same tensors between the same neighbours (a stand-in), or with a call inside a wrapper. An
-operator that PyTorch renamed is the same operator; one that only runs others (TorchScript's ``forward``, a compiled
-region) is replaced by its callees.
+subsequence: the same operator with the same input shapes weighs most, then the same operator. The remaining calls pair
+with the same operator at another position. At the top level, where a side may be fused or compiled, a remaining call
+may pair with a different operator on the same tensors between the same neighbours (a stand-in), or with a call inside a
+wrapper. A renamed operator counts as the same operator. An operator that only runs others (TorchScript's ``forward``, a
+compiled region) is replaced by its callees.
 
-The cost is the product of the lengths of two lists of callees, in NumPy rows; a common beginning or end costs nothing.
+The cost of aligning two lists of callees is the product of their lengths, computed by NumPy row by row. A common
+beginning or end is matched directly.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from profkit.compare.calls.renamed import canonical, is_transparent
 from profkit.trace.calls import Call, CallTree
 
 SAME_CALL = 8  # weight of a pair of calls of the same operator with the same shapes
-SAME_OPERATOR = 7  # the same with other shapes: two such pairs always weigh more than one of the former
-WRAPPED = 2  # weight of a stand-in pair of which one is called inside the other on the same tensors
-SAME_TENSORS = 1  # weight of a stand-in pair that has only its tensors in common
-CARRIES = 0.5  # share of the caller's time from which on a callee does most of the work
-MINOR = 0.2  # share of the caller's time below which a callee cannot explain another implementation
-MOST_STAND_INS = 1 << 18  # pairs of unpaired calls that are compared one by one, which is quadratic
-CELLS = 1 << 24  # of the table for two lists of callees (64 MiB); longer lists are aligned in two halves
+SAME_OPERATOR = 7  # with other shapes; close to SAME_CALL, so that two such pairs weigh more than one exact pair
+WRAPPED = 2  # weight of a stand-in pair in which one call contains the other's operator
+SAME_TENSORS = 1  # weight of a stand-in pair with only the tensors in common
+CARRIES = 0.5  # a callee does most of the work if it takes more than this share of its caller's time
+MINOR = 0.2  # a smaller share of the caller's time cannot explain a different implementation
+MAX_STAND_IN_PAIRS = 1 << 18  # limit of the quadratic comparison of unpaired calls
+CELLS = 1 << 24  # of the table for two lists of callees (64 MiB of int32); longer lists are split in two
 _NO_TENSOR = re.compile(r"(, )?\[\](, )?")
 _TOP = (-1, -1)
 
@@ -42,7 +43,7 @@ Positions = Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class PathChange:
-    """A pair of calls of one operator, the ``caller``, whose work different callees do on the two sides.
+    """A pair of calls of one operator, ``caller``, whose work is done by different callees on the two sides.
 
     ``baseline`` and ``candidate`` are the callees that do most of the work, outermost first; one may be empty if the
     caller does the work itself.
@@ -57,8 +58,8 @@ class PathChange:
 class Alignment:
     """The ``pairs`` of calls of the same operator; ``stand_ins`` pair different operators that do the same work.
 
-    ``changes`` are pairs whose work different callees do. ``alone`` holds, per side, the top-level calls without a
-    partner.
+    ``changes`` are the pairs whose work is done by different callees. ``alone`` holds, per side, the unpaired top-level
+    calls.
     """
 
     baseline: CallTree
@@ -111,7 +112,7 @@ def _comparable(tree: CallTree, positions: Positions) -> list[Call]:
 
 @lru_cache(maxsize=1 << 16)
 def _tensors(shapes: str) -> str:
-    """Return the shapes of the tensors only: the number of other arguments changes from version to version."""
+    """Return the shapes of the tensors only: the number of other arguments differs between versions."""
     return _NO_TENSOR.sub(lambda match: ", " if match[1] and match[2] else "", shapes).removeprefix("[]")
 
 
@@ -127,7 +128,7 @@ def _gaps(matched: Sequence[Pair], *lengths: int) -> list[tuple[range, range]]:
 
 
 def _align_siblings(left: Sequence[Call], right: Sequence[Call]) -> list[Pair]:
-    """Return the pairs of places of the heaviest common subsequence of two lists of calls, in order."""
+    """Return the pairs of indices of the heaviest common subsequence of two lists of calls, in order."""
     shorter = min(len(left), len(right))
     head = next((k for k in range(shorter) if left[k] != right[k]), shorter)
     tail = next((k for k in range(shorter - head) if left[-1 - k] != right[-1 - k]), shorter - head)
@@ -158,10 +159,10 @@ def _equal(left: Sequence[object], right: Sequence[object]) -> np.ndarray:
 
 
 def _heaviest(weight: Ids) -> list[Pair]:
-    """Return the positions of the common subsequence with the largest sum of ``weight``; a weight of 0 is no pair."""
+    """Return the positions of the common subsequence with the largest sum of ``weight``; weight 0 excludes a pair."""
     best = np.zeros((weight.shape[0] + 1, weight.shape[1] + 1), dtype=np.int32)
     for i, row in enumerate(weight):
-        # the best of a cell's upper and left neighbours and its pair; the left ones by a running maximum
+        # a cell is the maximum of its upper neighbour, the upper left one plus the pair, and (accumulated) the left one
         best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], np.where(row, best[i, :-1] + row, 0)))
     found = []
     i, j = weight.shape
@@ -177,7 +178,7 @@ def _heaviest(weight: Ids) -> list[Pair]:
 
 
 def _moved(left: Sequence[Call], right: Sequence[Call], matched: Sequence[Pair]) -> list[Pair]:
-    """Return pairs of the same operator among the calls without a partner: their order differs."""
+    """Return pairs of the same operator among the unpaired calls, which are in a different order."""
     rest = _unpaired([range(len(left)), range(len(right))], matched)
     waiting: dict[str, list[int]] = {}
     for j in rest[1]:
@@ -192,9 +193,9 @@ def _moved(left: Sequence[Call], right: Sequence[Call], matched: Sequence[Pair])
 
 
 def _stand_ins(found: Alignment, gaps: Sequence[Sequence[Positions]]) -> list[Pair]:
-    """Record pairs of different operators on the same tensors; return pairs of one operator found inside a wrapper.
+    """Record pairs of different operators on the same tensors; return the pairs of one operator inside a wrapper.
 
-    ``gaps`` hold the calls without a partner. Within a gap they pair in order; a wrapper may also pair across gaps.
+    ``gaps`` hold the unpaired calls. Within a gap they pair in order; a wrapper may also pair across gaps.
     """
     for left, right in gaps:
         weight = _stand_in_weights(found, left, right)
@@ -202,13 +203,13 @@ def _stand_ins(found: Alignment, gaps: Sequence[Sequence[Positions]]) -> list[Pa
     everywhere = _unpaired([[p for gap in gaps for p in gap[k]] for k in (0, 1)], found.stand_ins)
     weight = _stand_in_weights(found, *everywhere)
     weight[weight < WRAPPED] = 0
-    found.stand_ins.extend((everywhere[0][i], everywhere[1][j]) for i, j in _first(weight))
+    found.stand_ins.extend((everywhere[0][i], everywhere[1][j]) for i, j in _first_free(weight))
     return [pair for pair in (_inner_pair(found, i, j) for i, j in found.stand_ins) if pair is not None]
 
 
 def _stand_in_weights(found: Alignment, left: Positions, right: Positions) -> Ids:
-    """Return the weight of every pair of calls, of the shape (left, right); empty if there are too many."""
-    if not left or not right or len(left) * len(right) > MOST_STAND_INS:
+    """Return the weight of every pair of calls, shape (len(left), len(right)); empty if there are too many pairs."""
+    if not left or not right or len(left) * len(right) > MAX_STAND_IN_PAIRS:
         return np.zeros((0, 0), dtype=np.int32)
     sides = ((found.baseline, left), (found.candidate, right))
     tensors = [[_tensors(tree.calls[at][1]) for at in side] for tree, side in sides]
@@ -226,18 +227,18 @@ def _names_inside(tree: CallTree, position: int) -> frozenset[str]:
     return frozenset(canonical(tree.calls[k][0]) for k in _carriers(tree, [position], 0.0)[1:])
 
 
-def _first(weight: Ids) -> list[Pair]:
+def _first_free(weight: Ids) -> list[Pair]:
     """Return, for each row, the first column with a weight that no earlier row took."""
     taken: dict[int, int] = {}
     for i, row in enumerate(weight):
-        place = next((int(j) for j in np.flatnonzero(row) if j not in taken), None)
-        if place is not None:
-            taken[place] = i
+        column = next((int(j) for j in np.flatnonzero(row) if j not in taken), None)
+        if column is not None:
+            taken[column] = i
     return [(i, j) for j, i in taken.items()]
 
 
 def _inner_pair(found: Alignment, i: int, j: int) -> Pair | None:
-    """Return the pair of calls of one operator, if one of two calls runs the other's operator inside it."""
+    """Return the pair of calls of one operator, if one of two calls contains a call of the other's operator."""
     for k in _carriers(found.baseline, [i], 0.0)[1:]:
         if canonical(found.baseline.calls[k][0]) == canonical(found.candidate.calls[j][0]):
             return k, j
@@ -248,8 +249,8 @@ def _inner_pair(found: Alignment, i: int, j: int) -> Pair | None:
 
 
 def _carriers(tree: CallTree, calls: Positions, enough: float) -> tuple[int, ...]:
-    """Return the calls that do most of the work: the longest of ``calls`` if it takes more than ``enough`` ns, then its
-    callees in turn."""
+    """Return the path of calls that do most of the work: the longest of ``calls`` if it takes more than ``enough`` ns,
+    then the longest of its callees, and so on."""
     path: list[int] = []
     while calls:
         heaviest = max(calls, key=lambda position: tree.median_ns[position])
@@ -262,17 +263,17 @@ def _carriers(tree: CallTree, calls: Positions, enough: float) -> tuple[int, ...
 
 
 def _explain(found: Alignment, caller: Pair, rest: Sequence[Positions]) -> None:
-    """Record the change if different callees do the work of an aligned pair."""
+    """Record a change if the work of an aligned pair is done by different callees."""
     trees = (found.baseline, found.candidate)
     sides = zip(trees, caller, rest, strict=True)
     paths = [_carriers(tree, calls, MINOR * tree.median_ns[at]) for tree, at, calls in sides]
     while all(paths) and len({canonical(t.calls[path[-1]][0]) for t, path in zip(trees, paths, strict=True)}) == 1:
         paths = [path[:-1] for path in paths]  # the same operator does the work on both sides
     # an empty path counts as an implementation only if the caller's own self time carries the work
-    if all(path or _does_itself(tree, at) for tree, at, path in zip(trees, caller, paths, strict=True)) and any(paths):
+    if all(path or _has_own_work(tree, at) for tree, at, path in zip(trees, caller, paths, strict=True)) and any(paths):
         found.changes.append(PathChange(caller, paths[0], paths[1]))
 
 
-def _does_itself(tree: CallTree, position: int) -> bool:
+def _has_own_work(tree: CallTree, position: int) -> bool:
     inside = sum(tree.median_ns[child] for child in tree.children[position])
     return tree.median_ns[position] - inside > MINOR * tree.median_ns[position]

@@ -1,4 +1,4 @@
-"""What an alignment shows: operators implemented by others, replaced operators, and calls without a partner."""
+"""Results of an alignment: operators with another implementation, replaced operators, and unpaired calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from profkit.trace.calls import CallTree
 
 
 def implementations(alignment: Alignment) -> list[ImplementationChange]:
-    """Return the operators whose work other operators below them do, per pair of call paths, most time first."""
+    """Return the operators whose work is done by other callees, per pair of call paths, longest baseline time first."""
     groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[PathChange]] = defaultdict(list)
     before, after = alignment.baseline, alignment.candidate
     for change in alignment.changes:
@@ -36,14 +36,14 @@ def implementations(alignment: Alignment) -> list[ImplementationChange]:
 
 
 class Replacement(NamedTuple):
-    """The operator that most often does the work on the other side, and how many calls per forward this covers."""
+    """The operator that most often does the same work on the other side, and the number of calls per forward."""
 
     by: str
     calls: int
 
 
 def replacements(alignment: Alignment) -> tuple[Mapping[str, Replacement], Mapping[str, Replacement]]:
-    """Return, per side, the operators of which every call has its work done by another operator over there."""
+    """Return, per side, the operators whose every call has a counterpart on the other side, with that counterpart."""
     trees = (alignment.baseline, alignment.candidate)
     explained: tuple[dict[int, str], dict[int, str]] = ({}, {})
     for position in _partners(alignment):
@@ -65,14 +65,14 @@ def _partners(alignment: Alignment) -> Iterator[tuple[int, int]]:
     yield from alignment.stand_ins
     for change in alignment.changes:
         # pair the k-th call of one path with the k-th of the other; a shorter path repeats its last call, and an
-        # empty path stands for the caller
+        # empty path represents the caller
         paths = [change.baseline or change.caller[:1], change.candidate or change.caller[1:]]
         for rank in range(max(map(len, paths))):
             yield paths[0][min(rank, len(paths[0]) - 1)], paths[1][min(rank, len(paths[1]) - 1)]
 
 
 def unpaired(alignment: Alignment) -> list[Unpaired]:
-    """Return the operators at the top of the call trees that have no partner, most time first."""
+    """Return the top-level operators without a partner, per side, longest time first."""
     found = []
     sides: list[tuple[Literal["baseline", "candidate"], CallTree]]
     sides = [("baseline", alignment.baseline), ("candidate", alignment.candidate)]
@@ -91,5 +91,5 @@ def _names(tree: CallTree, positions: Iterable[int]) -> tuple[str, ...]:
 
 
 def _median_of_sum(tree: CallTree, positions: Iterable[int]) -> float:
-    """Return the time of some calls together, the median over forwards."""
+    """Return the median over forwards of the summed time of some calls, in ns."""
     return float(np.median(tree.total_ns[:, list(positions)].sum(axis=1)))

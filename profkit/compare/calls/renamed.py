@@ -1,6 +1,6 @@
-"""What PyTorch renamed or began to call, as data, and which operators only run others.
+"""Tables of the operators that PyTorch renamed or started to call, and of those that only run others.
 
-Seen by running fifty common layers and functions on CPU in 1.13.1, 2.0.1, 2.1.2, 2.2.2, 2.3.1, 2.4.1, 2.5.1, 2.6.0,
+Found by running fifty common layers and functions on CPU in 1.13.1, 2.0.1, 2.1.2, 2.2.2, 2.3.1, 2.4.1, 2.5.1, 2.6.0,
 2.8.0, 2.10.0, 2.12.0 and 2.15.0.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Renamed(NamedTuple):
-    """From version ``since`` on, ``after`` is called where ``before`` was."""
+    """From version ``since`` on, PyTorch calls ``after`` instead of ``before``."""
 
     since: str
     before: str
@@ -18,7 +18,7 @@ class Renamed(NamedTuple):
 
 
 class Added(NamedTuple):
-    """From version ``since`` on, ``below`` calls ``name`` too."""
+    """From version ``since`` on, ``below`` also calls ``name``."""
 
     since: str
     name: str
@@ -46,10 +46,10 @@ def canonical(name: str) -> str:
 
 
 def known_since(name: str) -> str | None:
-    """Return the version from which on PyTorch calls ``name`` where it did not before, if it is known."""
+    """Return the version in which PyTorch started to call ``name``; None if unknown."""
     return _SINCE.get(name)
 
 
 def is_transparent(name: str) -> bool:
-    """Whether an operator only runs others, as a whole model or a compiled part of one does."""
+    """Whether an operator only runs others, such as a whole model or a compiled region."""
     return name.startswith(_TRANSPARENT)

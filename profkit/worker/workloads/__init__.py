@@ -15,9 +15,9 @@ SOURCES = ("torchvision", "file")
 
 
 def build(order: Order) -> tuple[Any, Inputs]:
-    """Return ``(model, inputs)``; inputs is a tuple of positional arguments. Raises WorkerError if that fails."""
+    """Return ``(model, inputs)``; inputs is a tuple of positional arguments. Raises WorkerError if this fails."""
     source = order["source"]
     if source not in SOURCES:
-        raise ValueError("no source of workloads is called %r" % source)
+        raise ValueError("unknown workload source %r" % source)
     model, inputs = importlib.import_module("." + source, __name__).build(order)
     return model.eval() if hasattr(model, "eval") else model, inputs

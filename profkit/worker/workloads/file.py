@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build(order: Order) -> tuple[Any, Inputs]:
-    """Execute the file, call the function, and return its model and inputs; raises WorkerError with their failure."""
+    """Execute the file, call the function, and return its model and inputs; raises WorkerError if this fails."""
     path, function = order["path"], order["function"]
     name = "%s:%s" % (os.path.basename(path), function)
     with importable(os.path.dirname(path)):
@@ -28,14 +28,14 @@ def build(order: Order) -> tuple[Any, Inputs]:
             spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
             assert spec is not None
             module = importlib.util.module_from_spec(spec)
-            sys.modules[loader.name] = module  # for classes that look up their own module: dataclasses, pickles
+            sys.modules[loader.name] = module  # dataclasses and pickle look up a class's module here
             loader.exec_module(module)
             made = getattr(module, function)()
-        except Exception as error:  # the user's code: whatever it raises is shown with its place
-            place = traceback.extract_tb(sys.exc_info()[2])[-1]
+        except Exception as error:  # the user's code can raise anything; the message shows where
+            frame = traceback.extract_tb(sys.exc_info()[2])[-1]
             raise WorkerError(
                 "workload",
-                "%s failed at %s:%s: %s: %s" % (name, place[0], place[1], type(error).__name__, error),
+                "%s failed at %s:%s: %s: %s" % (name, frame[0], frame[1], type(error).__name__, error),
                 "Run that function by itself in this environment first.",
             )
     if not (isinstance(made, tuple) and len(made) == 2 and callable(made[0])):
@@ -50,10 +50,10 @@ def build(order: Order) -> tuple[Any, Inputs]:
 
 @contextlib.contextmanager
 def importable(folder: str) -> Iterator[None]:
-    """Search ``folder`` first for modules meanwhile, and last afterwards.
+    """Put ``folder`` first on the module path while the context is active, and last afterwards.
 
-    While the user's file runs, its siblings win as they do under ``python file.py``. Afterwards the file's folder must
-    not shadow modules that torch imports only when they are first needed.
+    While the user's file runs, modules beside it take precedence, as with ``python file.py``. Afterwards they must not
+    shadow modules that torch imports only when it first needs them.
     """
     sys.path.insert(0, folder)
     try:

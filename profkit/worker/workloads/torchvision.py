@@ -1,4 +1,4 @@
-"""torchvision's classification models, on a random image."""
+"""torchvision's classification models, with random images as input."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build(order: Order) -> tuple[Any, Inputs]:
 def _pretrained(models: Any, name: str) -> Any:
     try:
         return models.get_model(name, weights="DEFAULT")
-    except Exception as error:  # the hub's failures are of every kind: URLError, OSError, RuntimeError
+    except Exception as error:  # a download can raise URLError, OSError, RuntimeError and others
         raise WorkerError(
             "weights",
             "the pretrained weights of %s are not available: %s" % (name, error),
@@ -54,5 +54,5 @@ def _untrained(models: Any, name: str) -> Any:
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     model = models.__dict__[name](weights=None, **options)
     if hasattr(model, "aux_logits"):
-        model.aux_logits = False  # the auxiliary heads run in training only, and TorchScript warns of them
+        model.aux_logits = False  # auxiliary heads run in training only; TorchScript warns about them
     return model
