@@ -212,3 +212,16 @@ def test_the_registry_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/data/saved").iterdir()), ids=lambda path: path.name)
+def test_results_of_older_schemas_are_read(path: Path) -> None:
+    """Saved before oneDNN's executions were called primitives: diff/1, compare/1, operators/1, and info/1 with run/1."""
+    kind, value = load(path)
+    for form in FORMATS:
+        assert render(kind, value, form, Selection())
+    if kind.name == "operators":
+        assert value.operators[0].primitives  # type: ignore[attr-defined]  # the record of this kind has them
+    if kind.name == "compare":
+        verdicts = {entry.verdict for run in value.runs for entry in run.entries}  # type: ignore[attr-defined]
+        assert verdicts == {None, "faster"}
