@@ -22,7 +22,7 @@ from profkit.onednn.log import read_log
 from profkit.runs.configuration import runs_the_same
 from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 from profkit.stats.inference import one_row, typical
-from profkit.trace.options import DEFAULT, ReadOptions
+from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
 
 
@@ -75,7 +75,8 @@ class RunContents:
         log, trace = self.run.onednn_log, self.run.onednn_trace
         if log is None or trace is None:
             return None
-        return join(read_log(log, self.options.memory_limit), read(trace, options=self.options))
+        # names, times and tracks suffice to join
+        return join(read_log(log, self.options.memory_limit), read(trace, detail=Detail.NONE, options=self.options))
 
     def require_primitives(self) -> Joined:
         """Return the primitives; raises InputError if the run has no log."""

@@ -24,6 +24,7 @@ from profkit.arrays import Floats, Integers
 from profkit.stats.discoveries import control_discoveries
 from profkit.stats.judged import MARGIN, Judged, Verdict
 from profkit.stats.precision import rounds_needed
+from profkit.stats.student import quantile, two_sided_p
 
 Rounds = Sequence[Integers]
 """One array of the shape (rows, forwards) per round, in ns; a row is an operator, or the forward itself."""
@@ -49,19 +50,16 @@ class LogRatios:
     @property
     def half_width(self) -> Floats:
         """Half the width of the 95% interval of ``value``."""
-        from scipy.special import stdtrit
-
-        return np.asarray(stdtrit(self.degrees, 1 - LEVEL / 2) * self.error)
+        needed = np.array([quantile(LEVEL, degrees) for degrees in self.degrees.tolist()])
+        return needed * self.error
 
     @property
     def p_value(self) -> Floats:
         """Student's t test that the two sides are equal, two-sided; nan without an interval."""
-        from scipy.special import stdtr
-
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(self.error > 0, np.abs(self.value) / self.error, np.where(self.value == 0, 0.0, np.inf))
         missing = np.isnan(self.value) | np.isnan(self.error)
-        return np.where(missing, np.nan, 2 * stdtr(self.degrees, -t))
+        return np.where(missing, np.nan, two_sided_p(t, self.degrees))
 
     @property
     def ratio(self) -> Floats:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 
 from profkit.arrays import Floats
+from profkit.stats.student import approximate_quantile
 
 MOST_ROUNDS = 200  # per side: nobody runs more, and an estimate that far out means little
 
@@ -35,7 +37,4 @@ def rounds_needed(value: Floats, half_width: Floats, rounds: Floats, margin: flo
 @lru_cache(maxsize=1)
 def _relative_widths() -> Floats:
     """Return t / sqrt(n) for n = 2, 3, … rounds a side: what the width of the interval is proportional to."""
-    from scipy.special import stdtrit
-
-    n = np.arange(2, 2 * MOST_ROUNDS)
-    return np.asarray(stdtrit(2.0 * (n - 1), 0.975) / np.sqrt(n))
+    return np.array([approximate_quantile(0.05, 2.0 * (n - 1)) / math.sqrt(n) for n in range(2, 2 * MOST_ROUNDS)])

@@ -216,7 +216,7 @@ def test_the_registry_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests/data/saved").iterdir()), ids=lambda path: path.name)
 def test_results_of_older_schemas_are_read(path: Path) -> None:
-    """Saved before oneDNN's executions were called primitives: diff/1, compare/1, operators/1, and info/1 with run/1."""
+    """Saved before oneDNN executions were called primitives: diff/1, compare/1, operators/1, info/1 with run/1."""
     kind, value = load(path)
     for form in FORMATS:
         assert render(kind, value, form, Selection())

@@ -26,6 +26,7 @@ from profkit.stats.inference import (
 )
 from profkit.stats.judged import Judged
 from profkit.stats.stability import mean_ranks
+from profkit.stats.student import quantile, two_sided_p
 from tests.noise import USUAL, Noise, sample
 
 OPERATORS = 400
@@ -263,3 +264,17 @@ def test_the_geometric_mean_leaves_out_what_has_no_ratio() -> None:
     (mean,) = judge(geometric_mean(ratios))
     assert mean.speedup == pytest.approx(2.0)
     assert judge(geometric_mean([ratios[1]])) == [Judged(verdict="inconclusive")]
+
+
+@given(st.floats(0, 1e4), st.floats(0.5, 2_000))
+@settings(max_examples=300, deadline=None)
+def test_the_t_distribution_is_scipys(t: float, degrees: float) -> None:
+    found = float(two_sided_p(np.array(t), np.array(degrees)))
+    assert found == pytest.approx(2 * float(stats.t.sf(t, degrees)), rel=1e-9, abs=1e-280)
+
+
+@pytest.mark.parametrize("degrees", [1.0, 2.0, 3.7, 4.0, 8.0, 18.0, 399.0, 1e5])
+@pytest.mark.parametrize("level", [0.05, 0.01, 0.2])
+def test_its_quantiles_are_scipys(level: float, degrees: float) -> None:
+    assert quantile(level, degrees) == pytest.approx(float(stats.t.ppf(1 - level / 2, degrees)), rel=1e-10)
+    assert math.isnan(quantile(level, math.nan))
