@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from profkit.compare.diff import MeasuredPair, compare
 from profkit.compare.records.diff import Comparison
 from profkit.errors import UsageError
+from profkit.forked import Beside
 from profkit.runs.contents import RunContents
-from profkit.runs.measurement import measure
+from profkit.runs.measurement import Measurement, measure
 from profkit.runs.store import Run, find_runs
 from profkit.stats.judged import MARGIN
 from profkit.trace.options import DEFAULT, By, ReadOptions
@@ -64,13 +65,15 @@ def _page_groupings(by: By, pairs: Sequence[RunPair]) -> list[By]:
 
 
 def _measure_pair(pair: RunPair, groupings: Sequence[By], options: ReadOptions) -> MeasuredPair:
-    """Read everything that the comparison of a pair needs; a run that is the other's FP32 reference is read once."""
-    contents = [RunContents(run, options) for run in pair]
-    before, after = (measure(run, groupings, options, with_calls=True) for run in pair)
-    return (
-        dataclasses.replace(before, data=contents[0].read(contents[1])),
-        dataclasses.replace(after, data=contents[1].read(contents[0])),
-    )
+    """Read everything that the comparison of a pair needs, the candidate in a second process."""
+
+    def side(number: int) -> Measurement:
+        run, other = pair[number], RunContents(pair[1 - number], options)
+        measured = measure(run, groupings, options, with_calls=True)
+        return dataclasses.replace(measured, data=RunContents(run, options).read(other))
+
+    with Beside(lambda: side(1)) as candidate:
+        return side(0), candidate.result()
 
 
 def pair_runs(baseline: list[Run], candidate: list[Run], left: str, right: str) -> list[RunPair]:

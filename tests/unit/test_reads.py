@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from profkit import forked
 from profkit.runs import contents
 from profkit.trace.reading import reader
 from tests.conftest import ROOT
@@ -31,6 +32,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
     monkeypatch.setattr(reader, "finish", counting(reader.finish))  # ends every read, also one begun early
     monkeypatch.setattr(contents, "read_log", counting(contents.read_log))
+    monkeypatch.setattr(forked, "processors", lambda: 1)  # what a second process reads could not be counted here
     monkeypatch.chdir(ROOT)
     return counted
 

@@ -13,13 +13,13 @@ import re
 import signal
 import struct
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from profkit.files import gzip_errors, is_gzip, open_unpacked
+from profkit.forked import may_fork, processors
 from profkit.trace.options import Detail
 from profkit.trace.reading.chunks import CHUNK_BYTES, CannotCutError, Chunks
 from profkit.trace.reading.decode import Columns, Flavour, decode, no_collector, sniff
@@ -35,16 +35,6 @@ _ROW_BYTES = 64  # of columns per event, approximately: up to nine of 4 or 8 byt
 SMALL_BYTES = 24 << 20  # of text; below this one process is done before forking a second pays
 
 Numbered = tuple[int, Columns]
-
-
-def may_fork() -> bool:
-    """Whether a child can be forked: not beside other threads, nor on a platform where forking is unsafe."""
-    return hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1
-
-
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Job(NamedTuple):

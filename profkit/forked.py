@@ -1,0 +1,90 @@
+"""Runs one function in a second process beside this one, where the platform forks safely."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Generic, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+
+def may_fork() -> bool:
+    """Whether a child process can be forked: not beside other threads, nor where forking is unsafe or unknown."""
+    return hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1
+
+
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Beside(Generic[T]):
+    """The call ``function()`` under way in a second process; :meth:`result` waits for it.
+
+    With one processor, or if this process cannot fork, the call is made by ``result()`` itself; also if the second
+    process ends without an answer, killed for its memory perhaps. Use it in ``with``, which ends the second process.
+    """
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._child = self._start() if may_fork() and processors() > 1 else None
+
+    def _start(self) -> tuple[int, int]:
+        back_read, back_write = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with warnings.catch_warnings():
+            # NumPy's libraries keep threads of their own, which the child never wakes
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            os.close(back_read)
+            _answer(self._function, back_write)
+        os.close(back_write)
+        return pid, back_read
+
+    def result(self) -> T:
+        """Return what the function returned; raises what it raised."""
+        if self._child is None:
+            return self._function()
+        with os.fdopen(os.dup(self._child[1]), "rb") as stream:
+            try:
+                is_error, value = pickle.load(stream)  # from our own child
+            except (EOFError, pickle.UnpicklingError):
+                return self._function()
+        if is_error:
+            raise value
+        found: T = value
+        return found
+
+    def __enter__(self) -> Beside[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            pid, back = self._child
+            os.close(back)  # a child that still writes ends by this
+            os.waitpid(pid, 0)
+            self._child = None
+
+
+def _answer(function: Callable[[], object], back: int) -> NoReturn:
+    """Send back what the function returns or raises, and end this process without running anything of the parent's."""
+    status = 0
+    try:
+        answer: tuple[bool, object]
+        try:
+            answer = (False, function())
+        except Exception as error:  # whatever it is, the parent raises it
+            answer = (True, error)
+        with os.fdopen(back, "wb") as stream:
+            pickle.dump(answer, stream, protocol=5)
+    except BaseException:  # the parent sees the pipe end early, and does the work itself
+        status = 1
+    finally:
+        os._exit(status)

@@ -1,0 +1,57 @@
+"""A call in a second process: its result, its error, its death, and that it does not stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from profkit import forked
+from profkit.errors import InputError
+from profkit.forked import Beside
+
+
+@pytest.fixture(autouse=True)
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "processors", lambda: 2)
+
+
+def test_the_result_comes_from_another_process() -> None:
+    with Beside(os.getpid) as call:
+        assert call.result() != os.getpid()
+
+
+def test_its_error_is_raised_here() -> None:
+    def fail() -> None:
+        raise InputError("is damaged", where="trace.json", hint="Copy it again.")
+
+    with Beside(fail) as call, pytest.raises(InputError, match=r"trace\.json: is damaged\. Copy it again"):
+        call.result()
+
+
+def test_a_process_that_dies_is_replaced_by_this_one() -> None:
+    here = os.getpid()
+
+    def die() -> str:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "done"
+
+    with Beside(die) as call:
+        assert call.result() == "done"
+
+
+def test_an_unused_call_leaves_no_process() -> None:
+    with Beside(lambda: time.sleep(0.2)) as call:
+        assert call._child is not None
+        pid = call._child[0]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_where_nothing_can_be_forked_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "may_fork", lambda: False)
+    with Beside(os.getpid) as call:
+        assert call.result() == os.getpid()
