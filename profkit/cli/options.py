@@ -130,7 +130,7 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
 def _check_picture(plot: str | None, path: Path | None, plots: Sequence[str]) -> None:
     """Raise UsageError if a picture's name or file is missing or wrong."""
     if plot is None:
-        hint = f"Pictures: {', '.join(plots)}." if plots else "profkit diff and profkit compare have pictures."
+        hint = f"Pictures: {', '.join(plots)}." if plots else "This command has no pictures."
         raise UsageError("a picture needs --plot", where=path, hint=hint)
     if path is None:
         raise UsageError("a picture needs a file to go to", hint="Add --output FILE.png, .svg or .html.")

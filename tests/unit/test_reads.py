@@ -63,3 +63,11 @@ def test_onednn_joins_once(reads: Reads) -> None:
 def test_many_runs_with_latency_need_no_trace(reads: Reads) -> None:
     assert run("compare", "traces") == 0
     assert not reads
+
+
+def test_a_page_of_two_runs(reads: Reads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of `view` is the page of `diff`: its operators by shape too, from the same reads."""
+    monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path))
+    assert run("view", "--html", "--no-browser", "traces/1.13/resnet50", "traces/2.0/resnet50", "--no-cache") == 0
+    assert counts(reads, ".pt.trace.json.gz") == [1] * 10
+    assert "operator and shapes" in next(tmp_path.rglob("*.html")).read_text(encoding="utf-8")

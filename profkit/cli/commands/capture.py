@@ -24,7 +24,7 @@ from profkit.errors import CaptureError, UsageError
 from profkit.runs.settings import SETTINGS, Setting, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_SUFFIXES = ", ".join(f"-{s.name.upper()}" for s in SETTINGS if s.label_suffix)
+_SUFFIXES = ", ".join(s.label_suffix.format(value=s.name.upper()) for s in SETTINGS if s.label_suffix)
 RESUMABLE = "The complete rounds are kept; the same command continues the capture."
 
 EPILOG = """\b

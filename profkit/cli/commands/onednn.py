@@ -50,7 +50,7 @@ A LOG is the output of a process with ONEDNN_VERBOSE=2; ONEDNN_VERBOSE_TIMESTAMP
 )
 @selection_options(KIND)
 @read_options
-@output_options(*FORMATS)
+@output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     run: Path,
     by: PrimitiveKey,

@@ -32,7 +32,7 @@ Examples:
 @by_option
 @selection_options(KIND)
 @read_options
-@output_options(*FORMATS)
+@output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     run: Path,
     per_forward: bool,

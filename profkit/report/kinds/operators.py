@@ -13,7 +13,7 @@ from profkit.report.document import Cell, Column, Document, Paragraph, Table, ba
 from profkit.report.figures.parts import parts
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.manifest_facts import median
-from profkit.report.page import Field, Grid, Page, Picture, Section, Values, View
+from profkit.report.page import Field, Figure, Grid, Page, Picture, Section, Values, View
 
 if TYPE_CHECKING:
     from profkit.views.operators import OperatorRow, OperatorsView
@@ -153,13 +153,20 @@ def page(view: OperatorsView, selection: Selection, beside: Any = None) -> Page:
     if any(row.primitives for row in rows):
         fields.append(Field("oneDNN primitives", words=True))
         columns.append(Values([_primitives(row) for row in rows]))
-    picture = parts("self host time (ms)", [(_label(row), row.self_host_ns) for row in rows])
     grid = Grid(_scope(view), fields, {"all": View(columns)})
     return Page(
         title=shown.title,
         answers=[block for block in shown.blocks if isinstance(block, Paragraph)],
-        sections=[Section("Operators", [Picture("Where the time goes", picture), grid])],
+        sections=[Section("Operators", [Picture("Where the time goes", _largest(rows)), grid])],
     )
+
+
+def _largest(rows: Sequence[OperatorRow]) -> Figure:
+    return parts("self host time (ms)", [(_label(row), row.self_host_ns) for row in rows])
+
+
+def _picture(view: OperatorsView) -> Picture:
+    return Picture(f"Where the time goes: {view.source}, {_scope(view)}", _largest(view.operators))
 
 
 def _times(values: Sequence[float]) -> Values:
@@ -182,4 +189,5 @@ KIND = Kind(
     csv_rows=csv_rows,
     page=page,
     upgrade=_upgrade,
+    pictures={"operators": _picture},
 )

@@ -12,7 +12,7 @@ from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
 from profkit.report.figures.parts import parts
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
-from profkit.report.page import Block, Field, Grid, Page, Picture, Section, Values, View
+from profkit.report.page import Block, Field, Figure, Grid, Page, Picture, Section, Values, View
 from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
@@ -167,10 +167,6 @@ def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page
     shown = document(view, selection)
     rows = select(view, selection).primitives
     tables: list[Block] = [block for block in shown.blocks[:-1] if isinstance(block, Table)]
-    sums: dict[str, float] = {}
-    for row in rows:
-        name = " ".join(filter(None, (row.kind, row.implementation, row.fpmath if row.fpmath != "fp32" else None)))
-        sums[name] = sums.get(name, 0.0) + row.exec_ns
     titles = ("calls", "time", "cache hits", "cache misses", "create")
     columns = [
         Values([describe(row) for row in rows]),
@@ -180,7 +176,7 @@ def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page
         _counts([row.cache_misses for row in rows]),
         _times([row.create_ns for row in rows]),
     ]
-    picture = Picture("Where oneDNN's time goes", parts("executions (ms)", list(sums.items())))
+    picture = Picture("Where oneDNN's time goes", _largest(rows))
     fields = [Field("primitive", words=True), *map(Field, titles)]
     grid = Grid(f"Primitives, {_scope(view)}", fields, {"all": View(columns)})
     return Page(
@@ -188,6 +184,19 @@ def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page
         answers=[block for block in shown.blocks if isinstance(block, Paragraph)],
         sections=[Section("Primitives", [*tables, picture, grid])],
     )
+
+
+def _largest(rows: Sequence[PrimitiveRow]) -> Figure:
+    """Draw the time of each kind, implementation and fpmath mode."""
+    sums: dict[str, float] = {}
+    for row in rows:
+        name = " ".join(filter(None, (row.kind, row.implementation, row.fpmath if row.fpmath != "fp32" else None)))
+        sums[name] = sums.get(name, 0.0) + row.exec_ns
+    return parts("executions (ms)", list(sums.items()))
+
+
+def _picture(view: PrimitivesView) -> Picture:
+    return Picture(f"Where oneDNN's time goes: {view.source}, {_scope(view)}", _largest(view.primitives))
 
 
 def _counts(values: Sequence[float]) -> Values:
@@ -209,4 +218,5 @@ KIND = Kind(
     csv_header=CSV_HEADER,
     csv_rows=csv_rows,
     page=page,
+    pictures={"primitives": _picture},
 )
