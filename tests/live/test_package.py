@@ -13,6 +13,7 @@ from profkit.capture.environments.environments import Environment
 from profkit.capture.environments.interpreters import find_interpreter
 from profkit.capture.environments.uv import Uv
 from profkit.capture.process import WORKER
+from profkit.runs.settings import Settings
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
 from tests.live.processes import run_while_it_progresses
@@ -73,14 +74,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     order = {
         "workload": {"source": "file", "path": str(TINY), "function": "make", "weights": "own"},
-        "settings": {
-            "mode": "eager",
-            "threads": 1,
-            "warmup": 1,
-            "steps": 2,
-            "with_stack": False,
-            "record_shapes": True,
-        },
+        "settings": Settings(threads=1, warmup=1, steps=2).completed({}),
         "metadata": {},
         "onednn": False,
         "folder": str(tmp_path),
