@@ -278,3 +278,10 @@ def test_the_t_distribution_is_scipys(t: float, degrees: float) -> None:
 def test_its_quantiles_are_scipys(level: float, degrees: float) -> None:
     assert quantile(level, degrees) == pytest.approx(float(stats.t.ppf(1 - level / 2, degrees)), rel=1e-10)
     assert math.isnan(quantile(level, math.nan))
+
+
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.5, 0.9, 0.99, 1.0])
+@pytest.mark.parametrize("forwards", [1, 2, 5, 20])
+def test_a_rounds_quantile_is_numpys(q: float, forwards: int) -> None:
+    rows = np.random.default_rng(forwards).integers(0, 10**9, (7, forwards))
+    assert typical([rows], q) == pytest.approx(np.quantile(rows, q, axis=1), abs=0.001)
