@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import signal
 import sys
 import threading
 import warnings
@@ -65,10 +67,13 @@ class Beside(Generic[T]):
     def __enter__(self) -> Beside[T]:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._child is not None:
             pid, back = self._child
             os.close(back)  # a child that still writes ends by this
+            if kind is not None:  # nobody waits for the answer any more, after Ctrl-C for example
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
             os.waitpid(pid, 0)
             self._child = None
 

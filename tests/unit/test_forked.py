@@ -55,3 +55,9 @@ def test_where_nothing_can_be_forked_the_call_is_made_here(monkeypatch: pytest.M
     monkeypatch.setattr(forked, "may_fork", lambda: False)
     with Beside(os.getpid) as call:
         assert call.result() == os.getpid()
+
+
+@pytest.mark.timeout(30)
+def test_an_interrupt_does_not_wait_for_the_second_process() -> None:
+    with pytest.raises(KeyboardInterrupt), Beside(lambda: time.sleep(120)):
+        raise KeyboardInterrupt
