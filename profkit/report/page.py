@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from profkit import units
 from profkit.report.document import Cell, Paragraph, Table
 
 Figure = dict[str, Any]
@@ -43,6 +44,16 @@ class Values:
 
     texts: Sequence[str]
     numbers: Sequence[float | None] | None = None
+
+    @classmethod
+    def counts(cls, values: Sequence[float | None]) -> Values:
+        """Return a column of numbers of things."""
+        return cls([units.count(value) for value in values], values)
+
+    @classmethod
+    def times(cls, values: Sequence[float | None]) -> Values:
+        """Return a column of times in ns."""
+        return cls([units.duration(ns) for ns in values], values)
 
 
 @dataclass(frozen=True, slots=True)

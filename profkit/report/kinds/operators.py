@@ -143,13 +143,13 @@ def page(view: OperatorsView, selection: Selection, beside: Any = None) -> Page:
     columns = [
         Values([_label(row) for row in rows]),
         Values([units.count(row.calls) for row in rows], [row.calls for row in rows]),
-        _times([row.self_host_ns for row in rows]),
+        Values.times([row.self_host_ns for row in rows]),
         Values([units.share(share) for share in shares], shares),
-        _times([row.total_host_ns for row in rows]),
+        Values.times([row.total_host_ns for row in rows]),
     ]
     if any(row.total_device_ns for row in rows):
         fields.append(Field("total device"))
-        columns.append(_times([row.total_device_ns for row in rows]))
+        columns.append(Values.times([row.total_device_ns for row in rows]))
     if any(row.primitives for row in rows):
         fields.append(Field("oneDNN primitives", words=True))
         columns.append(Values([_primitives(row) for row in rows]))
@@ -167,10 +167,6 @@ def _largest(rows: Sequence[OperatorRow]) -> Figure:
 
 def _picture(view: OperatorsView) -> Picture:
     return Picture(f"Where the time goes: {view.source}, {_scope(view)}", _largest(view.operators))
-
-
-def _times(values: Sequence[float]) -> Values:
-    return Values([units.duration(ns) for ns in values], values)
 
 
 def _primitives(row: OperatorRow) -> str:

@@ -170,11 +170,11 @@ def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page
     titles = ("calls", "time", "cache hits", "cache misses", "create")
     columns = [
         Values([describe(row) for row in rows]),
-        _counts([row.calls for row in rows]),
-        _times([row.exec_ns for row in rows]),
-        _counts([row.cache_hits for row in rows]),
-        _counts([row.cache_misses for row in rows]),
-        _times([row.create_ns for row in rows]),
+        Values.counts([row.calls for row in rows]),
+        Values.times([row.exec_ns for row in rows]),
+        Values.counts([row.cache_hits for row in rows]),
+        Values.counts([row.cache_misses for row in rows]),
+        Values.times([row.create_ns for row in rows]),
     ]
     picture = Picture("Where oneDNN's time goes", _largest(rows))
     fields = [Field("primitive", words=True), *map(Field, titles)]
@@ -197,14 +197,6 @@ def _largest(rows: Sequence[PrimitiveRow]) -> Figure:
 
 def _picture(view: PrimitivesView) -> Picture:
     return Picture(f"Where oneDNN's time goes: {view.source}, {_scope(view)}", _largest(view.primitives))
-
-
-def _counts(values: Sequence[float]) -> Values:
-    return Values([units.count(value) for value in values], values)
-
-
-def _times(values: Sequence[float]) -> Values:
-    return Values([units.duration(ns) for ns in values], values)
 
 
 KIND = Kind(

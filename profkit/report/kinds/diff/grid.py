@@ -54,10 +54,10 @@ def operators_view(operators: Sequence[OperatorChange]) -> View:
     return View(
         columns=[
             Values(labels),
-            _counts([side.calls if side else None for side in befores]),
-            _counts([side.calls if side else None for side in afters]),
-            _times([side.self_host_ns if side else None for side in befores]),
-            _times([side.self_host_ns if side else None for side in afters]),
+            Values.counts([side.calls if side else None for side in befores]),
+            Values.counts([side.calls if side else None for side in afters]),
+            Values.times([side.self_host_ns if side else None for side in befores]),
+            Values.times([side.self_host_ns if side else None for side in afters]),
             Values([units.ratio(o.speedup) for o in operators], [o.speedup for o in operators]),
             Values([units.interval(o.low, o.high) for o in operators], [o.low for o in operators]),
             _changes([o.delta_ns for o in operators]),
@@ -79,10 +79,10 @@ def _primitives_view(problems: Sequence[PrimitiveChange]) -> View:
     return View(
         columns=[
             Values(labels),
-            _counts([side.calls if side else None for side in befores]),
-            _counts([side.calls if side else None for side in afters]),
-            _times([side.exec_ns if side else None for side in befores]),
-            _times([side.exec_ns if side else None for side in afters]),
+            Values.counts([side.calls if side else None for side in befores]),
+            Values.counts([side.calls if side else None for side in afters]),
+            Values.times([side.exec_ns if side else None for side in befores]),
+            Values.times([side.exec_ns if side else None for side in afters]),
             Values([units.ratio(ratio) for ratio in ratios], ratios),
             Values(nothing),
             _changes([p.delta_ns for p in problems]),
@@ -100,24 +100,16 @@ def _tree(calls: Sequence[CallChange]) -> Tree:
         parents=[c.parent for c in calls],
         columns=[
             [c.name for c in calls],
-            _counts([side.calls if side else None for side in befores]).texts,
-            _counts([side.calls if side else None for side in afters]).texts,
-            _times(times[0]).texts,
-            _times(times[1]).texts,
+            Values.counts([side.calls if side else None for side in befores]).texts,
+            Values.counts([side.calls if side else None for side in afters]).texts,
+            Values.times(times[0]).texts,
+            Values.times(times[1]).texts,
             None,
             None,
             _changes(changes).texts,
             None,
         ],
     )
-
-
-def _counts(values: Sequence[float | None]) -> Values:
-    return Values([units.count(value) for value in values], values)
-
-
-def _times(values: Sequence[float | None]) -> Values:
-    return Values([units.duration(ns) for ns in values], values)
 
 
 def _changes(values: Sequence[float]) -> Values:
