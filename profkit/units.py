@@ -25,6 +25,11 @@ def duration(ns: float | None) -> str:
     return f"{ns:.0f} ns"
 
 
+def minutes(seconds: float) -> str:
+    """Format a long time roughly: ``250`` → ``4 min``, ``75`` → ``75 s``."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
 def signed_duration(ns: float | None) -> str:
     """Format a change in nanoseconds with its sign: ``-5730`` → ``-5.73 µs``."""
     return duration(ns) if ns is None or ns <= 0 else "+" + duration(ns)

@@ -28,12 +28,12 @@ def pass_failed(task: Task) -> bool:
 
 def run_pass(task: Task, listener: Listener) -> None:
     """Run the pass and record it; if it fails, the run is complete without it and carries a warning."""
-    listener.started(f"{task.configuration.name}, oneDNN log", 1, 1)
+    listener.activity(f"{task.configuration.name}: pass with oneDNN's log")
     manifest = task.manifest
     settings = manifest.settings.changed(with_stack=False, steps=min(manifest.settings.steps, STEPS))
     variables = {**manifest.environment, **_LOG_VARIABLES}
-    outcome = start_worker(task, listener.report, settings=settings, variables=variables, onednn=True)
-    listener.finished()
+    with start_worker(task, listener, settings=settings, variables=variables, onednn=True) as worker:
+        outcome = worker.outcome()
     failure = outcome.failure
     if failure is None:
         try:

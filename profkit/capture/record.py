@@ -11,14 +11,14 @@ import msgspec
 
 from profkit.capture.filing import Filing
 from profkit.capture.host import describe_host
-from profkit.capture.session import tool_version
+from profkit.capture.session import new_session, tool_version
 from profkit.errors import UsageError
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Python, Round, TensorShape, Tool, Torch, Workload
 from profkit.runs.settings import FPMATH, Settings
 from profkit.worker.describe import describe_inputs, describe_python, describe_torch
-from profkit.worker.measure import measure
+from profkit.worker.measure import Round as RoundUnderWay
 from profkit.worker.reports import Reporter
 from profkit.worker.weights import weights_sha256
 
@@ -86,8 +86,14 @@ def _add_round(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest:
     filing.open()
     try:
         folder = str(filing.staging.resolve())
-        measured = measure(model, arguments, dict(manifest.settings), folder, metadata, Reporter(), chdir=False)
-        round_ = msgspec.convert({**measured, "index": index, "order": 0, "started": started}, type=Round)
+        settings = dict(manifest.settings)
+        under_way = RoundUnderWay(model, arguments, settings, folder, metadata, Reporter(), chdir=False)
+        under_way.warm_up()
+        under_way.time(settings["steps"], skip=0, total=settings["steps"])
+        under_way.profile(settings["steps"])
+        measured = under_way.finish()
+        place = {"session": new_session(), "block": 0, "order": 0, "started": started}
+        round_ = msgspec.convert({**measured, **place, "index": index}, type=Round)
         rounds = [*manifest.rounds, round_]
         filing.commit(msgspec.structs.replace(manifest, rounds=rounds, status="complete", reason=None), overwrite=False)
     finally:

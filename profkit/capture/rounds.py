@@ -1,36 +1,50 @@
-"""One round of one configuration: starts its worker and takes the result into the manifest."""
+"""Takes the round that a worker reported into the run's manifest, or records why there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from dataclasses import asdict, dataclass
 
 import msgspec
 
-from profkit.capture.process import Report
-from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report, start_worker
+from profkit.capture.disturbance import find_disturbance
+from profkit.capture.process import Outcome
+from profkit.capture.reports import Report
+from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Fallback, Python, Round, Torch, Workload
 
 
-def run_round(task: Task, place: int, listener: Listener) -> None:
-    """Capture the next round of ``task``, at ``place`` (from 0) among the configurations of this turn.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a round stands: its session and block, its place in the block (from 0), and its start (ISO 8601, UTC)."""
 
-    After a crash the worker runs once more, without the settings that are known to crash. A failure is told to the
-    listener and recorded in the task.
+    session: str
+    block: int
+    order: int
+    started: str
+
+
+def take_round(task: Task, outcome: Outcome, place: Place, listener: Listener) -> None:
+    """Add the round of ``outcome`` to the task's manifest. A failure is told to the listener and recorded in the task.
+
+    The first crash of a round is a fallback: the round is due again, without the settings that are known to crash.
     """
-    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    outcome = start_worker(task, listener.report)
-    if outcome.crashed:
+    if outcome.crashed and not _has_fallen_back(task):
         _fall_back(task, outcome.failure or "", listener)
-        outcome = start_worker(task, listener.report)
+        return
     if outcome.failure is None:
-        _add_round(task, outcome.reports, place, started)
+        _add_round(task, outcome.reports, place)
     else:
         task.failure = f"{outcome.failure}. {outcome.hint}".rstrip(". ")
     if task.failure:
         listener.message(f"{task.configuration.name}: failed: {task.failure}")
+
+
+def _has_fallen_back(task: Task) -> bool:
+    """Whether the round that is due was tried before."""
+    return any(fallback.round == len(task.manifest.rounds) for fallback in task.manifest.fallbacks)
 
 
 def _fall_back(task: Task, reason: str, listener: Listener) -> None:
@@ -43,11 +57,11 @@ def _fall_back(task: Task, reason: str, listener: Listener) -> None:
     listener.message(f"{task.configuration.name}: {reason}; {instead}")
 
 
-def _add_round(task: Task, reports: Mapping[str, Report], place: int, started: str) -> None:
+def _add_round(task: Task, reports: Mapping[str, Report], place: Place) -> None:
     """Add the worker's round to the manifest, unless its reports are not valid or of another configuration."""
     before = task.manifest
     try:
-        updated = _with_round(task, reports, place, started)
+        updated = _with_round(task, reports, place)
     except INVALID_REPORT as error:
         task.failure = explain_invalid_report(error)
         return
@@ -60,14 +74,15 @@ def _add_round(task: Task, reports: Mapping[str, Report], place: int, started: s
     task.filing.save(updated)
 
 
-def _with_round(task: Task, reports: Mapping[str, Report], place: int, started: str) -> Manifest:
+def _with_round(task: Task, reports: Mapping[str, Report], place: Place) -> Manifest:
     """Return the manifest with the round that a worker reported; raises INVALID_REPORT errors."""
     before, measured = task.manifest, reports["round"]
     workload = msgspec.to_builtins(before.workload) | {
         "inputs": reports["workload"]["inputs"],
         "weights_sha256": reports["workload"]["weights_sha256"],
     }
-    round_ = {**measured, "index": len(before.rounds), "order": place, "started": started}
+    round_ = msgspec.convert({**measured, "index": len(before.rounds), **asdict(place)}, type=Round)
+    round_ = msgspec.structs.replace(round_, disturbed=find_disturbance(round_.load))
     python = {**reports["python"], "chosen_by": task.configuration.python_chosen_by}
     warnings = [*before.warnings, *_warnings(task, reports)]
     updated: Manifest = msgspec.structs.replace(
@@ -75,7 +90,7 @@ def _with_round(task: Task, reports: Mapping[str, Report], place: int, started: 
         workload=msgspec.convert(workload, type=Workload),
         torch=msgspec.convert(reports["torch"], type=Torch),
         python=msgspec.convert(python, type=Python),
-        rounds=[*before.rounds, msgspec.convert(round_, type=Round)],
+        rounds=[*before.rounds, round_],
         warnings=list(dict.fromkeys(warnings)),
     )
     return updated

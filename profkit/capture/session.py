@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
 
+from profkit.capture.blocks import Blocks
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import full_python_version, torch_version
 from profkit.capture.filing import Filing
 from profkit.capture.host import describe_host
 from profkit.capture.onednn_pass import pass_failed, run_pass, wants_pass
-from profkit.capture.plan import Configuration, order_of_round, worker_variables
-from profkit.capture.rounds import run_round
+from profkit.capture.plan import Configuration, worker_variables
+from profkit.capture.stopping import FEWEST_ROUNDS, Stopping
 from profkit.capture.task import Listener, Task
 from profkit.errors import CaptureError, ProfkitError, UsageError
 from profkit.runs import Manifest
@@ -69,7 +72,7 @@ def run_session(
             if not task.failure:
                 task.filing.open()
                 opened.append(task)
-        _run_rounds(tasks, listener)
+        _run_rounds(tasks, options, listener)
         for task in tasks:
             if wants_pass(task):
                 run_pass(task, listener)
@@ -99,13 +102,14 @@ def _prepare(
     filing.acquire()
     existing = None if overwrite else filing.existing()
     manifest = _new_manifest(configuration, settings, host, environ)
+    rounds = settings.rounds or FEWEST_ROUNDS
     if existing is None:
-        return Task(configuration, settings, filing, manifest, settings.rounds, None, environ)
+        return Task(configuration, settings, filing, manifest, rounds, None, environ)
     _refuse(filing, [*_environment_differences(existing, configuration), *identity_differences(existing, manifest)])
     if existing.fallbacks:
         existing = msgspec.structs.replace(existing, settings=existing.settings.after_crash()[0])
-    resumed = existing.status == "failed" and len(existing.rounds) <= settings.rounds
-    wanted = settings.rounds if resumed else len(existing.rounds) + settings.rounds
+    resumed = existing.status == "failed" and len(existing.rounds) <= rounds
+    wanted = rounds if resumed else len(existing.rounds) + rounds
     return Task(configuration, settings, filing, existing, wanted, existing, environ)
 
 
@@ -144,6 +148,11 @@ def _new_manifest(configuration: Configuration, settings: Settings, host: Host, 
         host=host,
         tool=Tool(version=tool_version()),
     )
+
+
+def new_session() -> str:
+    """Return a name for a session that no other one has: its time (UTC) and a random number."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
 
 
 def tool_version() -> str:
@@ -197,22 +206,15 @@ def _interpreter_differences(existing: Manifest, python: Path) -> list[str]:
     return [f"{name} was {was}, is {now}" for name, was, now in pairs if now is not None and was != now]
 
 
-def _run_rounds(tasks: Sequence[Task], listener: Listener) -> None:
-    """Run the missing rounds of all tasks by turns."""
-    listener.planned(sum(task.missing_rounds + wants_pass(task) for task in tasks))
-    index = max((len(task.manifest.rounds) for task in tasks), default=0)
-    while any(task.missing_rounds > 0 for task in tasks):
-        for place, task in enumerate(_in_turn(tasks, index)):
-            if task.missing_rounds > 0:
-                listener.started(task.configuration.name, len(task.manifest.rounds) + 1, task.wanted)
-                run_round(task, place, listener)
-                listener.finished()
-        index += 1
-
-
-def _in_turn(tasks: Sequence[Task], index: int) -> Iterable[Task]:
-    """Return the tasks in their order of round ``index``."""
-    return (tasks[position] for position in order_of_round(index, len(tasks)))
+def _run_rounds(tasks: Sequence[Task], options: Settings, listener: Listener) -> None:
+    """Run the missing rounds of all tasks, workload by workload; the configurations of a workload take turns."""
+    session = new_session()
+    block = 0
+    for workload in dict.fromkeys(task.configuration.workload.name for task in tasks):
+        of_workload = [task for task in tasks if task.configuration.workload.name == workload]
+        blocks = Blocks(of_workload, session, listener, Stopping(options), options.sequential, block)
+        blocks.run()
+        block = blocks.next_block
 
 
 def _file_run(task: Task, *, overwrite: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +12,8 @@ import msgspec
 
 from profkit.capture.filing import Filing, explain_write_errors
 from profkit.capture.plan import Configuration
-from profkit.capture.process import MOST_TEXT, Outcome, Report, run_worker
+from profkit.capture.process import Worker
+from profkit.capture.reports import MOST_TEXT, Report
 from profkit.runs import Manifest
 from profkit.runs.settings import Settings
 from profkit.runs.store import LOG_NAME
@@ -35,17 +37,14 @@ class Listener(Protocol):
     def activity(self, text: str) -> None:
         """Take what long work does at the moment."""
 
-    def planned(self, workers: int) -> None:
-        """Take the number of workers that the capture will start."""
+    def started(self, what: str, left: str) -> None:
+        """Take the work that starts, such as a block of rounds, and how much is left in words."""
 
-    def started(self, who: str, round_number: int, rounds: int) -> None:
-        """Take the round that starts: of which configuration, its number from 1, and how many there will be."""
+    def report(self, who: str, report: Report) -> None:
+        """Take a report of a worker; ``who`` is its configuration."""
 
-    def report(self, report: Report) -> None:
-        """Take a report of the worker."""
-
-    def finished(self) -> None:
-        """Take note that a worker ended."""
+    def result(self, text: str) -> None:
+        """Take what is known after the work that was started."""
 
 
 @dataclass(slots=True)
@@ -54,7 +53,7 @@ class Task:
 
     ``settings`` are all of them, planning included. ``manifest`` holds the rounds of ``existing`` (the run already
     there, if any) and those captured so far; ``added`` counts the latter. ``wanted`` is the number of rounds to
-    reach, ``environ`` the environment that workers inherit.
+    reach at least, ``environ`` the environment that workers inherit.
     """
 
     configuration: Configuration
@@ -71,18 +70,23 @@ class Task:
     @property
     def missing_rounds(self) -> int:
         """How many rounds are still to be captured; none after a failure."""
-        return 0 if self.failure else self.wanted - len(self.manifest.rounds)
+        return 0 if self.failure else max(0, self.wanted - len(self.manifest.rounds))
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The largest memory that a worker of this configuration is known to have used; None if unknown."""
+        return max((r.peak_memory_bytes for r in self.manifest.rounds if r.peak_memory_bytes), default=None)
 
 
 def start_worker(
     task: Task,
-    listen: Callable[[Report], None],
+    listener: Listener,
     *,
     settings: Settings | None = None,
     variables: Mapping[str, str] | None = None,
     onednn: bool = False,
-) -> Outcome:
-    """Run one worker for the next round of ``task``, or for the pass with oneDNN's log; return its outcome.
+) -> Worker:
+    """Start a worker for the next round of ``task``, or for the pass with oneDNN's log.
 
     ``settings`` and ``variables`` take the place of the manifest's. Raises CaptureError if the log cannot be written.
     """
@@ -105,4 +109,5 @@ def start_worker(
     variables = manifest.environment if variables is None else variables
     with explain_write_errors(task.filing.staging):
         log = task.filing.staging / LOG_NAME
-        return run_worker(task.python, orders, variables, log, task.settings.timeout_s, listen, task.environ)
+        listen = functools.partial(listener.report, configuration.name)
+        return Worker(task.python, orders, variables, log, task.settings.timeout_s, listen, task.environ)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from profkit.capture.process import Report
+from profkit.capture.reports import Report
 from profkit.report.escape import plain
 
 
@@ -31,9 +30,7 @@ class CaptureProgress:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._current_round = ""
-        self._workers = self._done = 0
-        self._began = time.monotonic()
+        self._current = ""
 
     def __enter__(self) -> CaptureProgress:
         self._bar.start()
@@ -56,40 +53,25 @@ class CaptureProgress:
         elif not self._quiet:
             self._console.print(Text(plain(text)))
 
-    def planned(self, workers: int) -> None:
-        """Set the number of workers that the capture will start, for the estimate of the remaining time."""
-        self._workers, self._began = workers, time.monotonic()
-        self._update(total=workers)
-
-    def started(self, who: str, round_number: int, rounds: int) -> None:
-        """Show that a round starts: ``who`` is its configuration, ``round_number`` counts from 1 to ``rounds``."""
-        self._current_round = f"{who}, round {round_number} of {rounds}"
+    def started(self, what: str, left: str) -> None:
+        """Show the work that starts, such as a block of rounds, and how much time is left in words."""
+        self._current = what
         if not self._live and not self._quiet:
-            self._console.print(
-                Text(plain(f"[{self._done + 1}/{self._workers}] {self._current_round}{self._remaining_time()}"))
-            )
-        self._update(description=plain(self._current_round))
+            self._console.print(Text(plain(f"{what} …{f' ({left})' * bool(left)}")))
+        self._update(description=plain(what), left=left, completed=0, total=None)
 
-    def report(self, report: Report) -> None:
-        """Show the stage or forward that the worker reports."""
+    def report(self, who: str, report: Report) -> None:
+        """Show the stage or forward that the worker of the configuration ``who`` reports."""
         if report["event"] == "stage":
-            self._update(description=plain(f"{self._current_round}: {report['stage']}"))
+            self._update(description=plain(f"{self._current}: {who}: {report['stage']}"))
         elif report["event"] == "forward":
-            self._update(
-                description=plain(f"{self._current_round}: {report['stage']} {report['index']}/{report['count']}")
-            )
+            place = {"completed": report["index"], "total": report["count"]}
+            self._update(description=plain(f"{self._current}: {who}: {report['stage']}"), **place)
 
-    def finished(self) -> None:
-        """Count a worker as finished."""
-        self._done += 1
-        self._update(completed=self._done, left=self._remaining_time().strip(", "))
-
-    def _remaining_time(self) -> str:
-        """Return the estimated remaining time as text, from the mean time per worker so far."""
-        if not self._done:
-            return ""
-        seconds = (time.monotonic() - self._began) / self._done * (self._workers - self._done)
-        return f", approx. {seconds / 60:.0f} min left" if seconds >= 90 else f", approx. {seconds:.0f} s left"
+    def result(self, text: str) -> None:
+        """Print what is known after the work that was started."""
+        if not self._quiet:
+            self._console.print(Text(plain(text)))
 
     def _update(self, **fields: object) -> None:
         if self._task is not None:

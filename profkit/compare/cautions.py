@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from profkit import units
 from profkit.arrays import Integers
 from profkit.runs.measurement import Measurement
+from profkit.runs.pairing import Pairing
 from profkit.stats.inference import ROUNDS_NEEDED
 from profkit.stats.stability import check_stability
 
@@ -14,7 +15,7 @@ OBSERVER_LIMIT = 1.3  # profiled / latency: above it at least a quarter of the p
 OBSERVER_RATIO = 1.15  # of the two sides' observer effects: above it operator times differ by 15% without any cause
 
 
-def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
+def cautions(baseline: Measurement, candidate: Measurement, pairing: Pairing) -> Iterator[str]:
     """Yield the warnings about one workload's comparison."""
     workload = baseline.run.workload
     if baseline.rule != candidate.rule:
@@ -29,6 +30,7 @@ def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
         yield f"{workload}: both sides are the same run."
         yield from _about(baseline)
         return
+    yield from _about_pairing(baseline, candidate, pairing)
     for side in (baseline, candidate):
         yield from _about(side)
     effects = [e for e in (side.observer_effect for side in (baseline, candidate)) if e is not None]
@@ -37,6 +39,22 @@ def cautions(baseline: Measurement, candidate: Measurement) -> Iterator[str]:
             f"{workload}: the profiler slows the two sides differently ({effects[0]:.2f}x, {effects[1]:.2f}x), so the "
             "changes of operator times include its effect; the latency does not."
         )
+
+
+def _about_pairing(baseline: Measurement, candidate: Measurement, pairing: Pairing) -> Iterator[str]:
+    workload = baseline.run.workload
+    manifests = [side.run.manifest for side in (baseline, candidate)]
+    # traces without a manifest, and rounds of an older profkit, do not say how they were captured
+    is_known = all(m is not None and all(r.session is not None for r in m.rounds) for m in manifests)
+    if is_known and not pairing.paired:
+        partly = "only partly captured together" if pairing.together else "not captured together"
+        yield (
+            f"{workload}: the two sides were {partly}, so what changed on the machine in between is part of the "
+            "difference. Capture both in one command: their rounds are then compared pairwise."
+        )
+    if any(pairing.left_out):
+        count = max(pairing.left_out)
+        yield f"{workload}: {count} round{'s' * (count != 1)} left out because other work disturbed the capture."
 
 
 def _about(side: Measurement) -> Iterator[str]:

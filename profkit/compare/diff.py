@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,14 +16,15 @@ from profkit.compare.calls.merged_tree import call_changes
 from profkit.compare.cautions import cautions
 from profkit.compare.configuration import find_differences
 from profkit.compare.fpmath import judge_fpmath
-from profkit.compare.latency import compare_forward, compare_latency, geometric_mean_speedup, wall_times
+from profkit.compare.latency import Pair, compare_forward, compare_latency, geometric_mean_speedup, wall_times
 from profkit.compare.operators import compare_operators
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.primitives import compare_primitives
 from profkit.compare.records.diff import Comparison, FpmathVerdict, Samples, Side, WorkloadChange
 from profkit.runs.measurement import Measurement
+from profkit.runs.pairing import Pairing, pair_rounds
 from profkit.runs.store import trace_name
-from profkit.stats.judged import MARGIN
+from profkit.stats.judged import MARGIN, Design
 from profkit.trace.options import By
 
 MeasuredPair = tuple[Measurement, Measurement]
@@ -42,41 +44,73 @@ def compare(
     only: everything else is computed once.
     """
     first, *others = groupings
-    alignments = [align(before.calls, after.calls) for before, after in pairs]
-    aligned = list(zip(pairs, alignments, strict=True))
+    matched = [_match(*pair, margin) for pair in pairs]
+    pairs = [(pair.baseline, pair.candidate) for pair in matched]
     comparison = Comparison(
         baseline=_side([before for before, _ in pairs], baseline, candidate),
         candidate=_side([after for _, after in pairs], candidate, baseline),
         margin=margin,
-        geomean_speedup=geometric_mean_speedup([wall_times(*pair) for pair in pairs], margin),
-        workloads=[_compare_workload(pair, alignment, first, margin) for pair, alignment in aligned],
+        paired=all(pair.pairing.paired for pair in matched),
+        geomean_speedup=geometric_mean_speedup([pair.wall_times for pair in matched], margin),
+        workloads=[_compare_workload(pair, first) for pair in matched],
         differences=find_differences(
             (before.run.workload, before.run.manifest, after.run.manifest) for before, after in pairs
         ),
-        warnings=[text for pair in pairs for text in cautions(*pair)],
+        warnings=[text for pair in matched for text in cautions(pair.baseline, pair.candidate, pair.pairing)],
     )
     found: dict[By, Comparison] = {first: comparison}
     for by in others:
         workloads = [
-            _regrouped(workload, pair, alignment, by, margin)
-            for workload, (pair, alignment) in zip(comparison.workloads, aligned, strict=True)
+            _regrouped(workload, pair, by) for workload, pair in zip(comparison.workloads, matched, strict=True)
         ]
         found[by] = replace(comparison, workloads=workloads)
     return found
 
 
-def _compare_workload(pair: MeasuredPair, alignment: Alignment, by: By, margin: float) -> WorkloadChange:
-    before, after = pair
+@dataclass(frozen=True)
+class _Matched:
+    """A measured pair, with the rounds that are compared with each other and the calls that correspond."""
+
+    baseline: Measurement
+    candidate: Measurement
+    pairing: Pairing
+    design: Design
+    alignment: Alignment
+
+    @property
+    def wall_times(self) -> Pair:
+        """The wall times that count for inference."""
+        return wall_times(self.baseline, self.candidate, paired=self.design.paired)
+
+
+def _match(before: Measurement, after: Measurement, margin: float) -> _Matched:
+    a, b = before.run.manifest, after.run.manifest
+    if a is None or b is None:
+        pairing = Pairing(tuple(range(len(before.forward_ns))), tuple(range(len(after.forward_ns))))
+    else:
+        pairing = pair_rounds(a, b)
+    return _Matched(
+        before.select(pairing.baseline),
+        after.select(pairing.candidate),
+        pairing,
+        Design(margin, pairing.paired),
+        align(before.calls, after.calls),
+    )
+
+
+def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
+    before, after, design = pair.baseline, pair.candidate, pair.design
     data = (before.data, after.data)
     return WorkloadChange(
         name=before.run.workload,
         baseline=_side([before], str(before.run.path), str(after.run.path)),
         candidate=_side([after], str(after.run.path), str(before.run.path)),
-        forward=compare_forward(before, after, margin),
-        latency=compare_latency(before.latency_ns, after.latency_ns, margin),
-        operators=compare_operators(before, after, replacements(alignment), by, margin),
-        implementations=implementations(alignment),
-        unpaired=unpaired(alignment),
+        paired=design.paired,
+        forward=compare_forward(before, after, design),
+        latency=compare_latency(before.latency_ns, after.latency_ns, design),
+        operators=compare_operators(before, after, replacements(pair.alignment), by, design),
+        implementations=implementations(pair.alignment),
+        unpaired=unpaired(pair.alignment),
         calls=call_changes(before.calls, after.calls),
         attribution=attribute(before, after, by),
         outputs=compare_outputs(*data),
@@ -87,13 +121,11 @@ def _compare_workload(pair: MeasuredPair, alignment: Alignment, by: By, margin: 
     )
 
 
-def _regrouped(
-    change: WorkloadChange, pair: MeasuredPair, alignment: Alignment, by: By, margin: float
-) -> WorkloadChange:
+def _regrouped(change: WorkloadChange, pair: _Matched, by: By) -> WorkloadChange:
     return replace(
         change,
-        operators=compare_operators(*pair, replacements(alignment), by, margin),
-        attribution=attribute(*pair, by),
+        operators=compare_operators(pair.baseline, pair.candidate, replacements(pair.alignment), by, pair.design),
+        attribution=attribute(pair.baseline, pair.candidate, by),
     )
 
 

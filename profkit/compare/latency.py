@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,30 +22,37 @@ from profkit.stats.inference import (
     one_row,
     typical,
 )
-from profkit.stats.judged import MARGIN
+from profkit.stats.judged import MARGIN, UNPAIRED, Design
 
 Series = Sequence[Integers]
 """Wall times of a forward in ns, one array of the shape (forwards,) per round."""
-Pair = tuple[Series, Series]
-"""The baseline's and the candidate's wall times."""
 
 
-def compare_latency(baseline: Series, candidate: Series, margin: float = MARGIN) -> LatencyChange | None:
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The baseline's and the candidate's wall times of one workload; ``paired``: round by round, of the same blocks."""
+
+    baseline: Series
+    candidate: Series
+    paired: bool = False
+
+
+def compare_latency(baseline: Series, candidate: Series, design: Design = UNPAIRED) -> LatencyChange | None:
     """Compare latencies; None if a side did not measure any."""
     if not baseline or not candidate:
         return None
     before, after = one_row(baseline), one_row(candidate)
-    p50, p90, p99 = (compare_samples(before, after, q=q, margin=margin)[0] for q in (0.5, 0.9, 0.99))
+    p50, p90, p99 = (compare_samples(before, after, q=q, design=design)[0] for q in (0.5, 0.9, 0.99))
     return LatencyChange(
         baseline=summarise(baseline), candidate=summarise(candidate), p90=p90, p99=p99, **judged_fields(p50)
     )
 
 
-def compare_forward(baseline: Measurement, candidate: Measurement, margin: float = MARGIN) -> ForwardChange:
+def compare_forward(baseline: Measurement, candidate: Measurement, design: Design = UNPAIRED) -> ForwardChange:
     """Compare the forwards under the profiler."""
     before, after = one_row(baseline.forward_ns), one_row(candidate.forward_ns)
     resolution_ns = np.array([float(max(baseline.resolution_ns, candidate.resolution_ns))])
-    (judged,) = compare_samples(before, after, resolvable_ns=resolution_ns, margin=margin)
+    (judged,) = compare_samples(before, after, resolvable_ns=resolution_ns, design=design)
     return ForwardChange(
         rule=" / ".join(dict.fromkeys((baseline.rule, candidate.rule))),
         baseline_ns=float(typical(before)[0]),
@@ -70,14 +78,14 @@ def geometric_mean_speedup(pairs: Sequence[Pair], margin: float = MARGIN) -> Jud
 
 def series_ratio(pair: Pair) -> LogRatios:
     """Return the log ratio of the medians of one pair, as a table of one row."""
-    return log_ratios(one_row(pair[0]), one_row(pair[1]))
+    return log_ratios(one_row(pair.baseline), one_row(pair.candidate), paired=pair.paired)
 
 
-def wall_times(baseline: Measurement, candidate: Measurement) -> Pair:
+def wall_times(baseline: Measurement, candidate: Measurement, *, paired: bool) -> Pair:
     """Return the wall times that count for inference: the latency if both sides have it, since profiling adds time."""
     if baseline.latency_ns and candidate.latency_ns:
-        return baseline.latency_ns, candidate.latency_ns
-    return baseline.forward_ns, candidate.forward_ns
+        return Pair(baseline.latency_ns, candidate.latency_ns, paired)
+    return Pair(baseline.forward_ns, candidate.forward_ns, paired)
 
 
 def judged_fields(judged: Judged) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from profkit.compare.latency import Series, judged_fields, series_ratio, summarise
+from profkit.compare.latency import Pair, Series, judged_fields, series_ratio, summarise
 from profkit.compare.records.many import Entry, Overview, RunOverview, WallKind
 from profkit.compare.records.parts import Judged
+from profkit.runs.pairing import pair_rounds
 from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios, geometric_mean, join, judge
 from profkit.stats.judged import MARGIN
@@ -29,7 +30,7 @@ def compare_walls(
 ) -> Overview:
     """Compare the wall times of every run with those of the first."""
     baseline = next(iter(runs))
-    entries = _judge_entries(baseline, walls, margin)
+    entries = _judge_entries(baseline, runs, walls, margin)
     means = _judge_means(baseline, runs, walls, margin)
     overviews = [_overview(label, group, baseline, walls, entries, means) for label, group in runs.items()]
     return Overview(
@@ -38,12 +39,12 @@ def compare_walls(
         workloads=list(walls),
         walls=dict(kinds),
         runs=overviews,
-        fastest=_fastest(overviews, baseline, walls, margin),
+        fastest=_fastest(overviews, runs, walls, margin),
         warnings=list(warnings),
     )
 
 
-def _judge_entries(baseline: str, walls: Walls, margin: float) -> dict[tuple[str, str], Judged]:
+def _judge_entries(baseline: str, runs: RunsByLabel, walls: Walls, margin: float) -> dict[tuple[str, str], Judged]:
     """Return the verdict of every workload of every other run, judged as one table."""
     cells = [
         (name, label)
@@ -52,13 +53,15 @@ def _judge_entries(baseline: str, walls: Walls, margin: float) -> dict[tuple[str
         if label != baseline and baseline in by_label
     ]
     return _judge_as_one_table(
-        {(n, label): series_ratio((walls[n][baseline], walls[n][label])) for n, label in cells}, margin
+        {(n, label): series_ratio(_pair(runs, walls, n, baseline, label)) for n, label in cells}, margin
     )
 
 
 def _judge_means(baseline: str, runs: RunsByLabel, walls: Walls, margin: float) -> dict[str, Judged]:
     """Return the verdict of every other run's geometric mean, judged as one table."""
-    return _judge_as_one_table({label: _mean(walls, baseline, label) for label in runs if label != baseline}, margin)
+    return _judge_as_one_table(
+        {label: _mean(runs, walls, baseline, label) for label in runs if label != baseline}, margin
+    )
 
 
 def _judge_as_one_table(ratios: Mapping[_K, LogRatios | None], margin: float) -> dict[_K, Judged]:
@@ -68,10 +71,22 @@ def _judge_as_one_table(ratios: Mapping[_K, LogRatios | None], margin: float) ->
     return dict(zip(known, judge(join(list(known.values())), margin=margin), strict=True))
 
 
-def _mean(walls: Walls, before: str, after: str) -> LogRatios | None:
+def _mean(runs: RunsByLabel, walls: Walls, before: str, after: str) -> LogRatios | None:
     """Return the mean log ratio of two runs over the workloads that both have; None if they have none in common."""
     shared = _shared(walls, before, after)
-    return geometric_mean([series_ratio((walls[n][before], walls[n][after])) for n in shared]) if shared else None
+    if not shared:
+        return None
+    return geometric_mean([series_ratio(_pair(runs, walls, name, before, after)) for name in shared])
+
+
+def _pair(runs: RunsByLabel, walls: Walls, name: str, before: str, after: str) -> Pair:
+    """Return the wall times of a workload on two sides: of the rounds that are compared with each other."""
+    left, right = walls[name][before], walls[name][after]
+    a, b = (runs[label][name].manifest for label in (before, after))
+    if a is None or b is None or len(a.rounds) != len(left) or len(b.rounds) != len(right):
+        return Pair(left, right)
+    pairing = pair_rounds(a, b)
+    return Pair([left[i] for i in pairing.baseline], [right[i] for i in pairing.candidate], pairing.paired)
 
 
 def _shared(walls: Walls, one: str, other: str) -> list[str]:
@@ -109,15 +124,17 @@ def _overview(
     )
 
 
-def _fastest(runs: Sequence[RunOverview], baseline: str, walls: Walls, margin: float) -> list[str]:
+def _fastest(runs: Sequence[RunOverview], by_label: RunsByLabel, walls: Walls, margin: float) -> list[str]:
     """Return the run with the largest mean speedup, then those that are not shown to be slower than it."""
     known = [run for run in runs if run.geomean_speedup.speedup is not None]
     ranked = sorted(known, key=lambda run: -(run.geomean_speedup.speedup or 0.0))
     if not ranked:
         return []
     best, *others = ranked
-    gained = _judge_as_one_table({run.label: _mean(walls, run.label, best.label) for run in others}, margin)
-    gained[baseline] = best.geomean_speedup  # the verdict that the tables show, so that no sentence contradicts them
+    gained = _judge_as_one_table({run.label: _mean(by_label, walls, run.label, best.label) for run in others}, margin)
+    gained[next(iter(by_label))] = (
+        best.geomean_speedup
+    )  # the verdict that the tables show, so that no sentence contradicts them
     slower = [run for run in others if gained.get(run.label, Judged()).verdict == "faster"]
     return [run.label for run in ranked if run not in slower]
 

@@ -14,7 +14,7 @@ from profkit.compare.latency import judged_fields
 from profkit.compare.records.diff import OperatorChange, OperatorTimes
 from profkit.runs.measurement import Measurement, OperatorMatrix
 from profkit.stats.inference import compare_samples, typical
-from profkit.stats.judged import MARGIN, Judged
+from profkit.stats.judged import UNPAIRED, Design, Judged
 from profkit.trace.operators import Key
 from profkit.trace.options import By
 
@@ -22,7 +22,7 @@ Replacements = tuple[Mapping[str, Replacement], Mapping[str, Replacement]]
 
 
 def compare_operators(
-    baseline: Measurement, candidate: Measurement, replaced: Replacements, by: By = "name", margin: float = MARGIN
+    baseline: Measurement, candidate: Measurement, replaced: Replacements, by: By = "name", design: Design = UNPAIRED
 ) -> list[OperatorChange]:
     """Compare every operator that a side has, the largest change first.
 
@@ -33,7 +33,7 @@ def compare_operators(
     tables = (baseline.tables[by], candidate.tables[by])
     shared = [key for key in tables[0].keys if key in tables[1].row]
     times = [_times(side, table) for side, table in zip(sides, tables, strict=True)]
-    changes = _shared_changes(shared, sides, tables, times, by, margin) if shared else []
+    changes = _shared_changes(shared, sides, tables, times, by, design) if shared else []
     names = [{key[0] for key in table.keys} for table in tables]
     for here, there in ((0, 1), (1, 0)):
         for key in tables[here].keys:
@@ -49,7 +49,7 @@ def _shared_changes(
     tables: Sequence[OperatorMatrix],
     times: Sequence[Mapping[Key, OperatorTimes]],
     by: By,
-    margin: float,
+    design: Design,
 ) -> list[OperatorChange]:
     own = [table.rounds("self_ns", shared) for table in tables]
     total = [table.rounds("total_ns", shared) for table in tables]
@@ -58,8 +58,8 @@ def _shared_changes(
     calls = np.array([max(side[key].calls for side in times) for key in shared])
     # both ends of each call may be off by one tick of the clock
     resolvable_ns = max(side.resolution_ns for side in sides) * calls
-    of_self = compare_samples(own[0], own[1], share=share, resolvable_ns=resolvable_ns, margin=margin)
-    of_total = compare_samples(total[0], total[1], share=share, resolvable_ns=resolvable_ns, margin=margin)
+    of_self = compare_samples(own[0], own[1], share=share, resolvable_ns=resolvable_ns, design=design)
+    of_total = compare_samples(total[0], total[1], share=share, resolvable_ns=resolvable_ns, design=design)
     return [
         OperatorChange(
             name=key[0],

@@ -20,6 +20,7 @@ from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined, join
 from profkit.onednn.log import read_log
 from profkit.runs.configuration import runs_the_same
+from profkit.runs.manifest import Round
 from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 from profkit.stats.inference import one_row, typical
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
@@ -31,18 +32,26 @@ class RunData:
     """What a comparison needs of a run beside its traces, already read.
 
     ``outputs`` are the model's by name, ``primitives`` oneDNN's; None if the run kept none. ``reference`` is the FP32
-    run of the same configuration, None if there is none or the run is in FP32 itself.
+    run of the same configuration, None if there is none or the run is in FP32 itself. ``rounds`` are the indices of
+    the rounds that count, None if all do.
     """
 
     run: Run
     outputs: Mapping[str, np.ndarray] | None = None
     primitives: Joined | None = None
     reference: RunData | None = None
+    rounds: tuple[int, ...] | None = None
+
+    @property
+    def chosen_rounds(self) -> list[Round]:
+        """The rounds that count; none without a manifest."""
+        rounds = self.run.manifest.rounds if self.run.manifest is not None else []
+        return rounds if self.rounds is None else [rounds[index] for index in self.rounds]
 
     @property
     def latency_ns(self) -> tuple[Integers, ...]:
         """Wall times of forwards with the profiler off (ns), one array of the shape (forwards,) per round."""
-        rounds = self.run.manifest.rounds if self.run.manifest is not None else []
+        rounds = self.chosen_rounds
         return tuple(np.array(r.latency_ns, dtype=np.int64) for r in rounds if r.latency_ns)
 
 

@@ -121,6 +121,8 @@ class Load(Record, frozen=True, kw_only=True):
     steal_share: Annotated[
         Share | None, Meta(description="Share of CPU time that the hypervisor gave to others, 0 to 1")
     ] = None
+    other_share: Annotated[Share | None, Meta(description="Share of CPU time that other processes took, 0 to 1")] = None
+    idle_share: Annotated[Share | None, Meta(description="Share of CPU time that nobody used, 0 to 1")] = None
     cpu_mhz: Annotated[NonNegative | None, Meta(description="Mean clock of the processors (MHz)")] = None
 
 
@@ -128,7 +130,17 @@ class Round(Record, frozen=True, kw_only=True):
     """One process's worth of forwards."""
 
     index: Annotated[int, Meta(ge=0, description="Number of the round within the run, from 0")]
-    order: Annotated[int, Meta(ge=0, description="Place among the configurations captured by turns, from 0")]
+    session: Annotated[
+        str | None, Meta(description="The capture that this round is of; null if it was recorded alone")
+    ] = None
+    block: Annotated[
+        Count | None,
+        Meta(
+            description="Number of the block within the session, from 0. The rounds of a block, of several runs, "
+            "were captured by turns and are compared pairwise. Null if it was recorded alone"
+        ),
+    ] = None
+    order: Annotated[int, Meta(ge=0, description="Place among the configurations of its block, from 0")]
     started: Annotated[str, Meta(description="Start time (ISO 8601, UTC)")]
     trace: Annotated[str, Meta(description="File name of the trace in the run's folder")]
     warmup_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each warm-up forward (ns)")]
@@ -138,6 +150,10 @@ class Round(Record, frozen=True, kw_only=True):
     counters: Annotated[Counters, Meta(description="Counts per latency forward")] = Counters()
     load: Annotated[Load, Meta(description="Load of the machine")] = Load()
     peak_memory_bytes: Annotated[Bytes | None, Meta(description="Largest resident set of the process (bytes)")] = None
+    disturbed: Annotated[
+        str | None,
+        Meta(description="Why the round was disturbed by other work, judged by the load alone; null if it was not"),
+    ] = None
 
 
 class PrimitivesPass(Record, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +52,15 @@ class OperatorMatrix:
             values = values[[self.row[key] for key in keys]]
         return np.split(values, self.round_edges, axis=1)
 
+    def select(self, rounds: Sequence[int]) -> OperatorMatrix:
+        """Return the matrix of some rounds only, in the given order."""
+        columns = np.split(np.arange(self.calls.shape[1]), self.round_edges)
+        chosen = [columns[number] for number in rounds]
+        every = np.concatenate(chosen)
+        figures = {figure: getattr(self, figure)[:, every] for figure in FIGURES}
+        edges = np.cumsum([len(c) for c in chosen])[:-1]
+        return OperatorMatrix(keys=self.keys, round_edges=edges, **figures)
+
     def medians(self, figure: str) -> list[float]:
         """Return each operator's median over all forwards."""
         values: list[float] = np.median(getattr(self, figure), axis=1).tolist()
@@ -86,6 +95,17 @@ class Measurement:
     def latency_ns(self) -> tuple[Integers, ...]:
         """Wall times with the profiler off (ns), one array of the shape (forwards,) per round, if measured."""
         return self.data.latency_ns
+
+    def select(self, rounds: Sequence[int]) -> Measurement:
+        """Return the measurement of some rounds only, by index and in the given order; call trees stay of all."""
+        if tuple(rounds) == tuple(range(len(self.forward_ns))):
+            return self
+        return replace(
+            self,
+            data=replace(self.data, rounds=tuple(rounds)),
+            forward_ns=tuple(self.forward_ns[number] for number in rounds),
+            tables={by: table.select(rounds) for by, table in self.tables.items()},
+        )
 
     @property
     def forwards(self) -> int:

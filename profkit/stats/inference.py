@@ -3,7 +3,8 @@
 The samples are rounds of forwards. Forwards of one process share its conditions (memory layout, what else ran), so the
 round is the unit of evidence. A round contributes one quantile of its forwards, usually the median; a side is the mean
 of the logarithms of its rounds, and a speedup is the difference of two sides. The shown speedup, its interval, its p
-value and its verdict all come from this one difference.
+value and its verdict all come from this one difference. If the rounds were captured in blocks, by turns, the error of
+the difference is that of the differences within blocks, in which the drift of the machine cancels.
 
 Interval and test are Student's t on the rounds. This is the limit of a hierarchical bootstrap that draws rounds and
 forwards within them and is corrected for counting the noise within rounds twice (Davison and Hinkley, *Bootstrap
@@ -22,7 +23,7 @@ import numpy as np
 
 from profkit.arrays import Floats, Integers
 from profkit.stats.discoveries import control_discoveries
-from profkit.stats.judged import MARGIN, Judged, Verdict
+from profkit.stats.judged import MARGIN, UNPAIRED, Design, Judged, Verdict
 from profkit.stats.precision import rounds_needed
 from profkit.stats.student import quantile, two_sided_p
 
@@ -74,19 +75,19 @@ def compare_samples(
     q: float = 0.5,
     share: Floats | None = None,
     resolvable_ns: Floats | None = None,
-    margin: float = MARGIN,
+    design: Design = UNPAIRED,
 ) -> list[Judged]:
     """Compare the ``q`` quantiles of two sides, row by row, as one table with false-discovery control.
 
     ``share`` is each row's part of the forward (0 to 1), ``resolvable_ns`` the largest change that the clock can hide
-    (ns); both have the shape (rows,). ``margin`` is the relative change that counts as the same.
+    (ns); both have the shape (rows,).
     """
     blur = None
     if resolvable_ns is not None:
         shorter_ns = np.minimum(typical(before, q), typical(after, q))
         with np.errstate(divide="ignore", invalid="ignore"):
             blur = np.log1p(resolvable_ns / shorter_ns)
-    return judge(log_ratios(before, after, q), share=share, blur=blur, margin=margin)
+    return judge(log_ratios(before, after, q, paired=design.paired), share=share, blur=blur, margin=design.margin)
 
 
 def typical(rounds: Rounds, q: float = 0.5) -> Floats:
@@ -101,10 +102,11 @@ def typical(rounds: Rounds, q: float = 0.5) -> Floats:
     return np.around(found, 3)  # a picosecond: what exp and log leave behind is not shown as a change
 
 
-def log_ratios(before: Rounds, after: Rounds, q: float = 0.5) -> LogRatios:
+def log_ratios(before: Rounds, after: Rounds, q: float = 0.5, *, paired: bool = False) -> LogRatios:
     """Return the log ratios of two sides' ``q`` quantiles, one per row.
 
-    The degrees of freedom are Welch's for two variances that are alike; the error uses each side's own variance.
+    If ``paired``, both sides have as many rounds, and the error is that of the mean of their differences. Else the
+    degrees of freedom are Welch's for two variances that are alike; the error uses each side's own variance.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = [np.log(_quantiles(side, q)) for side in (before, after)]
@@ -112,6 +114,9 @@ def log_ratios(before: Rounds, after: Rounds, q: float = 0.5) -> LogRatios:
         counts = [side.shape[1] for side in logs]
         if min(counts) < ROUNDS_NEEDED:
             error, degrees = np.full(len(value), np.nan), math.nan
+        elif paired:
+            error = np.sqrt((logs[0] - logs[1]).var(axis=1, ddof=1) / counts[0])
+            degrees = counts[0] - 1.0
         else:
             error = np.sqrt(sum(side.var(axis=1, ddof=1) / side.shape[1] for side in logs))
             degrees = sum(1 / n for n in counts) ** 2 / sum(1 / n**2 / (n - 1) for n in counts)
@@ -158,7 +163,7 @@ def judge(
     p_value = ratios.p_value
     q_value = control_discoveries(p_value, share)
     half = ratios.half_width
-    missing = rounds_needed(ratios.value, half, ratios.rounds, margin)
+    missing = rounds_needed(ratios.value, half, ratios.degrees, ratios.rounds, margin)
     found = []
     for row in range(len(ratios.value)):
         verdict = _verdict(

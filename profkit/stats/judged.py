@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,20 @@ Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "add
 single side."""
 
 MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How two sides are compared. ``margin`` is the relative change that counts as the same.
+
+    ``paired``: the rounds at the same place of both sides were captured in one block.
+    """
+
+    margin: float = MARGIN
+    paired: bool = False
+
+
+UNPAIRED = Design()
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):

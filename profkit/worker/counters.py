@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import sys
+from typing import NamedTuple
 
 try:
     import resource
@@ -17,45 +18,62 @@ except ImportError:  # no getrusage on this platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Tuple
+    from typing import Any, Dict, List, Set, Tuple
 
+_TICKS_PER_NS = os.sysconf("SC_CLK_TCK") / 1e9 if hasattr(os, "sysconf") else 0.0
+FEWEST_TICKS = 50  # over all processors: then a share of 5% is more than the ticks at the ends
 NAMES = ("cpu_ns", "minor_faults", "major_faults", "voluntary_switches", "involuntary_switches")
 
 
 class ForwardCounters:
-    """Counts per forward, over all threads of this process; one list per name, one value per forward."""
+    """Counts per forward, over all threads of this process; a context around each forward adds one value per name."""
 
     def __init__(self) -> None:
         self._values: Dict[str, List[int]] = {name: [] for name in NAMES}
         self._before = _usage()
 
-    def start(self) -> None:
-        """Take the counts before a forward."""
+    def __enter__(self) -> None:
         self._before = _usage()
 
-    def stop(self) -> None:
-        """Add what was counted since :meth:`start`."""
+    def __exit__(self, *exception: object) -> None:
         for name, before, after in zip(NAMES, self._before, _usage()):
             self._values[name].append(max(0, after - before))
 
     def lists(self) -> Dict[str, List[int]]:
-        """Return the lists; empty ones if the platform counts nothing."""
+        """Return one list per name, one value per forward; empty lists if the platform counts nothing."""
         return self._values
 
 
 class Load:
-    """The machine's load over a stretch of time: from the start of this object to :meth:`end`."""
+    """The machine's load while this process measures: the sum over the stretches of time in its context."""
 
     def __init__(self) -> None:
-        self._before = _processor_ticks()
+        self._processors = _own_processors()
+        self._passed = _Ticks(0, 0, 0)
+        self._own_ns = 0
+        self._before = self._passed
+        self._own_before = 0
 
-    def end(self) -> Dict[str, Any]:
-        """Return the load average, the share of CPU time that the hypervisor took (0 to 1), and the clock in MHz."""
-        (steal, total), (steal_after, total_after) = self._before, _processor_ticks()
-        passed = total_after - total
+    def __enter__(self) -> None:
+        self._before, self._own_before = _ticks(self._processors), _own_cpu_ns()
+
+    def __exit__(self, *exception: object) -> None:
+        self._passed = self._passed.plus(_ticks(self._processors), self._before)
+        self._own_ns += _own_cpu_ns() - self._own_before
+
+    def described(self) -> Dict[str, Any]:
+        """Return the load average, the mean clock in MHz, and shares (0 to 1) of the CPU time of the processors.
+
+        ``steal_share`` is what the hypervisor gave to others, ``other_share`` what other processes took, ``idle_share``
+        what nobody used; None if the time was too short for the clock ticks that count them.
+        """
+        stolen, busy, total = self._passed
+        others = max(0.0, busy - self._own_ns * _TICKS_PER_NS)
+        enough = total >= FEWEST_TICKS
+        parts = {"steal_share": stolen, "other_share": others, "idle_share": max(0, total - busy - stolen)}
         return {
             "one_minute": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-            "steal_share": round((steal_after - steal) / passed, 4) if passed > 0 else None,
+            **{name: round(min(1.0, part / total), 4) if enough else None for name, part in parts.items()},
             "cpu_mhz": _clock_mhz(),
         }
 
@@ -72,17 +90,48 @@ def _usage() -> Tuple[int, ...]:
     if resource is None:
         return ()
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_ns = round((usage.ru_utime + usage.ru_stime) * 1e9)
-    return cpu_ns, usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw
+    return _cpu_ns(usage), usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw
 
 
-def _processor_ticks() -> Tuple[int, int]:
-    """Return the ticks stolen by the hypervisor, and all ticks, of all processors; zeros without /proc."""
+def _cpu_ns(usage: resource.struct_rusage) -> int:
+    return round((usage.ru_utime + usage.ru_stime) * 1e9)
+
+
+def _own_cpu_ns() -> int:
+    return 0 if resource is None else _cpu_ns(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def _own_processors() -> Set[str]:
+    """Return the processors that this process may use, as /proc/stat names them; empty if that is not known."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set()
+    return {"cpu%d" % number for number in os.sched_getaffinity(0)}
+
+
+class _Ticks(NamedTuple):
+    """Clock ticks of some processors: stolen by the hypervisor, busy with processes here, all."""
+
+    stolen: int
+    busy: int
+    total: int
+
+    def plus(self, after: _Ticks, before: _Ticks) -> _Ticks:
+        """Return the sum of these and of those from ``before`` to ``after``."""
+        return _Ticks(*(a + b - c for a, b, c in zip(self, after, before)))
+
+
+def _ticks(processors: Set[str]) -> _Ticks:
+    """Return the ticks of ``processors`` since the machine started; zeros without /proc."""
+    sums = _Ticks(0, 0, 0)
     with contextlib.suppress(OSError, ValueError, IndexError):
         with open("/proc/stat") as stream:
-            ticks = [int(word) for word in stream.readline().split()[1:9]]  # user … steal; guest is part of user
-        return ticks[7], sum(ticks)
-    return 0, 0
+            for line in stream:
+                name, *words = line.split()
+                if name in processors:
+                    user, nice, system, idle, iowait, irq, softirq, steal = map(int, words[:8])  # guest is part of user
+                    busy = user + nice + system + irq + softirq
+                    sums = _Ticks(sums.stolen + steal, sums.busy + busy, sums.total + busy + idle + iowait + steal)
+    return sums
 
 
 def _clock_mhz() -> float | None:

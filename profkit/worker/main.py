@@ -1,4 +1,8 @@
-"""Runs one round in one process: carries out the orders and reports every step."""
+"""Runs one round in one process: carries out the orders and reports every step.
+
+The orders of a round that takes turns come one after the other on a pipe: the worker waits for each one. It ends when
+the pipe is closed, so that no worker stays behind when the session was killed.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import json
 import os
 import traceback
 
+from .counters import peak_memory_bytes
 from .describe import describe_inputs, describe_python, describe_torch
-from .measure import measure
+from .measure import Round
 from .modes import prepare, to_channels_last
 from .onednn import ONEDNN_LOG, observe_onednn, printed_to
 from .profile import compress
@@ -18,16 +23,18 @@ from .workloads import build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Order = dict[str, Any]
 
 
+STAGES = {"warm_up": "warm-up", "time": "latency", "profile": "profile", "finish": "last"}
 MAX_MESSAGE = 2000  # characters; a longer error message is cut
 
 
-def work(orders: Order, report: Reporter) -> None:
-    """Carry out ``orders``; every step is reported as it starts, so that a crash can be located."""
+def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
+    """Carry out ``orders``, then those in ``turns``; every step is reported as it starts, to locate a crash."""
     workload, settings = orders["workload"], orders["settings"]
     report("stage", stage="importing torch")
     import torch
@@ -50,23 +57,51 @@ def work(orders: Order, report: Reporter) -> None:
     if orders["onednn"]:
         report("onednn", **observe_onednn(call, inputs, settings, orders["folder"], metadata, report))
     else:
-        report("round", **measure(call, inputs, settings, orders["folder"], metadata, report, chdir=True))
+        round_ = Round(call, inputs, settings, orders["folder"], metadata, report, chdir=True)
+        report("ready", on_device=round_.on_device, peak_memory_bytes=peak_memory_bytes())
+        take_turns(round_, turns, report)
+
+
+def take_turns(round_: Round, turns: Iterator[str], report: Reporter) -> None:
+    """Carry out the orders in ``turns`` (JSON objects) until the round is finished.
+
+    The process ends if there are no more orders before that: the session has ended.
+    """
+    stages: dict[str, Callable[..., None]] = {"warm_up": round_.warm_up, "time": round_.time, "profile": round_.profile}
+    before = None
+    for line in turns:
+        order = json.loads(line)
+        stage = order.pop("stage")
+        if stage != before:
+            report("stage", stage="in the %s pass" % STAGES[stage])
+            before = stage
+        if stage == "finish":
+            report("round", **round_.finish())
+            return
+        stages[stage](**order)
+        report("turn", stage=stage, forward_ns=round_.forward_ns, peak_memory_bytes=peak_memory_bytes())
+    os._exit(1)
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out the orders in the file ``arguments[0]``, report to descriptor ``arguments[1]``; return the status."""
+    """Take orders from the descriptor ``arguments[0]``, report to ``arguments[1]``; return the exit status.
+
+    The first line has the orders of this worker; an order of one turn is on each of the others.
+    """
     faulthandler.enable()
-    with open(arguments[0], encoding="utf-8") as stream:
-        orders = json.load(stream)
+    lines = os.fdopen(int(arguments[0]), encoding="utf-8")
+    orders = json.loads(lines.readline() or "null")
     report = Reporter(int(arguments[1]))
+    if orders is None:
+        return 1  # the session has ended
     try:
         if orders["onednn"]:
             log = os.path.join(orders["folder"], ONEDNN_LOG)
             with printed_to(log):
-                work(orders, report)
+                work(orders, lines, report)
             report("log", name=compress(log))
         else:
-            work(orders, report)
+            work(orders, lines, report)
     except WorkerError as error:
         report("error", kind=error.kind, message=str(error)[:MAX_MESSAGE], hint=error.hint)
         return 1

@@ -1,4 +1,4 @@
-"""Times forwards: warm-up, latency with the profiler off, then the profiled forwards."""
+"""Times the forwards of one round: warm-up, latency with the profiler off, then the profiled forwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import statistics
 from .counters import ForwardCounters, Load, peak_memory_bytes
 from .forward import Forward
 from .outputs import save_outputs
-from .profile import profiled
+from .profile import Profiling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,52 +34,87 @@ def is_stable(durations: list[int]) -> bool:
     return abs(earlier - later) <= STABLE_TOLERANCE * earlier
 
 
-def warm_up(forward: Forward, count: int, report: Reporter) -> tuple[list[int], bool]:
-    """Run at least ``count`` forwards, and more until their times are stable; return ``(durations_ns, stable)``."""
-    durations: list[int] = []
-    while len(durations) < count or (not is_stable(durations) and len(durations) < WARMUP_LIMIT * count):
-        durations.append(forward()[0])
-        report("forward", stage="warm-up", index=len(durations), count=max(count, len(durations)))
-    return durations, is_stable(durations)
+class Round:
+    """One round under way: :meth:`warm_up`, then :meth:`time`, :meth:`profile` and :meth:`finish`.
 
-
-def timed(forward: Forward, count: int, report: Reporter) -> tuple[list[int], ForwardCounters, Any]:
-    """Time ``count`` forwards with the profiler off; return durations (ns), counts per forward, the last result."""
-    durations, counters, result = [], ForwardCounters(), None
-    for index in range(count):
-        counters.start()
-        duration, result = forward()
-        counters.stop()
-        durations.append(duration)
-        report("forward", stage="latency", index=index + 1, count=count)
-    return durations, counters, result
-
-
-def measure(
-    call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter, chdir: bool
-) -> dict[str, Any]:
-    """Warm up, time, profile; return the round as stored in the manifest (times in ns).
-
-    ``chdir`` allows this function to change the working directory temporarily; not allowed in a user's process.
+    ``time`` and ``profile`` may be called several times, so that the workers of several configurations can take turns.
     """
-    import torch
 
-    with torch.no_grad():
-        forward = Forward(call, inputs)
-        warmup_ns, stable = warm_up(forward, settings["warmup"], report)
-        load = Load()
-        latency_ns, counters, result = timed(forward, settings["steps"], report)
-        load_then = load.end()
-        outputs_sha256 = save_outputs(result, os.path.join(folder, "outputs.npz"))
-        profiled_ns, trace = profiled(forward, settings, folder, metadata, report, chdir)
-    return {
-        "trace": trace,
-        "warmup_ns": warmup_ns,
-        "stable": stable,
-        "latency_ns": latency_ns,
-        "profiled_ns": profiled_ns,
-        "outputs_sha256": outputs_sha256,
-        "counters": counters.lists(),
-        "load": load_then,
-        "peak_memory_bytes": peak_memory_bytes(),
-    }
+    def __init__(
+        self, call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter, chdir: bool
+    ) -> None:
+        """Prepare a round of ``call(*inputs)``, whose trace goes into ``folder``.
+
+        ``chdir`` allows a temporary change of the working directory; not allowed in a user's process.
+        """
+        self._forward = Forward(call, inputs)
+        self._settings = settings
+        self._folder = folder
+        self._report = report
+        self._profiling = Profiling(self._forward, settings, folder, metadata, report, chdir)
+        self._warmup_ns: list[int] = []
+        self._latency_ns: list[int] = []
+        self._counters = ForwardCounters()
+        self._load = Load()
+        self._peak_bytes: int | None = None
+        self._result: Any = None
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the model runs on a device, such as a GPU."""
+        return self._forward.on_cuda
+
+    @property
+    def forward_ns(self) -> int:
+        """The median of the last warm-up forwards (ns)."""
+        return round(statistics.median(self._warmup_ns[-STABLE_WINDOW:]))
+
+    def warm_up(self) -> None:
+        """Run at least ``settings['warmup']`` forwards, and up to three times as many until their times are stable."""
+        count, durations = self._settings["warmup"], self._warmup_ns
+        while len(durations) < count or (not is_stable(durations) and len(durations) < WARMUP_LIMIT * count):
+            durations.append(self._run()[0])
+            self._report("forward", stage="warm-up", index=len(durations), count=max(count, len(durations)))
+
+    def time(self, count: int, skip: int, total: int) -> None:
+        """Time ``count`` forwards with the profiler off, after ``skip`` that warm the caches up and do not count.
+
+        ``total`` is the number that this round will time in all; only progress reports use it.
+        """
+        for _ in range(skip):
+            self._run()
+        with self._load:
+            for _ in range(count):
+                with self._counters:
+                    duration, self._result = self._run()
+                self._latency_ns.append(duration)
+                self._report("forward", stage="latency", index=len(self._latency_ns), count=total)
+        self._peak_bytes = peak_memory_bytes()  # before the profiler's own memory
+
+    def profile(self, count: int) -> None:
+        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace."""
+        import torch
+
+        with torch.no_grad():
+            self._profiling.run(count)
+
+    def finish(self) -> dict[str, Any]:
+        """Save the outputs; return the round as stored in the manifest (times in ns)."""
+        trace = self._profiling.compressed_trace()
+        return {
+            "trace": trace,
+            "warmup_ns": self._warmup_ns,
+            "stable": is_stable(self._warmup_ns),
+            "latency_ns": self._latency_ns,
+            "profiled_ns": self._profiling.durations_ns,
+            "outputs_sha256": save_outputs(self._result, os.path.join(self._folder, "outputs.npz")),
+            "counters": self._counters.lists(),
+            "load": self._load.described(),
+            "peak_memory_bytes": self._peak_bytes,
+        }
+
+    def _run(self) -> tuple[int, Any]:
+        import torch
+
+        with torch.no_grad():
+            return self._forward()

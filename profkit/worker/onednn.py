@@ -8,7 +8,7 @@ import os
 import sys
 
 from .forward import Forward
-from .profile import profiled
+from .profile import Profiling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def observe_onednn(
         for index in range(settings["warmup"]):
             forward()
             report("forward", stage="onednn", index=index + 1, count=settings["warmup"])
-        trace = profiled(forward, settings, folder, metadata, report, chdir=True)[1]
+        profiling = Profiling(forward, settings, folder, metadata, report, chdir=True)
+        profiling.run(settings["steps"])
+        trace = profiling.compressed_trace()
     os.replace(os.path.join(folder, trace), os.path.join(folder, ONEDNN_TRACE))
     return {
         "trace": ONEDNN_TRACE,

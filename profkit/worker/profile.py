@@ -22,38 +22,75 @@ ANNOTATION = "profkit.forward"  # the name of the annotation around each profile
 GZIP_LEVEL = 6
 
 
-def profiled(
-    forward: Forward, settings: Order, folder: str, metadata: Order, report: Reporter, chdir: bool
-) -> tuple[list[int], str]:
-    """Profile ``settings['steps']`` forwards into ``folder``; return ``(durations_ns, trace file name)``.
+class Profiling:
+    """The profiled forwards of one round; they may run in several turns, and make one trace.
 
     One additional forward before them warms up the profiler. Each forward is inside profkit's annotation and a
-    ProfilerStep. tensorboard_trace_handler gives the file the name that TensorBoard expects.
+    ProfilerStep. ``durations_ns`` are the wall times of the profiled forwards.
     """
-    from torch import profiler
 
-    activities = [profiler.ProfilerActivity.CPU]
-    if forward.on_cuda:
-        activities.append(profiler.ProfilerActivity.CUDA)
-    before = set(os.listdir(folder))
-    durations: list[int] = []
-    with profiler.profile(
-        activities=activities,
-        schedule=profiler.schedule(wait=0, warmup=1, active=settings["steps"], repeat=1),
-        on_trace_ready=relative_trace_handler(folder) if chdir else profiler.tensorboard_trace_handler(folder),
-        record_shapes=settings["record_shapes"],
-        with_stack=settings["with_stack"],
-        with_modules=settings["with_stack"],
-    ) as profile:
-        for index in range(settings["steps"] + 1):
-            if index == 1:
-                profile.add_metadata_json("profkit", json.dumps(metadata))
-            with profiler.record_function(ANNOTATION):
-                durations.append(forward()[0])
-            report("forward", stage="profile", index=index, count=settings["steps"])
-            profile.step()
-    (written,) = [name for name in os.listdir(folder) if name not in before and name.endswith(".pt.trace.json")]
-    return durations[1:], compress(os.path.join(folder, written))
+    def __init__(
+        self, forward: Forward, settings: Order, folder: str, metadata: Order, report: Reporter, chdir: bool
+    ) -> None:
+        self.durations_ns: list[int] = []
+        self._forward = forward
+        self._settings = settings
+        self._folder = folder
+        self._metadata = metadata
+        self._report = report
+        self._chdir = chdir
+        self._profiler: Any = None
+        self._before: set[str] = set()
+
+    def run(self, count: int) -> None:
+        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace."""
+        total = self._settings["steps"]
+        if self._profiler is None:
+            self._begin()
+            self._step(0)
+        for _ in range(min(count, total - len(self.durations_ns))):
+            self.durations_ns.append(self._step(len(self.durations_ns) + 1))
+        if len(self.durations_ns) == total:
+            self._profiler.stop()
+
+    def compressed_trace(self) -> str:
+        """Compress the trace; return its file name."""
+        written = [n for n in os.listdir(self._folder) if n not in self._before and n.endswith(".pt.trace.json")]
+        (name,) = written
+        return compress(os.path.join(self._folder, name))
+
+    def _begin(self) -> None:
+        """Start the profiler. tensorboard_trace_handler gives the file the name that TensorBoard expects."""
+        from torch import profiler
+
+        settings, folder = self._settings, self._folder
+        activities = [profiler.ProfilerActivity.CPU]
+        if self._forward.on_cuda:
+            activities.append(profiler.ProfilerActivity.CUDA)
+        self._before = set(os.listdir(folder))
+        self._profiler = profiler.profile(
+            activities=activities,
+            schedule=profiler.schedule(wait=0, warmup=1, active=settings["steps"], repeat=1),
+            on_trace_ready=relative_trace_handler(folder)
+            if self._chdir
+            else profiler.tensorboard_trace_handler(folder),
+            record_shapes=settings["record_shapes"],
+            with_stack=settings["with_stack"],
+            with_modules=settings["with_stack"],
+        )
+        self._profiler.start()
+
+    def _step(self, index: int) -> int:
+        """Run forward ``index`` (0: the one that warms up the profiler); return its wall time (ns)."""
+        from torch import profiler
+
+        if index == 1:
+            self._profiler.add_metadata_json("profkit", json.dumps(self._metadata))
+        with profiler.record_function(ANNOTATION):
+            duration: int = self._forward()[0]
+        self._report("forward", stage="profile", index=index, count=self._settings["steps"])
+        self._profiler.step()
+        return duration
 
 
 def relative_trace_handler(folder: str) -> Callable[[Any], None]:

@@ -1,4 +1,4 @@
-"""The entry point of the worker: ``python -I -u start.py ORDERS.json REPORT_DESCRIPTOR``.
+"""The entry point of the worker: ``python -I -u start.py ORDERS_DESCRIPTOR REPORT_DESCRIPTOR``.
 
 With ``-I``, Python ignores PYTHON* variables and does not search the current folder or this file's folder for modules.
 The package is therefore loaded from its folder, under a private name.

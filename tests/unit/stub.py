@@ -6,16 +6,16 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy
 
-from profkit.capture.plan import matrix
+from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import resolve
-from profkit.runs.settings import Settings
+from profkit.runs.settings import Settings, Value
 
 STUB = Path(__file__).parent.parent / "stub_torch" / "torch"
 SHORT = Settings(rounds=2, steps=3, warmup=2, onednn=False, timeout_s=60.0)
@@ -42,6 +42,7 @@ class Heard:
     def __init__(self) -> None:
         self.messages: list[str] = []
         self.reports: list[Any] = []
+        self.results: list[str] = []
 
     def message(self, text: str) -> None:
         self.messages.append(text)
@@ -49,17 +50,14 @@ class Heard:
     def activity(self, text: str) -> None:
         pass
 
-    def planned(self, workers: int) -> None:
+    def started(self, what: str, left: str) -> None:
         pass
 
-    def started(self, who: str, round_number: int, rounds: int) -> None:
-        pass
-
-    def report(self, report: Any) -> None:
+    def report(self, who: str, report: Any) -> None:
         self.reports.append(report)
 
-    def finished(self) -> None:
-        pass
+    def result(self, text: str) -> None:
+        self.results.append(text)
 
 
 def capture(
@@ -69,11 +67,12 @@ def capture(
     listener: Heard | None = None,
     *,
     settings: Settings = SHORT,
+    varied: Mapping[str, Sequence[Value]] | None = None,
     overwrite: bool = False,
 ) -> list[Captured]:
-    """Capture the function ``make`` of each file under ``python``."""
+    """Capture the function ``make`` of each file under ``python``, with each of the ``varied`` values of settings."""
     workloads = [resolve(f"{model}:make") for model in models]
-    configurations = matrix(workloads, [(None, python, "stub")], {}, None)
+    configurations = matrix(workloads, [EnvironmentRequest(None, python, "stub")], varied or {}, None)
     return run_session(configurations, settings, logdir, listener or Heard(), overwrite=overwrite)
 
 

@@ -67,7 +67,7 @@ def refused(logdir: Path, *configurations: Configuration, **settings: Any) -> st
 
 def test_another_pytorch_is_refused_before_an_environment_is_made(captured_before: Path) -> None:
     assert refused(captured_before, configuration("mine", torch="2.15"), steps=3) == (
-        "holds a run of another configuration: torch.version was 2.0.1, is 2.15; settings.steps was 20, is 3"
+        "holds a run of another configuration: torch.version was 2.0.1, is 2.15; settings.steps was 10, is 3"
     )
     assert "torch.version was 2.0.1, is 2.0.0" in refused(captured_before, configuration("mine", torch="2.0.0"))
 

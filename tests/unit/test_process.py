@@ -1,4 +1,4 @@
-"""What :func:`run_worker` makes of a worker's reports and of its end, with real child processes."""
+"""What a :class:`Worker` makes of a worker's reports and of its end, with real child processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from profkit.capture import process
-from profkit.capture.process import Outcome, run_worker
+from profkit.capture.process import Outcome, Worker
 from tests.unit.stub import processes_of
 
 ROUND = {
@@ -44,7 +44,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         interpreter = tmp_path / "python"
         interpreter.write_text(f"#!/bin/bash\nr=$5\n{script}\n")
         interpreter.chmod(0o755)
-        outcome = run_worker(interpreter, {}, dict(os.environ), tmp_path / "log", timeout_s, lambda report: None)
+        with Worker(interpreter, {}, dict(os.environ), tmp_path / "log", timeout_s, lambda report: None) as worker:
+            outcome = worker.outcome()
         deadline = time.monotonic() + 10  # an ended process stays in /proc for a moment
         while processes_of(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -130,5 +131,8 @@ def test_a_hang(run: Run) -> None:
 
 
 def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
-    outcome = run_worker(tmp_path / "none", {}, {}, tmp_path / "log", 1.0, lambda report: None)
+    with Worker(tmp_path / "none", {}, {}, tmp_path / "log", 1.0, lambda report: None) as worker:
+        assert not worker.is_ready()
+        assert not worker.order("warm_up")
+        outcome = worker.outcome()
     assert outcome.failure == f"{tmp_path}/none cannot be started (No such file or directory)"

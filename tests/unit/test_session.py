@@ -120,7 +120,7 @@ def test_a_configuration_that_fails_does_not_stop_the_others(python: Path, tmp_p
     crash, sound = capture(python, models, tmp_path / "logs")
     assert sound.failure is None
     assert crash.failure is not None
-    assert crash.failure.startswith("died of SIGSEGV preparing --mode eager, at crash.py, line 7")
+    assert crash.failure.startswith("died of SIGSEGV in the warm-up pass, at crash.py, line 7")
     assert read_manifest(tmp_path / "logs/stub/crash").status == "failed"
     assert len(read_manifest(tmp_path / "logs/stub/sound").rounds) == 2
 
@@ -196,8 +196,8 @@ def test_a_child_that_outlives_a_crash_ends_too(python: Path, tmp_path: Path) ->
 
 def test_an_interrupt_files_what_is_complete(python: Path, tmp_path: Path) -> None:
     class Interrupting(Heard):
-        def report(self, report: dict[str, object]) -> None:
-            super().report(report)
+        def report(self, who: str, report: dict[str, object]) -> None:
+            super().report(who, report)
             rounds = sum(r["event"] == "round" for r in self.reports)
             if rounds == 1 and report["event"] == "forward":
                 raise KeyboardInterrupt
@@ -223,8 +223,8 @@ def test_a_killed_session_loses_no_round(python: Path, tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from tests.unit.stub import Heard, capture\n"
         "class Killing(Heard):\n"
-        "    def report(self, report):\n"
-        "        super().report(report)\n"
+        "    def report(self, who, report):\n"
+        "        super().report(who, report)\n"
         "        if any(r['event'] == 'round' for r in self.reports[:-1]) and report['event'] == 'forward':\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
         f"capture(Path({str(python)!r}), [Path({str(model)!r})], Path({str(tmp_path / 'logs')!r}), Killing())\n"

@@ -257,7 +257,7 @@ def test_the_most_telling_difference_comes_first() -> None:
     )
     assert identity_differences(manifest(), after) == [
         "torch.version was 2.0.1, is 2.15.0",
-        "settings.steps was 20, is 4",
+        "settings.steps was 10, is 4",
         "settings.threads was not set, is 4",
         "torch.threads was 2, is 4",
         "python.version was 3.10.13, is 3.11.7",

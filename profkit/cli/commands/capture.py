@@ -16,6 +16,7 @@ from profkit.capture.environments.releases import check_request, releases
 from profkit.capture.host import describe_host
 from profkit.capture.machine import inspect_machine
 from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.cli.options import use_colour
@@ -33,7 +34,8 @@ Examples:
   profkit capture resnet50 vit_b_16 --torch 2.0 --fpmath fp32 --fpmath bf16
   profkit capture resnet50 --torch 2.0 --mode eager --mode frozen
   profkit capture my_model.py:make --python ~/venv/bin/python --label before
-  profkit capture resnet50 --torch 2.0 --rounds 6     (adds rounds to the existing run)
+  profkit capture resnet50 --torch 1.13 --torch 2.0 --until 1 --max-time 900
+  profkit capture resnet50 --torch 2.0 --rounds 6     (adds 6 rounds to the existing run)
 """
 
 
@@ -121,9 +123,12 @@ def command(
     A WORKLOAD is a torchvision classification model, or path/to/file.py:make, whose function make() returns
     (model, inputs).
 
-    Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles the
-    same number of forwards. Without --torch and --python, the capture uses the interpreter that runs profkit if torch
-    is installed there, else an environment with the newest PyTorch.
+    Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles
+    --steps forwards. The configurations of a workload run by turns, forward by forward, so that the drift of the
+    machine cancels in their ratios. Rounds go on until the ratios are known (--until) or time is up (--max-time).
+
+    Without --torch and --python, the capture uses the interpreter that runs profkit if torch is installed there, else
+    an environment with the newest PyTorch.
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
@@ -185,10 +190,10 @@ def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
     if done and not quiet:
         for c in done:
             assert c.manifest is not None
-            rounds = len(c.manifest.rounds)
-            click.echo(
-                f"{c.folder}  {rounds} round{'s' * (rounds != 1)}{'  (with fallbacks)' * bool(c.manifest.fallbacks)}"
-            )
+            workload = c.manifest.workload.name
+            first = next(d.manifest for d in done if d.manifest is not None and d.manifest.workload.name == workload)
+            fallbacks = " (with fallbacks)" * bool(c.manifest.fallbacks)
+            click.echo(f"{c.folder}  {describe_run(first, c.manifest)}{fallbacks}")
         labels = list(dict.fromkeys(c.folder.parent for c in done))
         click.echo("\nNext:")
         if len(labels) > 1:

@@ -230,6 +230,7 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="workload name")]
     baseline: Annotated[Side, Meta(description="baseline")]
     candidate: Annotated[Side, Meta(description="candidate")]
+    paired: Annotated[bool, Meta(description="whether rounds were compared block by block")] = False
     forward: Annotated[ForwardChange, Meta(description="wall time under the profiler")]
     latency: Annotated[LatencyChange | None, Meta(description="wall time, profiler off; null if not measured")]
     operators: Annotated[list[OperatorChange], Meta(description="operators, largest change first")]

@@ -28,11 +28,10 @@ class profile:  # noqa: N801  # torch's name
         self._metadata: dict[str, Any] = {}
         self.spans: list[tuple[str, int, int]] = []
 
-    def __enter__(self) -> profile:
+    def start(self) -> None:
         _current.append(self)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         _current.remove(self)
 
     def add_metadata_json(self, key: str, value: str) -> None:

@@ -1,0 +1,119 @@
+"""One block: a fresh worker per configuration. The workers take turns, so that the machine is the same for all.
+
+A turn runs two forwards or more, and the first does not count: it brings back into the caches what the turns of the
+others displaced. The order of the workers changes from turn to turn.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from profkit.capture.memory import available_bytes
+from profkit.capture.plan import order_of_round
+from profkit.capture.process import Worker
+from profkit.capture.rounds import Place, take_round
+from profkit.capture.stopping import Costs
+from profkit.capture.task import Listener, Task, start_worker
+
+TURN_NS = 20_000_000  # of the forwards of a turn that count: short for drift, long beside the change of workers
+FEWEST_TURNS = 5  # per worker and block, however fast its forwards are
+SKIPPED = 1  # forwards at the start of a turn that do not count
+MEMORY_RESERVE = 1.2  # times the memory of the largest worker must be available for another one
+
+
+class TurnsNotPossibleError(Exception):
+    """The workers of a block cannot take turns; the message says why."""
+
+
+@dataclass(slots=True)
+class _Member:
+    """A configuration in a block, with its worker and the forwards that count in each of its turns."""
+
+    task: Task
+    worker: Worker
+    started: str
+    kept: int = 1
+
+
+def run_block(
+    tasks: Sequence[Task], session: str, block: int, timed: int, listener: Listener, first_place: int = 0
+) -> Costs:
+    """Capture a round of every task by turns, with at least ``timed`` latency forwards; file what is complete.
+
+    A worker that fails costs its own round only. ``first_place`` is the place of the first task in the block. Raises
+    TurnsNotPossibleError, with nothing measured, if several tasks cannot be alive at once.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        members = _start(tasks, stack, listener)
+        live = [m for m in members if m.worker.is_ready()]
+        if len(members) > 1 and any(m.worker.last("ready")["on_device"] for m in live):
+            raise TurnsNotPossibleError("the model runs on a device, which several processes cannot share evenly")
+        live = [m for m in live if m.worker.order("warm_up")]
+        warm = time.monotonic()
+        live = _time(live, block, timed)
+        timed_until = time.monotonic()
+        live = _profile(live, block)
+        for member in live:
+            member.worker.finish()
+        for order, member in enumerate(members, first_place):
+            place = Place(session, block, order, member.started)
+            take_round(member.task, member.worker.outcome(), place, listener)
+    return Costs(time.monotonic() - began, timed_until - warm, timed)
+
+
+def _start(tasks: Sequence[Task], stack: ExitStack, listener: Listener) -> list[_Member]:
+    """Start the workers at once; one after the other while their need of memory is not known."""
+    members: list[_Member] = []
+    for task in tasks:
+        if members and task.peak_memory_bytes is None:
+            _require_memory(members[-1].worker)
+        started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        members.append(_Member(task, stack.enter_context(start_worker(task, listener)), started))
+    return members
+
+
+def _require_memory(before: Worker) -> None:
+    """Wait until a worker is ready, and see that there is memory for another one as large."""
+    if not before.is_ready():
+        return
+    used, available = before.last("ready")["peak_memory_bytes"], available_bytes()
+    if used is not None and available is not None and available < MEMORY_RESERVE * used:
+        raise TurnsNotPossibleError(
+            f"a worker uses {used / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are left for the next one"
+        )
+
+
+def _time(members: Sequence[_Member], block: int, timed: int) -> list[_Member]:
+    """Time at least ``timed`` forwards of every worker by turns; return those that did not fail."""
+    if len(members) == 1:
+        return [m for m in members if m.worker.order("time", count=timed, skip=0, total=timed)]
+    most = math.ceil(timed / FEWEST_TURNS)
+    for member in members:
+        forward_ns = max(1, member.worker.last("turn")["forward_ns"])
+        member.kept = max(1, min(most, round(TURN_NS / forward_ns)))
+    turns = max((math.ceil(timed / m.kept) for m in members), default=0)
+    live = list(members)
+    for turn in range(turns):
+        for position in order_of_round(block + turn, len(members)):
+            member = members[position]
+            if member in live:
+                done = member.worker.order("time", count=member.kept, skip=SKIPPED, total=turns * member.kept)
+                if not done:
+                    live.remove(member)
+    return live
+
+
+def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
+    """Profile the forwards of every worker in one turn each; return those that did not fail."""
+    failed = []
+    for position in order_of_round(block, len(members)):
+        member = members[position]
+        if not member.worker.order("profile", count=member.task.manifest.settings.steps):
+            failed.append(position)
+    return [m for position, m in enumerate(members) if position not in failed]

@@ -1,0 +1,157 @@
+"""When a capture has enough rounds: a number of them, or until the ratio to the first configuration is known.
+
+The rule looks only at the width of the interval, never at where the ratio lies. For rounds with normal noise, mean and
+scatter are independent, so stopping by the scatter leaves the mean as it is. What remains is that the scatter is small
+by chance when the interval is first narrow enough, which makes the interval too narrow. Therefore
+:data:`ROUNDS_AFTER` more rounds follow, which nothing selects. ``tests/benchmarks/stopping.py`` measures how often the
+interval covers the truth at the end: 93% to 95%, whatever the noise; without those rounds it falls to 92%.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from profkit import units
+from profkit.arrays import Integers
+from profkit.capture.task import Task
+from profkit.runs.manifest import Manifest, Round
+from profkit.runs.pairing import pair_rounds
+from profkit.runs.settings import Settings
+from profkit.stats.inference import LogRatios, judge, log_ratios, one_row
+from profkit.stats.judged import Judged
+from profkit.stats.precision import forwards_per_round
+
+FEWEST_ROUNDS = 5  # before an interval is believed: Student's t is within 10% of its value for 7 rounds
+FEWEST_FORWARDS = 20  # latency forwards per round: the median of fewer is moved by single ones
+BLOCKS_TO_LEARN = 3  # before the time is shared between rounds and forwards by their variances
+MOST_FORWARDS = 10  # times --steps at most: the estimate of a small variance between rounds is not to be trusted
+MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+ROUNDS_AFTER = 2  # the first look at which the interval is narrow enough
+
+
+class Costs(NamedTuple):
+    """What a block took (s): all of it, its latency forwards alone, and how many of those counted per worker."""
+
+    whole_s: float
+    latency_s: float
+    forwards: int
+
+
+@dataclass(slots=True)
+class Stopping:
+    """The rule for the configurations of one workload; the first of them is the one that the others are compared with.
+
+    ``settings`` are those of the capture. ``began`` is the start on the monotonic clock (s),
+    ``costs`` what each block so far took.
+    """
+
+    settings: Settings
+    began: float = field(default_factory=time.monotonic)
+    costs: list[Costs] = field(default_factory=list)
+
+    def due(self, tasks: Sequence[Task]) -> list[Task]:
+        """Return the tasks that need another round, in order; the first is due whenever another one is."""
+        first, *others = tasks
+        if self.settings.rounds is not None or not others or first.failure:
+            return [task for task in tasks if task.missing_rounds]
+        if self.seconds_left() <= 0:
+            return []
+        wanted = [task for task in others if not task.failure and not self._is_known(first, task)]
+        return [first, *wanted] if wanted else []
+
+    def forwards(self, tasks: Sequence[Task]) -> int:
+        """Return the latency forwards per round that narrow the interval fastest, from what is known so far.
+
+        With ``--rounds``, or a single configuration, it is the number of steps; else at least :data:`FEWEST_FORWARDS`,
+        and up to :data:`MOST_FORWARDS` times as many.
+        """
+        steps: int = self.settings.steps
+        if self.settings.rounds is not None or len(tasks) == 1:
+            return steps
+        steps = max(steps, FEWEST_FORWARDS)
+        if len(self.costs) < BLOCKS_TO_LEARN:
+            return steps
+        optima = [self._optimum(tasks[0].manifest, task.manifest) for task in tasks[1:] if not task.failure]
+        known = [optimum for optimum in optima if optimum is not None]
+        return steps if not known else round(min(MOST_FORWARDS * steps, max(steps, *known)))
+
+    def _optimum(self, baseline: Manifest, candidate: Manifest) -> float | None:
+        ratio = latency_ratio(baseline, candidate)
+        if ratio is None or not ratio.degrees[0] > 0:
+            return None
+        within = sum(_variance_of_a_forward(m.rounds) for m in (baseline, candidate))
+        counts = [len(r.latency_ns) for m in (baseline, candidate) for r in m.rounds if r.latency_ns]
+        rounds = float(ratio.rounds[0])
+        between = float(ratio.error[0]) ** 2 * rounds - within / statistics.median(counts)
+        round_s = statistics.median(cost.whole_s - cost.latency_s for cost in self.costs)
+        forward_s = statistics.median(cost.latency_s / cost.forwards for cost in self.costs)
+        return forwards_per_round(between, within, round_s, forward_s)
+
+    def time_left(self, tasks: Sequence[Task]) -> str:
+        """Return how much time is left, in words; empty if that is not known."""
+        if self.settings.rounds is None and len(tasks) > 1:
+            return f"at most {units.minutes(max(0.0, self.seconds_left()))} left"
+        done = len(self.costs)
+        if not done:
+            return ""
+        seconds = statistics.mean(cost.whole_s for cost in self.costs) * max(task.missing_rounds for task in tasks)
+        return f"approx. {units.minutes(seconds)} left"
+
+    def seconds_left(self) -> float:
+        """Return the time left by ``--max-time`` (s)."""
+        return float(self.settings.max_time_s) - (time.monotonic() - self.began)
+
+    def _is_known(self, first: Task, task: Task) -> bool:
+        """Whether the interval was narrow enough at some look, and :data:`ROUNDS_AFTER` rounds followed."""
+        pairing = pair_rounds(first.manifest, task.manifest)
+        rounds = min(len(pairing.baseline), len(pairing.candidate))
+        needed = math.log1p(self.settings.until / 100)
+        looks = [
+            latency_ratio(first.manifest, task.manifest, without_last=back)
+            for back in range(ROUNDS_AFTER, rounds - FEWEST_ROUNDS + 1)
+        ]
+        return any(look is not None and float(look.half_width[0]) <= needed for look in looks)
+
+
+def latency_ratio(baseline: Manifest, candidate: Manifest, *, without_last: int = 0) -> LogRatios | None:
+    """Return the log ratio of the latencies of two runs, as a comparison of them has it; None if a side has none.
+
+    ``without_last`` leaves out that many rounds at the end of each side.
+    """
+    pairing = pair_rounds(baseline, candidate)
+    sides = [_latencies(baseline.rounds, pairing.baseline), _latencies(candidate.rounds, pairing.candidate)]
+    kept = [side[: len(side) - without_last] for side in sides]
+    if not all(kept):
+        return None
+    return log_ratios(one_row(kept[0]), one_row(kept[1]), paired=pairing.paired)
+
+
+def judge_latency(baseline: Manifest, candidate: Manifest, margin: float) -> Judged | None:
+    """Return the verdict on the latencies of two runs, the same as that of a comparison; None if a side has none."""
+    ratio = latency_ratio(baseline, candidate)
+    return None if ratio is None else judge(ratio, margin=margin)[0]
+
+
+def _latencies(rounds: Sequence[Round], chosen: Sequence[int]) -> list[Integers]:
+    return [np.array(rounds[index].latency_ns, dtype=np.int64) for index in chosen if rounds[index].latency_ns]
+
+
+def _variance_of_a_forward(rounds: Sequence[Round]) -> float:
+    """Return what one forward adds to the variance of the logarithm of a round's median.
+
+    The scatter is estimated by the median absolute deviation, so that single outliers do not count; the variance of a
+    median is pi / 2 times that of a mean (normal distribution).
+    """
+    scatters = []
+    for round_ in rounds:
+        logs = np.log(np.maximum(1, np.array(round_.latency_ns, dtype=np.float64)))
+        if len(logs):
+            scatters.append(MAD_TO_DEVIATION * float(np.median(np.abs(logs - np.median(logs)))))
+    return math.pi / 2 * statistics.median(scatters) ** 2 if scatters else 0.0

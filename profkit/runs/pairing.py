@@ -1,0 +1,63 @@
+"""Which rounds of two runs are compared with each other, as the manifests say, never as the times say.
+
+Rounds of one block were captured by turns, so the drift of the machine is the same for both and cancels in their
+difference: they are compared pairwise. A disturbed round is left out if enough others are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from profkit.runs.manifest import Manifest, Round
+
+FEWEST_ROUNDS = 3  # undisturbed ones, for the disturbed ones to be left out; at least half of all, too
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The rounds to compare: indices into those of each side, in order of capture.
+
+    If ``paired``, the rounds at the same place were captured in one block. ``together``: any were. ``left_out`` counts
+    the disturbed rounds of each side that are not compared.
+    """
+
+    baseline: tuple[int, ...]
+    candidate: tuple[int, ...]
+    paired: bool = False
+    together: bool = False
+    left_out: tuple[int, int] = (0, 0)
+
+
+def pair_rounds(baseline: Manifest, candidate: Manifest) -> Pairing:
+    """Pair the rounds of two runs block by block, if at least half of the shorter run shares blocks with the other.
+
+    Without that many common blocks, all rounds are compared unpaired.
+    """
+    sides = (baseline.rounds, candidate.rounds)
+    blocks = [{block: index for index, r in enumerate(side) if (block := _block(r)) is not None} for side in sides]
+    common = [block for block in blocks[0] if block in blocks[1]]
+    if len(common) < 2 or 2 * len(common) < min(map(len, sides)):
+        chosen = [_undisturbed(range(len(side)), [bool(r.disturbed) for r in side]) for side in sides]
+        left_out = (len(sides[0]) - len(chosen[0]), len(sides[1]) - len(chosen[1]))
+        return Pairing(chosen[0], chosen[1], together=bool(common), left_out=left_out)
+    pairs = [(blocks[0][block], blocks[1][block]) for block in common]
+    disturbed = [bool(sides[0][i].disturbed or sides[1][k].disturbed) for i, k in pairs]
+    chosen_pairs = [pairs[place] for place in _undisturbed(range(len(pairs)), disturbed)]
+    missing = len(pairs) - len(chosen_pairs)
+    return Pairing(
+        tuple(i for i, _ in chosen_pairs),
+        tuple(k for _, k in chosen_pairs),
+        paired=True,
+        together=True,
+        left_out=(missing, missing),
+    )
+
+
+def _block(round_: Round) -> tuple[str, int] | None:
+    return None if round_.session is None or round_.block is None else (round_.session, round_.block)
+
+
+def _undisturbed(places: range, disturbed: list[bool]) -> tuple[int, ...]:
+    """Return the places that were not disturbed; all if too few would be left."""
+    quiet = tuple(place for place in places if not disturbed[place])
+    return quiet if len(quiet) >= FEWEST_ROUNDS and 2 * len(quiet) >= len(places) else tuple(places)

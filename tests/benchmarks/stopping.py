@@ -1,0 +1,107 @@
+"""Does stopping when the interval is narrow enough keep the intervals honest? Simulated captures of two configurations.
+
+Run ``python -m tests.benchmarks.stopping``. Each simulated capture goes on, by the rule of ``profkit capture``, until
+the ratio is known to 2% or 40 rounds are there; then the comparison's own interval and verdict are looked at. The
+rounds differ by a normal noise (their pairs' standard deviation is the column ``noise``), or, in the rows ``heavy
+tails``, by Student's t with 3 degrees of freedom.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+
+from profkit.capture.stopping import Stopping, judge_latency
+from profkit.capture.task import Task
+from profkit.runs.manifest import Manifest, Round, Tool, Workload
+from profkit.runs.settings import Settings
+from profkit.stats.judged import MARGIN
+
+MOST_ROUNDS = 40
+FORWARDS = 5
+TYPICAL_NS = 20e6
+NOISES = (0.005, 0.01, 0.02, 0.03, 0.05)
+Draw = Callable[[np.random.Generator], float]
+
+
+class _Simulated:
+    """As much of a task as the rule looks at."""
+
+    failure = None
+
+    def __init__(self, label: str) -> None:
+        self.manifest = Manifest(
+            status="complete", label=label, workload=Workload(name="w", source="file"), settings=Settings(),
+            tool=Tool(version="0"),
+        )  # fmt: skip
+
+    def add(self, log_time: float, random: np.random.Generator) -> None:
+        """Add a round whose median is ``exp(log_time)`` times the typical time."""
+        rounds = self.manifest.rounds
+        spread = np.exp(log_time + random.normal(0, 0.002, FORWARDS)) * TYPICAL_NS
+        rounds.append(
+            Round(
+                index=len(rounds), session="s", block=len(rounds), order=0, started="2026-01-01T00:00:00+00:00",
+                trace="t", warmup_ns=[], latency_ns=[round(ns) for ns in spread], profiled_ns=[],
+            )
+        )  # fmt: skip
+
+
+def simulate(noise: float, effect: float, draw: Draw, random: np.random.Generator) -> tuple[bool, str, int, float]:
+    """Return whether the interval covers the effect, the verdict, the number of rounds, and half the interval."""
+    first, other = _Simulated("a"), _Simulated("b")
+    tasks = [cast(Task, first), cast(Task, other)]
+    rule = Stopping(Settings(until=2.0, max_time_s=1e9))
+    while rule.due(tasks) and len(first.manifest.rounds) < MOST_ROUNDS:
+        drift = random.normal(0, 0.05)  # of the machine: the same for both
+        first.add(drift, random)
+        other.add(drift + effect + noise * draw(random), random)
+    judged = judge_latency(first.manifest, other.manifest, MARGIN)
+    assert judged is not None
+    assert judged.low is not None
+    assert judged.high is not None
+    covered = judged.low <= np.exp(-effect) <= judged.high
+    half = float(np.log(judged.high / judged.low)) / 2
+    return covered, str(judged.verdict), len(first.manifest.rounds), half
+
+
+def main() -> None:
+    """Print one row per noise and effect."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--captures", type=int, default=400, help="simulated captures per row")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    random = np.random.default_rng(options.seed)
+    draws: dict[str, Draw] = {
+        "normal": lambda r: float(r.normal()),
+        "heavy tails": lambda r: float(r.standard_t(3) / np.sqrt(3)),
+    }
+    print("| noise | distribution | planted | covered | faster or slower | same | inconclusive | rounds | half width |")
+    print("|---:|---|---:|---:|---:|---:|---:|---:|---:|")
+    for name, draw in draws.items():
+        for effect in (0.0, 0.03):
+            every = []
+            for noise in NOISES:
+                found = [simulate(noise, effect, draw, random) for _ in range(options.captures)]
+                every += found
+                print(_row(f"{100 * noise:.1f}%", name, effect, found))
+            print(_row("all", name, effect, every))
+
+
+def _row(noise: str, name: str, effect: float, found: list[tuple[bool, str, int, float]]) -> str:
+    count = len(found)
+    shares = [
+        sum(verdict in words for _, verdict, _, _ in found) / count
+        for words in (("faster", "slower"), ("same",), ("inconclusive",))
+    ]
+    covered = sum(c for c, *_ in found) / count
+    rounds, half = np.median([r for _, _, r, _ in found]), np.median([h for *_, h in found])
+    cells = [noise, name, f"{100 * effect:.0f}%", *(f"{100 * share:.1f}%" for share in (covered, *shares))]
+    return "| " + " | ".join([*cells, f"{rounds:.0f}", f"±{100 * half:.1f}%"]) + " |"
+
+
+if __name__ == "__main__":
+    main()

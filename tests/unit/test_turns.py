@@ -1,0 +1,186 @@
+"""Captures by turns under a stub torch: who runs when, what a failure costs, what stays behind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from profkit.capture import blocks
+from profkit.capture.block import TurnsNotPossibleError
+from profkit.runs import Manifest, read_manifest
+from profkit.runs.pairing import pair_rounds
+from tests.unit.stub import SHORT, Heard, capture, make_interpreter, processes_of, write_model
+
+ROOT = Path(__file__).parent.parent.parent
+TWO = {"fpmath": ("fp32", "bf16")}
+RECORD = "open({log!r}, 'a').write(f'{{os.getpid()}} {{time.monotonic_ns()}} {{call}}\\n')"
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_interpreter(tmp_path_factory.mktemp("stub"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 30
+    while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def manifests(logs: Path, *labels: str) -> list[Manifest]:
+    return [read_manifest(logs / label / "model") for label in labels or ("stub", "stub-bf16")]
+
+
+def calls_in_order(log: Path) -> list[tuple[str, int]]:
+    """Return (process, call number) of every forward, in the order in which they ran."""
+    lines = [line.split() for line in log.read_text().splitlines()]
+    return [(pid, int(call)) for pid, _, call in sorted(lines, key=lambda line: int(line[1]))]
+
+
+def test_workers_take_turns(python: Path, tmp_path: Path) -> None:
+    """In each block two workers are alive; each turn runs one forward that does not count, then those that do."""
+    log = tmp_path / "calls"
+    settings = SHORT.changed(rounds=1, steps=10, warmup=2)
+    model = write_model(tmp_path / "m", RECORD.format(log=str(log)) + "\ntime.sleep(0.02)")
+    done = capture(python, [model], tmp_path / "logs", settings=settings, varied=TWO)
+    assert [c.failure for c in done] == [None, None]
+    calls = calls_in_order(log)
+    assert len({pid for pid, _ in calls}) == 2
+    prepared = [[call for pid, call in calls if pid == each] for each in dict.fromkeys(pid for pid, _ in calls)]
+    assert prepared[0] == list(range(1, len(prepared[0]) + 1))
+    # after both are warm: 5 or more turns each, which alternate
+    changes = sum(a[0] != b[0] for a, b in itertools.pairwise(calls))
+    assert changes >= 2 * 5
+    one, two = manifests(tmp_path / "logs")
+    for manifest in (one, two):
+        (round_,) = manifest.rounds
+        assert len(round_.latency_ns) >= 10
+        assert len(round_.counters.cpu_ns) == len(round_.latency_ns)
+        assert len(round_.profiled_ns) == 10
+    assert (one.rounds[0].session, one.rounds[0].block) == (two.rounds[0].session, two.rounds[0].block)
+    assert pair_rounds(one, two).together
+
+
+def test_every_block_is_paired(python: Path, tmp_path: Path) -> None:
+    capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", settings=SHORT.changed(rounds=3), varied=TWO)
+    one, two = manifests(tmp_path / "logs")
+    assert [r.block for r in one.rounds] == [r.block for r in two.rounds] == [0, 1, 2]
+    pairing = pair_rounds(one, two)
+    assert (pairing.baseline, pairing.candidate, pairing.paired) == ((0, 1, 2), (0, 1, 2), True)
+    # captured again, in another session: the blocks have numbers that were used before, and are others
+    capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", settings=SHORT.changed(rounds=2), varied=TWO)
+    one, two = manifests(tmp_path / "logs")
+    assert len({(r.session, r.block) for r in one.rounds}) == 5
+    assert pair_rounds(one, two).baseline == (0, 1, 2, 3, 4)
+
+
+def test_one_after_the_other_on_request(python: Path, tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    settings = SHORT.changed(sequential=True)
+    model = write_model(tmp_path / "m", RECORD.format(log=str(log)))
+    capture(python, [model], tmp_path / "logs", settings=settings, varied=TWO)
+    calls = calls_in_order(log)
+    assert sum(a[0] != b[0] for a, b in itertools.pairwise(calls)) == 3  # four processes
+    one, two = manifests(tmp_path / "logs")
+    assert pair_rounds(one, two).paired
+    assert [[r.order for r in m.rounds] for m in (one, two)] == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("call", [2, 7, 16], ids=["warm-up", "latency", "profile"])
+def test_a_crash_costs_one_round_of_one_configuration(python: Path, tmp_path: Path, call: int) -> None:
+    flag = tmp_path / "crashed"
+    crash = (
+        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == 'BF16' and call == {call} and not os.path.exists({str(flag)!r}):"
+        f"\n    open({str(flag)!r}, 'w')\n    os.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    done = capture(python, [write_model(tmp_path / "m", crash)], tmp_path / "logs", varied=TWO)
+    assert [c.failure for c in done] == [None, None]
+    assert flag.exists()
+    one, two = manifests(tmp_path / "logs")
+    assert (len(one.fallbacks), len(two.fallbacks)) == (0, 1)
+    assert len(two.rounds) == 2
+    assert len(one.rounds) == 3  # in the block that makes up for it, too
+    assert len(pair_rounds(one, two).baseline) == 2
+
+
+def test_a_hang_costs_one_configuration(python: Path, tmp_path: Path) -> None:
+    hang = "if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == 'BF16' and call == 7: time.sleep(600)"
+    settings = SHORT.changed(timeout_s=2.0)
+    one, two = capture(python, [write_model(tmp_path / "m", hang)], tmp_path / "logs", settings=settings, varied=TWO)
+    assert one.failure is None
+    assert two.failure is not None
+    assert two.failure.startswith("hung for 2 s while in the latency pass")
+
+
+@pytest.mark.parametrize("where", ["is on a device", "needs more memory than there is"])
+def test_turns_that_are_not_possible(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """The configurations run one after the other, and a message says so."""
+    tried: list[int] = []
+    run_block = blocks.run_block
+
+    def refuse(tasks: object, *rest: object) -> object:
+        tried.append(len(tasks))  # type: ignore[arg-type]  # tasks is a sequence
+        if len(tasks) > 1:  # type: ignore[arg-type]
+            raise TurnsNotPossibleError(f"the model {where}")
+        return run_block(tasks, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(blocks, "run_block", refuse)
+    heard = Heard()
+    done = capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", heard, varied=TWO)
+    assert [c.failure for c in done] == [None, None]
+    assert tried == [2, 1, 1, 1, 1]
+    assert heard.messages == [f"model: configurations run one after the other instead of by turns: the model {where}"]
+    assert [len(m.rounds) for m in manifests(tmp_path / "logs")] == [2, 2]
+
+
+def test_more_configurations_than_memory_allows(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups share the first configuration; each pair of it and another one is compared pairwise."""
+    available = iter([10**12, 10**12])
+    monkeypatch.setattr("profkit.capture.block.available_bytes", lambda: next(available, 10**12))
+    monkeypatch.setattr(blocks.Blocks, "_fitting", lambda self, due: 2)
+    heard = Heard()
+    three = {"fpmath": ("fp32", "bf16", "tf32")}
+    capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", heard, varied=three)
+    first, *others = manifests(tmp_path / "logs", "stub", "stub-bf16", "stub-tf32")
+    assert [len(m.rounds) for m in (first, *others)] == [4, 2, 2]
+    for other in others:
+        assert pair_rounds(first, other).paired
+    assert not pair_rounds(*others).together
+    assert heard.messages == [
+        "model: memory for 2 configurations at a time, so they take turns in 2 groups, each with stub"
+    ]
+
+
+@pytest.mark.parametrize("stage", ["warm-up", "latency", "profile"])
+def test_nothing_waits_after_the_session_was_killed(python: Path, tmp_path: Path, stage: str) -> None:
+    """Both workers end, also the one that waits for its turn; the round before is there at the next start."""
+    model = write_model(tmp_path / "m", "time.sleep(0.01)")
+    script = tmp_path / "session.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tests.unit.stub import Heard, capture\n"
+        "class Killing(Heard):\n"
+        "    def report(self, who, report):\n"
+        "        super().report(who, report)\n"
+        "        rounds = sum(r['event'] == 'round' for r in self.reports)\n"
+        f"        if rounds == 2 and report.get('stage') == {stage!r} and report['event'] == 'forward':\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"capture(Path({str(python)!r}), [Path({str(model)!r})], Path({str(tmp_path / 'logs')!r}), Killing(),\n"
+        f"        varied={TWO!r})\n"
+    )
+    done = subprocess.run([sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    capture(python, [model], tmp_path / "logs", varied=TWO)
+    assert [len(m.rounds) for m in manifests(tmp_path / "logs")] == [2, 2]
