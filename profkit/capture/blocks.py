@@ -104,6 +104,10 @@ class Blocks:
             for task, count in zip(group, before, strict=True)
             if len(task.manifest.rounds) > count
         ]
+        first = self.tasks[0]
+        if not first.failure and first in group and len(first.manifest.rounds) == before[group.index(first)]:
+            for task in group:  # its round is due again, and theirs have no partner
+                task.wanted += task is not first
         if added:
             self.listener.result(describe_block(name, self.tasks))
         return any(round_.disturbed for round_ in added)

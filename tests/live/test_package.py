@@ -12,7 +12,8 @@ import pytest
 from profkit.capture.environments.environments import Environment
 from profkit.capture.environments.interpreters import find_interpreter
 from profkit.capture.environments.uv import Uv
-from profkit.capture.process import WORKER
+from profkit.capture.process import Worker
+from profkit.capture.reports import Report
 from profkit.runs.settings import Settings
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
@@ -79,14 +80,14 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
         "onednn": False,
         "folder": str(tmp_path),
     }
-    (tmp_path / "orders.json").write_text(json.dumps(order))
-    reader, writer = os.pipe()
-    worker_command = [home / "bin/python", "-I", WORKER, tmp_path / "orders.json", str(writer)]
-    done = run_while_it_progresses(worker_command, tmp_path, pass_fds=[writer])
-    os.close(writer)
-    with os.fdopen(reader) as stream:
-        reports = [json.loads(line) for line in stream]
-    assert done.returncode == 0, done.stderr
+    reports: list[Report] = []
+    with Worker(home / "bin/python", order, {}, tmp_path / "log", 600.0, reports.append) as worker:
+        assert worker.is_ready(), (tmp_path / "log").read_text()
+        assert worker.order("warm_up")
+        assert worker.order("time", count=2, skip=1, total=2)
+        assert worker.order("profile", count=2)
+        worker.finish()
+        assert worker.outcome().failure is None
     python = next(r for r in reports if r["event"] == "python")
     assert python["version"].startswith("3.7.")
     assert "torch==1.13.1" in python["packages"]

@@ -97,21 +97,24 @@ def test_one_after_the_other_on_request(python: Path, tmp_path: Path) -> None:
     assert [[r.order for r in m.rounds] for m in (one, two)] == [[0, 1], [1, 0]]
 
 
+@pytest.mark.parametrize("mode", ["STRICT", "BF16"])
 @pytest.mark.parametrize("call", [2, 7, 16], ids=["warm-up", "latency", "profile"])
-def test_a_crash_costs_one_round_of_one_configuration(python: Path, tmp_path: Path, call: int) -> None:
+def test_a_crash_costs_one_round_of_one_configuration(python: Path, tmp_path: Path, call: int, mode: str) -> None:
+    """The round is captured in another block, in which the baseline has one more; so every round has a partner."""
     flag = tmp_path / "crashed"
     crash = (
-        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == 'BF16' and call == {call} and not os.path.exists({str(flag)!r}):"
+        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == '{mode}' and call == {call} and not os.path.exists({str(flag)!r}):"
         f"\n    open({str(flag)!r}, 'w')\n    os.kill(os.getpid(), signal.SIGSEGV)"
     )
     done = capture(python, [write_model(tmp_path / "m", crash)], tmp_path / "logs", varied=TWO)
     assert [c.failure for c in done] == [None, None]
     assert flag.exists()
-    one, two = manifests(tmp_path / "logs")
-    assert (len(one.fallbacks), len(two.fallbacks)) == (0, 1)
-    assert len(two.rounds) == 2
-    assert len(one.rounds) == 3  # in the block that makes up for it, too
-    assert len(pair_rounds(one, two).baseline) == 2
+    crashed, other = manifests(tmp_path / "logs")[:: 1 if mode == "STRICT" else -1]
+    assert (len(crashed.fallbacks), len(other.fallbacks)) == (1, 0)
+    assert (len(crashed.rounds), len(other.rounds)) == (2, 3)
+    pairing = pair_rounds(crashed, other)
+    assert pairing.paired
+    assert len(pairing.baseline) == 2
 
 
 def test_a_hang_costs_one_configuration(python: Path, tmp_path: Path) -> None:
