@@ -59,11 +59,13 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.1f}%"
 
 
-def size(byte_count: int) -> str:
-    """Format a number of bytes in binary units: ``1536`` → ``1.50 KiB``."""
+def size(byte_count: float | None) -> str:
+    """Format a number of bytes in binary units: ``1536`` → ``1.50 KiB``; None → ``-``."""
+    if byte_count is None:
+        return NOTHING
     for factor, unit in _SIZE_STEPS:
         if byte_count >= factor:
-            return f"{_three_digits(byte_count / factor)} {unit}" if factor > 1 else f"{byte_count} B"
+            return f"{_three_digits(byte_count / factor)} {unit}" if factor > 1 else f"{byte_count:.0f} B"
     return "0 B"
 
 

@@ -21,6 +21,7 @@ from profkit.compare.operators import compare_operators
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.primitives import compare_primitives
 from profkit.compare.records.diff import Comparison, FpmathVerdict, Samples, Side, WorkloadChange
+from profkit.compare.resources import compare_resources
 from profkit.runs.measurement import Measurement
 from profkit.runs.pairing import Pairing, pair_rounds
 from profkit.runs.store import trace_name
@@ -108,6 +109,7 @@ def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
         paired=design.paired,
         forward=compare_forward(before, after, design),
         latency=compare_latency(before.latency_ns, after.latency_ns, design),
+        resources=compare_resources(*data, design),
         operators=compare_operators(before, after, replacements(pair.alignment), by, design),
         implementations=implementations(pair.alignment),
         unpaired=unpaired(pair.alignment),

@@ -6,8 +6,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from profkit.compare.latency import Pair, Series, judged_fields, series_ratio, summarise
+from profkit.compare.records.diff import ResourceName
 from profkit.compare.records.many import Entry, Overview, RunOverview, WallKind
 from profkit.compare.records.parts import Judged
+from profkit.compare.resources import typical_resource
 from profkit.runs.pairing import pair_rounds
 from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios, geometric_mean, join, judge
@@ -115,6 +117,8 @@ def _overview(
                 workload=name,
                 wall=summarise(walls[name][label]),
                 rounds=len(walls[name][label]),
+                cpu_ns=_resource(runs[name], "cpu_time"),
+                peak_memory_bytes=_resource(runs[name], "peak_memory"),
                 **judged_fields(entries.get((name, label), Judged())),
             )
             for name in runs
@@ -122,6 +126,10 @@ def _overview(
         geomean_speedup=itself if label == baseline else means.get(label, Judged()),
         left_out=[name for name in walls if name not in shared],
     )
+
+
+def _resource(run: Run, name: ResourceName) -> float | None:
+    return None if run.manifest is None else typical_resource(run.manifest.rounds, name)
 
 
 def _fastest(runs: Sequence[RunOverview], by_label: RunsByLabel, walls: Walls, margin: float) -> list[str]:

@@ -81,4 +81,7 @@ def _counted(manifest: Manifest) -> list[tuple[str, str]]:
     found += [("peak memory", units.size(max(peaks)))] if peaks else []
     found += [("load average per round", ", ".join(f"{load:.1f}" for load in loads))] if loads else []
     found += [("CPU time stolen per round", ", ".join(units.share(steal) for steal in steals))] if steals else []
+    others = [r.load.other_share for r in rounds if r.load.other_share is not None]
+    found += [("CPU time of other processes per round", ", ".join(map(units.share, others)))] if others else []
+    found += [("disturbed", f"round {r.index}: {r.disturbed}") for r in rounds if r.disturbed]
     return found

@@ -37,6 +37,14 @@ def verdict_cell(verdict: str | None) -> Cell:
     return Cell(_WORDS.get(verdict, verdict), TONES.get(verdict, "plain"))
 
 
+def cost_cell(verdict: str | None) -> Cell:
+    """Return a verdict on a cost, such as memory: it is less or more, not faster or slower."""
+    words = {"faster": "less", "slower": "more"}
+    if verdict in words:
+        return Cell(words[verdict], TONES[verdict])
+    return verdict_cell(verdict)
+
+
 def bounds(found: Judged) -> tuple[float | None, float | None, float | None]:
     """Return a judged speedup and its 95% interval: (speedup, low, high), None for what is unknown."""
     return found.speedup, found.low, found.high

@@ -9,6 +9,7 @@ worker that acts on it (``orders["settings"][name]``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,11 @@ FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any":
 class Setting:
     """One setting: its values, its command-line option and its part in comparisons.
 
-    ``choices`` are the values of its option; a manifest may also hold ``other_values``. None is a value only if it is
-    ``optional``. ``flags`` are the spellings of its option, () if it has none. ``metavar`` is its placeholder.
-    ``default_text`` describes the default in the help if the value does not say it. ``repeatable`` options may be
-    given several times; each value makes configurations of its own, so ``label_suffix`` (with ``{value}``) must tell
-    their labels apart.
+    ``choices`` are the values of its option; a manifest may also hold ``other_values``. A text matches ``pattern``,
+    which ``pattern_text`` describes. None is a value only if it is ``optional``. ``flags`` are the spellings of its
+    option, () if it has none. ``metavar`` is its placeholder. ``default_text`` describes the default in the help if
+    the value does not say it. ``repeatable`` options may be given several times; each value makes configurations of
+    its own, so ``label_suffix`` (with ``{value}``) must tell their labels apart.
 
     ``recorded`` settings are in the manifest, the others only plan a capture. ``same_as`` names the manifest field
     that holds the value actually used, if it is not the settings' own. ``identity``: rounds with another value are
@@ -47,6 +48,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     other_values: tuple[str, ...] = ()
     minimum: int | None = None
+    pattern: str = ""
+    pattern_text: str = ""
     optional: bool = False
     metavar: str | None = None
     default_text: str | None = None
@@ -73,6 +76,8 @@ class Setting:
         if self.choices and value not in (*self.choices, *self.other_values):
             raise ValueError(f"settings.{self.name} must be one of {', '.join(self.choices)}, not {value!r:.80}")
         assert isinstance(value, bool | int | float | str)
+        if self.pattern and not re.fullmatch(self.pattern, str(value)):
+            raise ValueError(f"settings.{self.name} must be {self.pattern_text}, not {value!r:.80}")
         if self.minimum is not None and (isinstance(value, str) or value < self.minimum):
             raise ValueError(f"settings.{self.name} must be at least {self.minimum}, not {value!r}")
         return value
@@ -211,6 +216,18 @@ SETTINGS: tuple[Setting, ...] = (
         default_text="PyTorch's choice",
         variables=_thread_variables,
         help="Intra-op threads (torch.set_num_threads).",
+    ),
+    Setting(
+        name="cpus",
+        type=str,
+        default=None,
+        optional=True,
+        pattern=r"\d+(-\d+)?(,\d+(-\d+)?)*",
+        pattern_text="a list of CPU numbers such as 0-3,6",
+        flags=("--cpus",),
+        metavar="LIST",
+        default_text="all",
+        help="Run the workers on these CPUs only, such as 0-3,6 (Linux).",
     ),
     Setting(
         name="lru_cache_capacity",
@@ -366,6 +383,8 @@ def _schema(setting: Setting) -> dict[str, Any]:
     described: dict[str, Any] = {"type": [name, "null"] if setting.optional else name, "description": setting.help}
     if setting.choices:
         described["enum"] = [*setting.choices, *setting.other_values]
+    if setting.pattern:
+        described["pattern"] = f"^{setting.pattern}$"
     if setting.minimum is not None:
         described["minimum"] = setting.minimum
     return described | {"default": setting.default}

@@ -36,6 +36,8 @@ MAX_MESSAGE = 2000  # characters; a longer error message is cut
 def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
     """Carry out ``orders``, then those in ``turns``; every step is reported as it starts, to locate a crash."""
     workload, settings = orders["workload"], orders["settings"]
+    if settings["cpus"]:
+        pin(settings["cpus"])  # before torch is imported, which counts the CPUs
     report("stage", stage="importing torch")
     import torch
 
@@ -60,6 +62,21 @@ def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
         round_ = Round(call, inputs, settings, orders["folder"], metadata, report, chdir=True)
         report("ready", on_device=round_.on_device, peak_memory_bytes=peak_memory_bytes())
         take_turns(round_, turns, report)
+
+
+def pin(cpus: str) -> None:
+    """Keep this process on the CPUs of a list such as ``0-3,6``; raises WorkerError if that is not possible."""
+    numbers: set[int] = set()
+    for part in cpus.split(","):
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    if not hasattr(os, "sched_setaffinity"):
+        raise WorkerError("cpus", "--cpus is not possible on this system: it cannot pin processes", "Leave it out.")
+    allowed = os.sched_getaffinity(0)
+    if not numbers <= allowed:
+        have = ",".join(str(number) for number in sorted(allowed))
+        raise WorkerError("cpus", "--cpus %s is not possible: the CPUs to choose from are %s" % (cpus, have))
+    os.sched_setaffinity(0, numbers)
 
 
 def take_turns(round_: Round, turns: Iterator[str], report: Reporter) -> None:

@@ -45,7 +45,8 @@ def test_the_main_job(profkit: Profkit, tmp_path: Path, environments: Made) -> N
         found = manifest(folder)
         assert found["status"] == "complete"
         assert found["torch"]["version"] == version
-        assert [r["index"] for r in found["rounds"]] == [0, 1]
+        assert [r["index"] for r in found["rounds"]] == list(range(len(found["rounds"])))
+        assert len(found["rounds"]) >= 2  # a round that other work disturbs is measured again
         assert sorted(r["trace"] for r in found["rounds"]) == traces(folder)
         assert all(len(r["latency_ns"]) == len(r["profiled_ns"]) == 3 for r in found["rounds"])
         trace = read(folder / found["rounds"][0]["trace"])
@@ -73,13 +74,13 @@ def test_the_main_job(profkit: Profkit, tmp_path: Path, environments: Made) -> N
 
     # the same again adds rounds; another configuration is refused and nothing is lost
     profkit(*words, "--rounds", 1)
-    assert len(manifest(tmp_path / "logs/1.13/tiny")["rounds"]) == 3
+    assert len(manifest(tmp_path / "logs/1.13/tiny")["rounds"]) >= 3
     before = traces(tmp_path / "logs/1.13/tiny")
     refused = profkit("capture", f"{TINY}:make", "--torch", "1.13", "--steps", 4, status=2)
     assert "settings.steps was 3, is 4" in refused.stderr
     assert traces(tmp_path / "logs/1.13/tiny") == before
     profkit("capture", f"{TINY}:make", "--torch", "1.13", "--warmup", 2, "--steps", 4, "--rounds", 1, "--overwrite")
-    assert len(manifest(tmp_path / "logs/1.13/tiny")["rounds"]) == 1
+    assert len(manifest(tmp_path / "logs/1.13/tiny")["rounds"]) <= 2
 
 
 def test_the_configuration_is_real(profkit: Profkit, tmp_path: Path, environments: Made) -> None:
@@ -111,7 +112,7 @@ def test_a_worker_that_dies_is_run_again_without_stacks(profkit: Profkit, tmp_pa
     assert "died of SIGSEGV in the profile pass" in done.stderr
     frozen = manifest(tmp_path / "logs/2.0-frozen/resnet18")
     assert frozen["status"] == "complete"
-    assert len(frozen["rounds"]) == 2
+    assert len(frozen["rounds"]) >= 2
     (fallback,) = frozen["fallbacks"]  # the second round knew better
     assert fallback["instead"] == "run again without stacks"
     assert frozen["settings"]["with_stack"] is False
@@ -165,7 +166,7 @@ def test_interrupted_and_resumed(profkit: Profkit, tmp_path: Path, environments:
     profkit(*words)
     found = manifest(folder)
     assert found["status"] == "complete"
-    assert len(found["rounds"]) == 3
+    assert len(found["rounds"]) >= 3
     assert sorted(r["trace"] for r in found["rounds"]) == traces(folder)
     assert not list(folder.parent.glob(".*"))
 

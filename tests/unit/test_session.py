@@ -313,3 +313,18 @@ def test_a_signal_files_what_is_complete(python: Path, tmp_path: Path, number: s
     manifest = read_manifest(tmp_path / "logs/stub/model")
     assert (manifest.status, manifest.reason) == ("failed", "interrupted")
     assert 1 <= len(manifest.rounds) < 50
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin processes")
+def test_workers_are_pinned(python: Path, tmp_path: Path) -> None:
+    cpu = max(os.sched_getaffinity(0))
+    body = f"assert os.sched_getaffinity(0) == {{{cpu}}}"
+    settings = SHORT.changed(cpus=str(cpu))
+    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs", settings=settings)
+    assert captured.failure is None
+    assert captured.manifest is not None
+    assert captured.manifest.settings.cpus == str(cpu)
+    settings = SHORT.changed(cpus="0-9999")
+    (captured,) = capture(python, [write_model(tmp_path / "n")], tmp_path / "other", settings=settings)
+    assert captured.failure is not None
+    assert captured.failure.startswith("--cpus 0-9999 is not possible: the CPUs to choose from are ")

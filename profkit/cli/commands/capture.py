@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -23,6 +23,11 @@ from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, UsageError
 from profkit.runs.settings import SETTINGS, Setting, Settings
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # not generic in older versions of click
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _SUFFIXES = ", ".join(s.label_suffix.format(value=s.name.upper()) for s in SETTINGS if s.label_suffix)
@@ -56,6 +61,22 @@ def setting_options(command: _F) -> _F:
     return command
 
 
+class _Text(_ParamType):
+    """A text that a setting checks."""
+
+    name = "text"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value; fails in words if it does not fit."""
+        try:
+            return self._setting.check(value)
+        except ValueError:
+            self.fail(f"{value!r} is not {self._setting.pattern_text}", param, ctx)
+
+
 def _option(setting: Setting) -> Callable[[_F], _F]:
     """Return the click option of a setting."""
     default = setting.default
@@ -69,7 +90,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
         shown, help_ = {}, f"{help_}  [default: {setting.default_text}]"
     elif setting.type is bool and "/" not in setting.flags[0]:
         shown = {"is_flag": True}
-    kind: Any = setting.type
+    kind: Any = _Text(setting) if setting.pattern else setting.type
     if setting.choices:
         kind = click.Choice(setting.choices)
     elif setting.minimum is not None:

@@ -16,6 +16,7 @@ from profkit.compare.records.parts import HasPlace, InputDims, Judged, Latency, 
 if TYPE_CHECKING:
     import pandas
 
+ResourceName = Literal["cpu_time", "peak_memory"]
 Outcome = Literal["in effect", "accepted without effect", "not accepted", "unknown"]
 GateOutcome = Literal["passed", "failed", "inconclusive"]
 
@@ -49,6 +50,19 @@ class LatencyChange(Judged, frozen=True, kw_only=True):
     candidate: Annotated[Latency, Meta(description="candidate")]
     p90: Annotated[Judged, Meta(description="speedup of the 90th percentile")] = Judged()
     p99: Annotated[Judged, Meta(description="speedup of the 99th percentile")] = Judged()
+
+
+class ResourceChange(Judged, frozen=True, kw_only=True):
+    """What a forward costs beside time; the speedup is baseline / candidate, above 1 the candidate takes less."""
+
+    name: Annotated[
+        ResourceName,
+        Meta(
+            description="cpu_time: of all threads per latency forward (ns); peak_memory: of a round's process (bytes)"
+        ),
+    ]
+    baseline: Annotated[float, Meta(description="baseline (ns or bytes): geometric mean over rounds of the median")]
+    candidate: Annotated[float, Meta(description="candidate (ns or bytes): geometric mean over rounds of the median")]
 
 
 class OperatorTimes(Record, frozen=True, kw_only=True):
@@ -233,6 +247,7 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     paired: Annotated[bool, Meta(description="whether rounds were compared block by block")] = False
     forward: Annotated[ForwardChange, Meta(description="wall time under the profiler")]
     latency: Annotated[LatencyChange | None, Meta(description="wall time, profiler off; null if not measured")]
+    resources: Annotated[list[ResourceChange], Meta(description="CPU time and memory, if both sides have them")] = []
     operators: Annotated[list[OperatorChange], Meta(description="operators, largest change first")]
     implementations: Annotated[list[ImplementationChange], Meta(description="operators implemented by others")] = []
     unpaired: Annotated[list[Unpaired], Meta(description="calls without a partner")] = []

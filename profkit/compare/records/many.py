@@ -17,6 +17,12 @@ class Entry(Judged, frozen=True, kw_only=True):
     workload: Annotated[str, Meta(description="workload name")]
     wall: Annotated[Latency, Meta(description="wall times of its forward")]
     rounds: Annotated[int, Meta(description="number of rounds (processes)")]
+    cpu_ns: Annotated[float | None, Meta(description="CPU time of all threads per forward (ns); null if unknown")] = (
+        None
+    )
+    peak_memory_bytes: Annotated[
+        float | None, Meta(description="largest memory of a round's process (bytes); null if unknown")
+    ] = None
 
 
 class RunOverview(Record, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ CSV_HEADER = (
     "p_value",
     "q_value",
     "verdict",
+    "cpu_ns",
+    "peak_memory_bytes",
 )
 ORDERS: dict[str, Callable[[RunOverview], object]] = {
     "given": lambda run: 0,  # the order of the result
@@ -46,6 +48,11 @@ ORDERS: dict[str, Callable[[RunOverview], object]] = {
     "name": lambda run: run.label,
 }
 UNDECIDED = "~"
+# title, field of an entry, and how its value is shown
+RESOURCES: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+    ("CPU time", "cpu_ns", units.duration),
+    ("memory", "peak_memory_bytes", units.size),
+)
 
 
 def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
@@ -136,12 +143,22 @@ def _speedup(entry: Entry | None, run: RunOverview, overview: Overview) -> Cell:
 
 def _workload(overview: Overview, name: str) -> Table:
     columns = [Column("run", right=False, flexible=True), Column("p50"), Column("p90"), Column("p99"), Column("n")]
+    entries = [entry for run in overview.runs for entry in run.entries if entry.workload == name]
+    resources = [(title, field, show) for title, field, show in RESOURCES if any(getattr(e, field) for e in entries)]
+    columns += [Column(title) for title, _, _ in resources]
     columns += [Column("speedup"), Column("95% interval", right=False), Column("", right=False)]
     rows = []
     for run in overview.runs:
         entry = next((entry for entry in run.entries if entry.workload == name), None)
         if entry is None:
-            rows.append([Cell(run.label), *([Cell(units.NOTHING, "dim")] * 5), Cell(""), Cell("not captured", "dim")])
+            rows.append(
+                [
+                    Cell(run.label),
+                    *([Cell(units.NOTHING, "dim")] * (5 + len(resources))),
+                    Cell(""),
+                    Cell("not captured", "dim"),
+                ]
+            )
             continue
         verdict = verdict_cell(entry.verdict) if entry.verdict else Cell("")
         wall = entry.wall
@@ -150,6 +167,7 @@ def _workload(overview: Overview, name: str) -> Table:
                 Cell(run.label),
                 *(Cell(units.duration(ns)) for ns in (wall.p50_ns, wall.p90_ns, wall.p99_ns)),
                 Cell(units.count(wall.n)),
+                *(Cell(show(getattr(entry, field))) for _, field, show in resources),
                 Cell(units.ratio(entry.speedup), verdict.tone),
                 Cell(units.interval(entry.low, entry.high), verdict.tone),
                 Cell("baseline", "dim") if run.label == overview.baseline else verdict,
@@ -169,7 +187,8 @@ def csv_rows(overview: Overview) -> Iterator[Sequence[object]]:
             )
             kind = overview.walls[entry.workload]
             times = [wall.p50_ns, wall.p90_ns, wall.p99_ns, wall.mean_ns, wall.n, entry.rounds]
-            yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures]
+            costs = [entry.cpu_ns, entry.peak_memory_bytes]
+            yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures, *costs]
 
 
 def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:

@@ -10,6 +10,7 @@ from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut_note, plural
 from profkit.report.figures.waterfall import draw, steps
 from profkit.report.kinds.diff.primitives import primitive_changes
+from profkit.report.kinds.diff.resources import resources_table
 from profkit.report.kinds.diff.rows import select_operators
 from profkit.report.kinds.kind import Selection
 from profkit.report.sentences import answers
@@ -87,6 +88,7 @@ def _short(value: str | None) -> str:
 
 def _workload(change: WorkloadChange, left: str, right: str, selection: Selection) -> Iterator[Table | Paragraph]:
     yield wall_times_table(change, left, right)
+    yield from resources_table(change, left, right)
     yield attribution_table(change, left, right)
     if change.implementations:
         yield implementations_table(change, left, right)

@@ -21,6 +21,7 @@ from profkit.report.kinds.diff.document import (
 )
 from profkit.report.kinds.diff.grid import operators_grid
 from profkit.report.kinds.diff.primitives import primitive_changes
+from profkit.report.kinds.diff.resources import resources_table
 from profkit.report.kinds.diff.rows import select
 from profkit.report.kinds.kind import Selection
 from profkit.report.page import Block, Code, Page, Picture, Section
@@ -74,6 +75,7 @@ def _workload(
     change: WorkloadChange, left: str, right: str, views: Mapping[str, Sequence[OperatorChange]]
 ) -> Iterator[Block]:
     yield wall_times_table(change, left, right)
+    yield from resources_table(change, left, right)
     yield Picture(
         "Attribution of the change",
         waterfall(change),
