@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from profkit import units
 from profkit.capture.memory import available_bytes
 from profkit.capture.plan import order_of_round
 from profkit.capture.process import Worker
@@ -68,25 +69,29 @@ def run_block(
 
 
 def _start(tasks: Sequence[Task], stack: ExitStack, listener: Listener) -> list[_Member]:
-    """Start the workers at once; one after the other while their need of memory is not known."""
+    """Start the workers at once; one after the other, as many as memory allows, while their need is not known.
+
+    Raises TurnsNotPossibleError if there is memory for one only.
+    """
     members: list[_Member] = []
     for task in tasks:
-        if members and task.peak_memory_bytes is None:
-            _require_memory(members[-1].worker)
+        if members and task.peak_memory_bytes is None and (lacking := _lacking_memory(members[-1].worker)):
+            if len(members) == 1:
+                raise TurnsNotPossibleError(lacking)
+            break
         started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         members.append(_Member(task, stack.enter_context(start_worker(task, listener)), started))
     return members
 
 
-def _require_memory(before: Worker) -> None:
-    """Wait until a worker is ready, and see that there is memory for another one as large."""
+def _lacking_memory(before: Worker) -> str:
+    """Wait until a worker is ready; return in words why there is no memory for another one as large, or nothing."""
     if not before.is_ready():
-        return
+        return ""
     used, available = before.last("ready")["peak_memory_bytes"], available_bytes()
-    if used is not None and available is not None and available < MEMORY_RESERVE * used:
-        raise TurnsNotPossibleError(
-            f"a worker uses {used / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are left for the next one"
-        )
+    if used is None or available is None or available >= MEMORY_RESERVE * used:
+        return ""
+    return f"a worker uses {units.size(used)}, and {units.size(available)} are available for another one"
 
 
 def _time(members: Sequence[_Member], block: int, timed: int) -> list[_Member]:

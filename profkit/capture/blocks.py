@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from profkit import units
 from profkit.capture.block import MEMORY_RESERVE, TurnsNotPossibleError, run_block
 from profkit.capture.memory import available_bytes
 from profkit.capture.plan import order_of_round
@@ -14,7 +15,6 @@ from profkit.capture.stopping import Stopping
 from profkit.capture.task import Listener, Task
 
 MOST_REPEATED = 5  # blocks that are measured again because other work disturbed them; and half of those asked for
-UNKNOWN_GROUP = 2  # configurations at once while it is not known how much memory a worker needs
 
 
 @dataclass(slots=True)
@@ -65,17 +65,17 @@ class Blocks:
         return groups
 
     def _fitting(self, due: Sequence[Task]) -> int:
-        """Return how many workers can be alive at once; if only one, the capture goes on sequentially."""
-        peaks = [task.peak_memory_bytes for task in due]
+        """Return how many workers can be alive at once, as far as is known; if only one, go on sequentially.
+
+        Before any worker has told how much memory it needs, :func:`run_block` looks after each one that it starts.
+        """
         available = available_bytes()
-        if available is None:
+        known = [task.peak_memory_bytes for task in due if task.peak_memory_bytes is not None]
+        if available is None or not known:
             return len(due)
-        known = [peak for peak in peaks if peak is not None]
-        if len(known) < len(peaks):
-            return UNKNOWN_GROUP
         fitting = int(available / (MEMORY_RESERVE * max(known)))
         if fitting < 2:
-            self._give_up_turns(f"a worker uses {max(known) / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
+            self._give_up_turns(f"a worker uses {units.size(max(known))}, and {units.size(available)} are available")
         return fitting
 
     def _give_up_turns(self, reason: str) -> None:

@@ -150,8 +150,6 @@ def test_turns_that_are_not_possible(python: Path, tmp_path: Path, monkeypatch: 
 
 def test_more_configurations_than_memory_allows(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups share the first configuration; each pair of it and another one is compared pairwise."""
-    available = iter([10**12, 10**12])
-    monkeypatch.setattr("profkit.capture.block.available_bytes", lambda: next(available, 10**12))
     monkeypatch.setattr(blocks.Blocks, "_fitting", lambda self, due: 2)
     heard = Heard()
     three = {"fpmath": ("fp32", "bf16", "tf32")}
@@ -164,6 +162,31 @@ def test_more_configurations_than_memory_allows(python: Path, tmp_path: Path, mo
     assert heard.messages == [
         "model: memory for 2 configurations at a time, so they take turns in 2 groups, each with stub"
     ]
+
+
+@pytest.mark.parametrize(("workers", "alive"), [(1, 1), (2, 2), (10, 3)])
+def test_memory_is_looked_at_before_another_worker_starts(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, alive: int
+) -> None:
+    """There is memory for so many workers; how many a block has is seen in the blocks that the rounds name."""
+    started: list[str] = []
+
+    class Counting(Heard):
+        def report(self, who: str, report: dict[str, object]) -> None:
+            super().report(who, report)
+            started.append(who) if report["event"] == "ready" else None
+
+    monkeypatch.setattr("profkit.capture.block.available_bytes", lambda: 10**12 if len(started) % 3 < workers else 0)
+    monkeypatch.setattr(blocks, "available_bytes", lambda: None)
+    three = {"fpmath": ("fp32", "bf16", "tf32")}
+    settings = SHORT.changed(rounds=1)
+    heard = Counting()
+    done = capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", heard, settings=settings, varied=three)
+    assert [c.failure for c in done] == [None] * 3
+    runs = manifests(tmp_path / "logs", "stub", "stub-bf16", "stub-tf32")
+    first_block = [m.label for m in runs if any(r.block == 0 for r in m.rounds)]
+    assert len(first_block) == (3 if alive == 1 else alive)  # one after the other they share the block, too
+    assert any("one after the other" in text for text in heard.messages) == (alive == 1)
 
 
 @pytest.mark.parametrize("stage", ["warm-up", "latency", "profile"])
