@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 LAYERS = 33
-ELEMENTS = 200_000
+ELEMENTS = 120_000
 
 
 class Small(torch.nn.Module):
@@ -30,7 +30,7 @@ class Small(torch.nn.Module):
 
 
 def _make(layers: int, elements: int) -> tuple[Any, Any]:
-    return Small(layers, elements).eval(), torch.ones(1, 48, 56, 56)
+    return Small(layers, elements).eval(), torch.ones(1, 48, 28, 28)
 
 
 def _is_planted() -> bool:
