@@ -15,6 +15,7 @@ from profkit.compare.records.diff import OperatorChange, OperatorTimes
 from profkit.runs.measurement import Measurement, OperatorMatrix
 from profkit.stats.inference import compare_samples, typical
 from profkit.stats.judged import UNPAIRED, Design, Judged
+from profkit.stats.quantiles import median
 from profkit.trace.operators import Key
 from profkit.trace.options import By
 
@@ -53,7 +54,7 @@ def _shared_changes(
 ) -> list[OperatorChange]:
     own = [table.rounds("self_ns", shared) for table in tables]
     total = [table.rounds("total_ns", shared) for table in tables]
-    forwards = [float(np.median(np.concatenate(side.forward_ns))) for side in sides]
+    forwards = [float(median(np.concatenate(side.forward_ns))) for side in sides]
     share: Floats = np.maximum(*(typical(rounds) / max(ns, 1) for rounds, ns in zip(own, forwards, strict=True)))
     calls = np.array([max(side[key].calls for side in times) for key in shared])
     # both ends of each call may be off by one tick of the clock

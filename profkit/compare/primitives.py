@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from profkit.compare.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveSide, PrimitiveTimes
 from profkit.onednn.join import Joined
 from profkit.onednn.summary import Phase, phase
+from profkit.stats.quantiles import median
 
 Problem = tuple[str, str]
 """A primitive's kind and its problem."""
@@ -85,7 +84,7 @@ def _side(joined: Joined) -> PrimitiveSide:
         create_ns=warm.create_ns / count,
         hit_rate=_hit_rate(warm),
         cold_hit_rate=_hit_rate(cold),
-        forward_ns=float(np.median(joined.forwards.wall_ns)) if len(joined.forwards) else 0.0,
+        forward_ns=float(median(joined.forwards.wall_ns)) if len(joined.forwards) else 0.0,
     )
 
 

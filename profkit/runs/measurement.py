@@ -14,6 +14,7 @@ from profkit.errors import InputError
 from profkit.runs.contents import RunData
 from profkit.runs.store import Run
 from profkit.stats.inference import one_row, typical
+from profkit.stats.quantiles import median
 from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
@@ -63,7 +64,7 @@ class OperatorMatrix:
 
     def medians(self, figure: str) -> list[float]:
         """Return each operator's median over all forwards."""
-        values: list[float] = np.median(getattr(self, figure), axis=1).tolist()
+        values: list[float] = median(getattr(self, figure)).tolist()
         return values
 
 

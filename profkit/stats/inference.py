@@ -25,6 +25,8 @@ from profkit.arrays import Floats, Integers
 from profkit.stats.discoveries import control_discoveries
 from profkit.stats.judged import MARGIN, UNPAIRED, Design, Judged, Verdict
 from profkit.stats.precision import rounds_needed
+from profkit.stats.quantiles import median
+from profkit.stats.quantiles import quantile as quantile_of
 from profkit.stats.student import quantile, two_sided_p
 
 Rounds = Sequence[Integers]
@@ -98,7 +100,7 @@ def typical(rounds: Rounds, q: float = 0.5) -> Floats:
     quantiles = _quantiles(rounds, q)
     with np.errstate(divide="ignore"):
         geometric = np.exp(np.log(quantiles).mean(axis=1))
-    found: Floats = np.where((quantiles > 0).all(axis=1), geometric, np.median(quantiles, axis=1))
+    found: Floats = np.where((quantiles > 0).all(axis=1), geometric, median(quantiles))
     return np.around(found, 3)  # a picosecond: what exp and log leave behind is not shown as a change
 
 
@@ -202,19 +204,7 @@ def _verdict(value: float, half_width: float, q_value: float, margin: float, blu
 
 def _quantiles(rounds: Rounds, q: float) -> Floats:
     """Return one quantile per row and round (ns), of the shape (rows, rounds)."""
-    return np.stack([_quantile(forwards, q) for forwards in rounds], axis=1)
-
-
-def _quantile(forwards: Integers, q: float) -> Floats:
-    """Return each row's quantile, between two values as ``numpy.quantile`` has it, which is slow on few values."""
-    last = forwards.shape[1] - 1
-    place = int(q * last)
-    share = q * last - place
-    ordered = np.sort(forwards, axis=1)
-    below: Floats = ordered[:, place].astype(np.float64)
-    above: Floats = ordered[:, min(place + 1, last)].astype(np.float64)
-    between: Floats = below + (above - below) * share if share < 0.5 else above - (above - below) * (1 - share)
-    return between
+    return np.stack([quantile_of(forwards, q) for forwards in rounds], axis=1)
 
 
 def _known(value: float) -> float | None:

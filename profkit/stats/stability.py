@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from profkit.arrays import Floats, Integers
+from profkit.stats.quantiles import median
 
 TREND = 0.05  # relative change from the first to the last third: below it a trend cannot change a conclusion of 5%
 STEADY = 0.6  # rank correlation with time from which on a trend is no chance: p < 0.04 for SAMPLES_NEEDED samples
@@ -56,16 +57,16 @@ def check_stability(rounds: Sequence[Integers]) -> Stability:
 def _drift(rounds: Sequence[Integers]) -> float | None:
     """Return the relative change from the first to the last third of a round, if every round agrees."""
     thirds = [np.array_split(r.astype(np.float64), 3) for r in rounds if len(r) >= FORWARDS_NEEDED]
-    changes = [float(np.median(t[2]) / np.median(t[0]) - 1) for t in thirds if np.median(t[0]) > 0]
+    changes = [float(median(t[2]) / median(t[0]) - 1) for t in thirds if median(t[0]) > 0]
     if len(changes) < ROUNDS_NEEDED or len({c > 0 for c in changes}) > 1 or min(map(abs, changes)) < TREND:
         return None
-    return float(np.median(changes))
+    return float(median(np.array(changes)))
 
 
 def _trend(series: Floats) -> float | None:
     """Return the relative change from the first to the last third of all forwards, if the ranks rise or fall too."""
     thirds = np.array_split(series, 3)
-    change = float(np.median(thirds[2]) / np.median(thirds[0]) - 1)
+    change = float(median(thirds[2]) / median(thirds[0]) - 1)
     if abs(change) < TREND:
         return None
     steady = float(np.corrcoef(np.arange(len(series)), mean_ranks(series))[0, 1])  # Spearman's correlation
@@ -92,7 +93,7 @@ def _modes(series: Floats) -> Modes | None:
     between = below * (count - below) / count**2 * (right - left) ** 2
     split = int(np.argmax(between)) + 1
     share = (count - split) / count
-    low, high = float(np.median(ordered[:split])), float(np.median(ordered[split:]))
+    low, high = float(median(ordered[:split])), float(median(ordered[split:]))
     if not ordered.var() or between[split - 1] / ordered.var() < BIMODAL or not MODE_SHARE <= share <= 1 - MODE_SHARE:
         return None
-    return Modes(low, high, share) if high - low > MODES_APART * float(np.median(ordered)) else None
+    return Modes(low, high, share) if high - low > MODES_APART * float(median(ordered)) else None

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from profkit.arrays import Integers
+from profkit.stats.quantiles import median
 from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards
 from profkit.trace.spans import nest, sort_order
@@ -41,7 +42,7 @@ class CallTree:
     @cached_property
     def median_ns(self) -> list[float]:
         """The median duration of each call over the forwards, in ns."""
-        medians: list[float] = np.median(self.total_ns, axis=0).tolist()
+        medians: list[float] = median(self.total_ns, axis=0).tolist()
         return medians
 
 

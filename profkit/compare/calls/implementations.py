@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from profkit.compare.calls.align import Alignment, PathChange
 from profkit.compare.records.diff import CallPath, ImplementationChange, Unpaired
+from profkit.stats.quantiles import median
 from profkit.trace.calls import CallTree
 
 
@@ -92,4 +91,4 @@ def _names(tree: CallTree, positions: Iterable[int]) -> tuple[str, ...]:
 
 def _median_of_sum(tree: CallTree, positions: Iterable[int]) -> float:
     """Return the median over forwards of the summed time of some calls, in ns."""
-    return float(np.median(tree.total_ns[:, list(positions)].sum(axis=1)))
+    return float(median(tree.total_ns[:, list(positions)].sum(axis=1)))

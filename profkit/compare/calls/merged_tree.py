@@ -9,6 +9,7 @@ import numpy as np
 
 from profkit.compare.calls.renamed import canonical, is_transparent
 from profkit.compare.records.diff import CallChange, CallTimes
+from profkit.stats.quantiles import median
 from profkit.trace.calls import CallTree
 
 Path = tuple[str, ...]
@@ -66,10 +67,10 @@ def _by_path(tree: CallTree) -> dict[Path, CallTimes]:
         paths.append((*above, canonical(name)))
         positions[paths[-1]].append(at)
     found = {
-        path: CallTimes(calls=len(calls), total_host_ns=float(np.median(tree.total_ns[:, calls].sum(axis=1))))
+        path: CallTimes(calls=len(calls), total_host_ns=float(median(tree.total_ns[:, calls].sum(axis=1))))
         for path, calls in positions.items()
     }
     return {
-        **{path: CallTimes(calls=runs[path], total_host_ns=float(np.median(ns))) for path, ns in self_ns.items()},
+        **{path: CallTimes(calls=runs[path], total_host_ns=float(median(ns))) for path, ns in self_ns.items()},
         **found,
     }

@@ -12,11 +12,14 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from profkit.errors import OutputError
 from profkit.report.document import Paragraph, Table
 from profkit.report.escape import plain
 from profkit.report.formats.rounding import rounded
@@ -127,8 +130,14 @@ def _asset(name: str) -> str:
 
 
 def _plotly() -> str:
-    """Return plotly's script as its package ships it; importing the package would take half a second."""
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    """Return plotly's script as its package ships it, without importing the package; raises OutputError if it is gone.
+
+    ``importlib.resources`` would import it.
+    """
+    found = find_spec("plotly")
+    for folder in (found.submodule_search_locations if found is not None else None) or []:
+        return Path(folder, "package_data", "plotly.min.js").read_text(encoding="utf-8")
+    raise OutputError("plotly is not installed", hint="Install profkit again, or use --cdn.")
 
 
 def _plotly_version() -> str:
