@@ -287,6 +287,7 @@ class GateResult(Record, frozen=True, kw_only=True):
 
     rule: Annotated[str, Meta(description="the rule as given")]
     workload: Annotated[str | None, Meta(description="workload (and row); null for the geometric mean")]
+    operator: Annotated[str | None, Meta(description="the operator; null for a rule that is not about one")] = None
     outcome: Annotated[
         GateOutcome,
         Meta(description="failed: the whole interval lies beyond the limit; passed: within it; else inconclusive"),
