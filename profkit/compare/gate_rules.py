@@ -42,6 +42,7 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
 # the micro sign and the Greek letter look alike, and keyboards have either
 _NANOSECONDS = {"ns": 1.0, "us": 1e3, "\u00b5s": 1e3, "\u03bcs": 1e3, "ms": 1e6, "s": 1e9}
 _UNITS = "%, ns, us, ms or s"
+_LONGEST = 200  # characters of a rule that an error quotes: errors stay one short paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ class Rule:
 
 def parse_rule(text: str) -> Rule:
     """Parse one rule; raises UsageError, with examples, if it is not valid."""
+    text = text.strip()
+    quoted = repr(text if len(text) <= _LONGEST else text[:_LONGEST] + "…")
     match = _RULE.fullmatch(text)
     if match is None:
-        raise UsageError(
-            f"{text.strip()!r} is not a gate rule: it needs a subject, one of > >= < <=, and a limit", hint=HINT
-        )
+        raise UsageError(f"{quoted} is not a gate rule: it needs a subject, one of > >= < <=, and a limit", hint=HINT)
     subject, limit, unit = match["subject"], match["limit"], match["unit"]
     problem = _problem(subject, unit)
     quantity, scale = _quantity(subject, limit, unit)
@@ -99,8 +100,8 @@ def parse_rule(text: str) -> Rule:
     if problem is None and quantity == "time" and float(limit) == 0:
         problem = f"a time is never below 0; for a change, write the limit with a sign: +0{unit}"
     if problem is not None:
-        raise UsageError(f"{text.strip()!r}: {problem}", hint=HINT)
-    return Rule(text.strip(), subject, match["sign"], float(limit) * scale, quantity)
+        raise UsageError(f"{quoted}: {problem}", hint=HINT)
+    return Rule(text, subject, match["sign"], float(limit) * scale, quantity)
 
 
 def _problem(subject: str, unit: str) -> str | None:
@@ -108,7 +109,7 @@ def _problem(subject: str, unit: str) -> str | None:
     if subject in OUTPUTS:
         return f"the limit of {subject} is a number without a unit" if unit else None
     if not unit:
-        return f"the limit of {subject} needs a unit: {_UNITS}"
+        return f"the limit of {subject[:_LONGEST]} needs a unit: {_UNITS}"
     if unit != "%" and unit not in _NANOSECONDS:
         return f"{unit!r} is not a unit; use {_UNITS}"
     if subject == GEOMEAN and unit != "%":

@@ -105,11 +105,11 @@ def typical(rounds: Rounds, q: float = 0.5) -> Floats:
 def typical_interval(rounds: Rounds, q: float = 0.5, *, resolvable_ns: Floats | None = None) -> tuple[Floats, Floats]:
     """Return the bounds (ns, each of the shape (rows,)) of the 95% interval of ``typical`` for one side.
 
-    Student's t on the logarithms of the rounds' quantiles: the confidence limits of a geometric mean (E. F. Alf and
-    J. M. Grossberg, *The geometric mean: Confidence limits and significance tests*, 1979). It covers the differences
-    between the rounds of this side; a drift that a paired ratio cancels is part of it. ``resolvable_ns`` is what the
-    clock can hide (ns, shape (rows,)); it widens the interval on both ends. Bounds are nan with a single round, and
-    for a row that took no time in some rounds only.
+    Student's t on the logarithms of the rounds' quantiles, the one-sample case of ``log_ratios``: the confidence limits
+    about a mean (IUPAC Gold Book C01247; Pure and Applied Chemistry 66, 1994, page 601), turned back into times. It
+    covers the differences between the rounds of this side; a drift that a paired ratio cancels is part of it.
+    ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)); it widens the interval on both ends. Bounds are
+    nan with a single round, and for a row that took no time in some rounds only.
     """
     quantiles = _quantiles(rounds, q)
     count = quantiles.shape[1]

@@ -74,6 +74,13 @@ def test_what_is_no_rule(text: str, message: str) -> None:
     assert "Examples of rules: 'latency > 3%', " in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["x" * 5000, "x" * 5000 + " > 3"])
+def test_an_error_quotes_the_beginning_of_a_long_rule(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_rule(text)
+    assert len(str(error.value)) < 1000
+
+
 @pytest.fixture
 def comparison(tmp_path: Path) -> Comparison:
     for label, latency, convolution in (("before", 1000, 800), ("after", 1300, 1000)):
