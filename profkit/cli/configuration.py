@@ -26,7 +26,7 @@ def configured_rules(start: Path) -> list[str]:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("profkit", {})
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"cannot be read: {error}", where=path) from None
-    hint = f"[tool.profkit] may have {FAIL_IF} only, a list of rules such as ['forward > 3%']."
+    hint = f"[tool.profkit] may have {FAIL_IF} only, a list of rules such as ['latency > 3%']."
     rules = table.get(FAIL_IF, []) if isinstance(table, dict) else None
     if (
         rules is None

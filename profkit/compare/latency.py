@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from profkit.arrays import Integers
+from profkit.arrays import Floats, Integers
 from profkit.compare.records.diff import ForwardChange, LatencyChange
-from profkit.compare.records.parts import Judged, Latency
+from profkit.compare.records.parts import Judged, Latency, TimeInterval
 from profkit.runs.measurement import Measurement
 from profkit.stats.inference import (
     LogRatios,
@@ -21,6 +22,7 @@ from profkit.stats.inference import (
     log_ratios,
     one_row,
     typical,
+    typical_interval,
 )
 from profkit.stats.judged import MARGIN, UNPAIRED, Design
 
@@ -57,16 +59,39 @@ def compare_forward(baseline: Measurement, candidate: Measurement, design: Desig
         rule=" / ".join(dict.fromkeys((baseline.rule, candidate.rule))),
         baseline_ns=float(typical(before)[0]),
         candidate_ns=float(typical(after)[0]),
+        baseline_interval=_forward_interval(baseline),
+        candidate_interval=_forward_interval(candidate),
         **judged_fields(judged),
     )
+
+
+def _forward_interval(side: Measurement) -> TimeInterval | None:
+    return time_intervals(one_row(side.forward_ns), resolvable_ns=np.array([float(side.resolution_ns)]))[0]
 
 
 def summarise(series: Series) -> Latency:
     """Return percentiles (ns; geometric means over rounds, as the speedups use them) and the mean over all forwards."""
     rounds: Rounds = one_row(series)
     p50, p90, p99 = (float(typical(rounds, q)[0]) for q in (0.5, 0.9, 0.99))
+    intervals = (time_intervals(rounds, q)[0] for q in (0.5, 0.9, 0.99))
     values = np.concatenate(series)
-    return Latency(p50_ns=p50, p90_ns=p90, p99_ns=p99, mean_ns=float(values.mean()), n=len(values))
+    return Latency(
+        p50_ns=p50,
+        p90_ns=p90,
+        p99_ns=p99,
+        mean_ns=float(values.mean()),
+        n=len(values),
+        **dict(zip(("p50_interval", "p90_interval", "p99_interval"), intervals, strict=True)),
+    )
+
+
+def time_intervals(rounds: Rounds, q: float = 0.5, resolvable_ns: Floats | None = None) -> list[TimeInterval | None]:
+    """Return the 95% interval of each row's ``q`` quantile on one side; None where there is none.
+
+    ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)).
+    """
+    low, high = (bound.tolist() for bound in typical_interval(rounds, q, resolvable_ns=resolvable_ns))
+    return [None if math.isnan(a) else TimeInterval(low_ns=a, high_ns=b) for a, b in zip(low, high, strict=True)]
 
 
 def geometric_mean_speedup(pairs: Sequence[Pair], margin: float = MARGIN) -> Judged:

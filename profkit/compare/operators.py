@@ -10,7 +10,7 @@ import numpy as np
 from profkit.arrays import Floats
 from profkit.compare.calls.implementations import Replacement
 from profkit.compare.calls.renamed import known_since
-from profkit.compare.latency import judged_fields
+from profkit.compare.latency import judged_fields, time_intervals
 from profkit.compare.records.diff import OperatorChange, OperatorTimes
 from profkit.runs.measurement import Measurement, OperatorMatrix
 from profkit.stats.inference import compare_samples, typical
@@ -100,14 +100,19 @@ def _times(side: Measurement, table: OperatorMatrix) -> dict[Key, OperatorTimes]
     """Return every operator's times on one side; the geometric means that the speedups are ratios of."""
     if not table.keys:
         return {}
-    own, total = (typical(table.rounds(figure)).tolist() for figure in ("self_ns", "total_ns"))
     calls = table.medians("calls")
+    resolvable_ns = side.resolution_ns * np.array(calls)  # as in _shared_changes, for one side
+    rounds = [table.rounds(figure) for figure in ("self_ns", "total_ns")]
+    own, total = (typical(figure).tolist() for figure in rounds)
+    of_self, of_total = (time_intervals(figure, resolvable_ns=resolvable_ns) for figure in rounds)
     overhead = side.overhead_per_call_ns
     return {
         key: OperatorTimes(
             calls=calls[row],
             self_host_ns=own[row],
             total_host_ns=total[row],
+            self_host_interval=of_self[row],
+            total_host_interval=of_total[row],
             profiler_share=None if overhead is None or not own[row] else min(1.0, overhead * calls[row] / own[row]),
         )
         for row, key in enumerate(table.keys)

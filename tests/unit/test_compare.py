@@ -68,6 +68,27 @@ def test_of_itself_nothing_changed(pair: tuple[Path, Path]) -> None:
     assert found.differences == []
 
 
+def test_every_time_lies_in_its_interval(pair: tuple[Path, Path]) -> None:
+    (workload,) = compare_runs(*pair).workloads
+    latency, forward = workload.latency, workload.forward
+    assert latency is not None
+    timed = [
+        (getattr(side, f"{p}_ns"), getattr(side, f"{p}_interval"))
+        for side in (latency.baseline, latency.candidate)
+        for p in ("p50", "p90", "p99")
+    ]
+    timed += [(forward.baseline_ns, forward.baseline_interval), (forward.candidate_ns, forward.candidate_interval)]
+    for operator in workload.operators:
+        for times in (operator.baseline, operator.candidate):
+            if times is not None:
+                timed.append((times.self_host_ns, times.self_host_interval))
+                timed.append((times.total_host_ns, times.total_host_interval))
+    assert len(timed) > 10
+    for ns, interval in timed:
+        assert interval is not None
+        assert interval.low_ns <= ns <= interval.high_ns
+
+
 def test_swapping_the_sides_inverts_every_speedup(pair: tuple[Path, Path]) -> None:
     there, back = compare_runs(*pair), compare_runs(*reversed(pair))
     inverse = {o.name: o for o in back.workloads[0].operators}

@@ -23,6 +23,7 @@ from profkit.stats.inference import (
     log_ratios,
     one_row,
     typical,
+    typical_interval,
 )
 from profkit.stats.judged import Judged
 from profkit.stats.stability import mean_ranks
@@ -57,6 +58,37 @@ def test_the_interval_covers_the_truth(random: np.random.Generator) -> None:
             found = compare_samples(*sides(random, rounds=rounds, factor=0.8))
             covered.append(np.mean((column(found, "low") <= 1.25) & (column(found, "high") >= 1.25)))
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_the_interval_of_one_side_is_students_t_on_logarithms(random: np.random.Generator) -> None:
+    (side, _) = sides(random, rounds=6)
+    low, high = typical_interval(side)
+    for row in range(20):
+        logs = np.log([np.median(r[row]) for r in side])
+        expected = np.exp(stats.t.interval(0.95, 5, logs.mean(), stats.sem(logs)))
+        assert [low[row], high[row]] == pytest.approx(expected, abs=0.001)
+    assert ((low < typical(side)) & (typical(side) < high)).all()
+
+
+def test_the_interval_of_one_side_covers_the_truth(random: np.random.Generator) -> None:
+    covered = []
+    for rounds in (3, 5, 10):
+        for _ in range(5):
+            low, high = typical_interval(sides(random, rounds=rounds)[0])
+            covered.append(np.mean((low <= 500_000.0) & (high >= 500_000.0)))
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_the_interval_of_one_side_without_noise_and_without_evidence() -> None:
+    def interval(*rounds: int, **more: Floats) -> list[float]:
+        return [float(bound[0]) for bound in typical_interval([np.array([[ns]]) for ns in rounds], **more)]
+
+    assert interval(1000, 1000) == [1000, 1000]
+    assert interval(1000, 1000, resolvable_ns=np.array([50.0])) == [950, 1050]
+    assert interval(0, 0, resolvable_ns=np.array([50.0])) == [0, 50]
+    assert np.isnan(interval(1000)).all()
+    assert np.isnan(interval(0)).all()
+    assert np.isnan(interval(0, 1000)).all()
 
 
 def test_the_standard_error_is_that_of_a_drawn_hierarchical_bootstrap(random: np.random.Generator) -> None:

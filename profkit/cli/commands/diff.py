@@ -24,14 +24,24 @@ Examples:
   profkit diff logs/1.13 logs/2.0 --output diff.json      (profkit render shows it again)
   profkit diff logs/1.13 logs/2.0 --output diff.html      (one page with pictures)
   profkit diff logs/1.13 logs/2.0 --plot waterfall --output waterfall.png
-  profkit diff logs/main logs/change --fail-if 'forward > 3%' --fail-if 'outputs.cosine < 0.999'
+  profkit diff logs/main logs/change --fail-if 'latency > 3%' --fail-if 'outputs.cosine < 0.999'
 
 \b
-Rules of --fail-if: 'forward > 3%' fails if the forward is slower by more than 3%.
-  percentage: forward (latency, or profiled time without one), profiled, p50, p90, p99, geomean,
-              OPERATOR.self, OPERATOR.total
-  number:     outputs.cosine, outputs.error
-Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"]
+Rules of --fail-if: SUBJECT, one of > >= < <=, LIMIT.
+  latency > 3%            the latency grew by more than 3% (+3% means the same)
+  latency > +2ms          the latency grew by more than 2 ms: a time with a sign is a change
+  latency > 30ms          the candidate's latency is above 30 ms: a time without a sign
+  aten::conv2d.self > 5%  self host time of an operator per forward; .total for its total
+  aten::conv*.self > 5%   each operator that matches (*, ?, [...]; upper and lower case differ)
+  outputs.cosine < 0.999  a number, also for outputs.error
+Subjects: latency (profiler off, median), p50, p90, p99 (of the latency), profiled (forward under
+the profiler), forward (latency; profiled if there is none), geomean (percentage only), OPERATOR.self,
+OPERATOR.total, outputs.cosine, outputs.error. Units: %, ns, us, ms, s.
+
+\b
+A rule fails if the whole 95% interval is beyond the limit, passes if the whole interval is within it,
+and is inconclusive otherwise or without an interval. Rules that did not pass are listed on standard error.
+Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["latency > 3%"]
 """
 
 
@@ -72,7 +82,9 @@ def command(
     clock resolution.
     """
     from profkit.cli.configuration import configured_rules
-    from profkit.compare.gate import judge, parse_rule
+    from profkit.compare.gate import judge
+    from profkit.compare.gate_rules import parse_rule
+    from profkit.report.escape import plain
     from profkit.views.diff import compare_groupings
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
@@ -81,8 +93,9 @@ def command(
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
     show(KIND, comparison, output, pattern, sort, top, others)
-    for gate in comparison.gates:
-        if gate.outcome != "passed":
-            click.echo(f"profkit: gate {gate.outcome}: {gate.rule} ({gate.found})", err=True)
+    for outcome in ("inconclusive", "failed"):  # failures last: a log is read from its end
+        for gate in comparison.gates:
+            if gate.outcome == outcome:
+                click.echo(plain(f"gate {gate.outcome}: {gate.rule}: {gate.found}"), err=True)
     failing = ("failed", "inconclusive") if fail_inconclusive else ("failed",)
     return 1 if any(gate.outcome in failing for gate in comparison.gates) else 0

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from profkit.compare.records.frame import data_frame
-from profkit.compare.records.parts import HasPlace, InputDims, Judged, Latency, Module, Record, SideName, Stack
+from profkit.compare.records.parts import (
+    HasPlace,
+    InputDims,
+    Judged,
+    Latency,
+    Module,
+    Record,
+    SideName,
+    Stack,
+    TimeInterval,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -41,6 +51,12 @@ class ForwardChange(Judged, frozen=True, kw_only=True):
     rule: Annotated[str, Meta(description="rule by which the forwards were found")]
     baseline_ns: Annotated[float, Meta(description="baseline (ns): geometric mean over rounds of the median")]
     candidate_ns: Annotated[float, Meta(description="candidate (ns): geometric mean over rounds of the median")]
+    baseline_interval: Annotated[
+        TimeInterval | None, Meta(description="of the baseline's time; null with a single round")
+    ] = None
+    candidate_interval: Annotated[
+        TimeInterval | None, Meta(description="of the candidate's time; null with a single round")
+    ] = None
 
 
 class LatencyChange(Judged, frozen=True, kw_only=True):
@@ -71,6 +87,12 @@ class OperatorTimes(Record, frozen=True, kw_only=True):
     calls: Annotated[float, Meta(description="calls per forward (median)")]
     self_host_ns: Annotated[float, Meta(description="self host time per forward (ns)")]
     total_host_ns: Annotated[float, Meta(description="total host time per forward (ns)")]
+    self_host_interval: Annotated[
+        TimeInterval | None, Meta(description="of the self host time; null with a single round")
+    ] = None
+    total_host_interval: Annotated[
+        TimeInterval | None, Meta(description="of the total host time; null with a single round")
+    ] = None
     profiler_share: Annotated[
         float | None, Meta(description="estimated part of the self host time that is profiler overhead, 0 to 1")
     ] = None
@@ -280,6 +302,7 @@ class GateResult(Record, frozen=True, kw_only=True):
 
     rule: Annotated[str, Meta(description="the rule as given")]
     workload: Annotated[str | None, Meta(description="workload (and row); null for the geometric mean")]
+    operator: Annotated[str | None, Meta(description="the operator; null for a rule that is not about one")] = None
     outcome: Annotated[
         GateOutcome,
         Meta(description="failed: the whole interval lies beyond the limit; passed: within it; else inconclusive"),

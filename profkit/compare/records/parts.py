@@ -9,7 +9,18 @@ from msgspec import Meta
 
 from profkit.stats.judged import Judged, Verdict
 
-__all__ = ["HasPlace", "InputDims", "Judged", "Latency", "Module", "Record", "SideName", "Stack", "Verdict"]
+__all__ = [
+    "HasPlace",
+    "InputDims",
+    "Judged",
+    "Latency",
+    "Module",
+    "Record",
+    "SideName",
+    "Stack",
+    "TimeInterval",
+    "Verdict",
+]
 
 SideName = Literal["baseline", "candidate"]
 
@@ -37,6 +48,16 @@ class HasPlace:
         return self.input_dims or self.module or self.stack
 
 
+class TimeInterval(Record, frozen=True, kw_only=True):
+    """The 95% interval of a time on one side: Student's t on the logarithms of its rounds' times.
+
+    It covers how the rounds of this side differ, and for a profiled time what the clock can hide.
+    """
+
+    low_ns: Annotated[float, Meta(description="lower bound (ns)")]
+    high_ns: Annotated[float, Meta(description="upper bound (ns)")]
+
+
 class Latency(Record, frozen=True, kw_only=True):
     """The wall time of one forward. A percentile is the geometric mean over rounds of each round's percentile."""
 
@@ -45,3 +66,10 @@ class Latency(Record, frozen=True, kw_only=True):
     p99_ns: Annotated[float, Meta(description="99th percentile (ns)")]
     mean_ns: Annotated[float, Meta(description="mean over all forwards (ns)")]
     n: Annotated[int, Meta(description="number of forwards")]
+    p50_interval: Annotated[TimeInterval | None, Meta(description="of the median; null with a single round")] = None
+    p90_interval: Annotated[
+        TimeInterval | None, Meta(description="of the 90th percentile; null with a single round")
+    ] = None
+    p99_interval: Annotated[
+        TimeInterval | None, Meta(description="of the 99th percentile; null with a single round")
+    ] = None
