@@ -164,7 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
         flags=("--until",),
         metavar="PERCENT",
         recorded=False,
-        help="Capture rounds, at least 5, until the ratio of each latency to that of the first configuration is known "
+        help="Capture rounds, 7 or more, until the ratio of each latency to that of the first configuration is known "
         "to this many percent (half the width of its 95% interval).",
     ),
     Setting(

@@ -1,0 +1,123 @@
+"""How much narrower do turns make the interval of a ratio? Captures by turns against one after the other.
+
+Run ``python -m tests.benchmarks.turns --to RESULTS.jsonl [--seconds 90]``; PyTorch 1.13, 2.0 and 2.15 are installed if
+they are not there. Each case (two versions and a mode) is captured for the same time by each method: ``turns``; one
+fresh process after the other (``sequential``, compared unpaired, as rounds without blocks are, and pairwise);
+and ``stopped``: by turns, while the worker that waits is stopped with SIGSTOP. Finished captures are lines of RESULTS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.process import Worker
+from profkit.capture.session import run_session
+from profkit.capture.workloads import resolve
+from profkit.runs import Manifest
+from profkit.runs.settings import Settings
+from profkit.stats.inference import log_ratios, one_row
+from tests.unit.stub import Heard
+
+CASES = [(pair, mode) for mode in ("eager", "frozen") for pair in (("1.13", "2.0"), ("2.0", "2.15"))]
+METHODS = ("turns", "sequential", "stopped")
+
+
+@contextlib.contextmanager
+def stopping_the_idle(method: str) -> Iterator[None]:
+    """Stop every worker between its orders, if ``method`` says so."""
+    if method != "stopped":
+        yield
+        return
+    order = Worker.order
+
+    def stopped_outside(self: Worker, stage: str, **fields: Any) -> bool:
+        os.killpg(self._process.pid, signal.SIGCONT)
+        done = order(self, stage, **fields)
+        if stage != "profile":  # the last one before it finishes
+            os.killpg(self._process.pid, signal.SIGSTOP)
+        return done
+
+    Worker.order = stopped_outside  # type: ignore[method-assign]  # the measured alternative
+    try:
+        yield
+    finally:
+        Worker.order = order  # type: ignore[method-assign]
+
+
+def half_width(first: Manifest, second: Manifest, *, paired: bool) -> float:
+    """Return half the 95% interval of the latency ratio (relative)."""
+    count = min(len(first.rounds), len(second.rounds))
+    sides = [one_row([np.array(r.latency_ns) for r in m.rounds[:count]]) for m in (first, second)]
+    return float(np.expm1(log_ratios(sides[0], sides[1], paired=paired).half_width[0]))
+
+
+def capture(pair: tuple[str, str], mode: str, method: str, seconds: float, model: str) -> dict[str, Any]:
+    """Capture one case for ``seconds``; return the half widths."""
+    requests = [EnvironmentRequest(version, None, version) for version in pair]
+    configurations = matrix([resolve(model)], requests, {"mode": [mode]}, None)
+    settings = Settings(until=1e-6, max_time_s=seconds, sequential=method == "sequential", onednn=False)
+    with tempfile.TemporaryDirectory() as logdir, stopping_the_idle(method):
+        first, second = (c.manifest for c in run_session(configurations, settings, Path(logdir), Heard()))
+    assert first is not None
+    assert second is not None
+    return {
+        "pair": " to ".join(pair),
+        "mode": mode,
+        "method": method,
+        "rounds": len(second.rounds),
+        "disturbed": sum(bool(r.disturbed) for r in second.rounds),
+        "paired": half_width(first, second, paired=True),
+        "unpaired": half_width(first, second, paired=False),
+    }
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """Print one row per case."""
+    print("| versions | mode | by turns | one after the other | same, pairwise | waiting worker stopped | narrower |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for pair, mode in dict.fromkeys((r["pair"], r["mode"]) for r in results):
+        found = {r["method"]: r for r in results if (r["pair"], r["mode"]) == (pair, mode)}
+        if found.keys() != set(METHODS):
+            continue
+        turns, plain, stopped = (found[method] for method in METHODS)
+        halves = (turns["paired"], plain["unpaired"], plain["paired"], stopped["paired"])
+        cells = [
+            f"±{100 * half:.1f}% ({r['rounds']})"
+            for half, r in zip(halves, (turns, plain, plain, stopped), strict=True)
+        ]
+        print("| " + " | ".join([pair, mode, *cells, f"{plain['unpaired'] / turns['paired']:.1f}x"]) + " |")
+
+
+def main() -> None:
+    """Capture what is missing; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--model", default="resnet50")
+    options = parser.parse_args()
+    results = [json.loads(line) for line in options.to.read_text().splitlines()] if options.to.exists() else []
+    for pair, mode in CASES:
+        for method in METHODS:
+            if any((r["pair"], r["mode"], r["method"]) == (" to ".join(pair), mode, method) for r in results):
+                continue
+            results.append(capture(pair, mode, method, options.seconds, options.model))
+            with options.to.open("a") as target:
+                target.write(json.dumps(results[-1]) + "\n")
+            print(results[-1], file=sys.stderr)
+    show(results)
+
+
+if __name__ == "__main__":
+    main()
