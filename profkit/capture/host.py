@@ -7,6 +7,7 @@ import platform
 import re
 from pathlib import Path
 
+from profkit.capture.system import System, cpu_quota, governor, huge_pages, numa_nodes, turbo
 from profkit.runs.manifest import Host
 
 # CPU features by which oneDNN and PyTorch choose their kernels, named as in /proc/cpuinfo (x86, then Arm)
@@ -22,7 +23,7 @@ def describe_host() -> Host:
 
     CPU features and sockets come from ``/proc/cpuinfo``, so they are empty on macOS.
     """
-    cpuinfo = _read(Path("/proc/cpuinfo"))
+    cpuinfo, system = _read(Path("/proc/cpuinfo")), System()
     flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
     sockets = set(re.findall(r"^physical id\s*: (\d+)", cpuinfo, re.M))
     return Host(
@@ -34,7 +35,11 @@ def describe_host() -> Host:
         memory_bytes=_memory(),
         os=_operating_system(),
         kernel=platform.release(),
-        governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).strip() or None,
+        governor=governor(system),
+        turbo=turbo(system),
+        numa_nodes=numa_nodes(system),
+        huge_pages=huge_pages(system),
+        cpu_quota=cpu_quota(system),
         instance_type=_instance_type(),
     )
 

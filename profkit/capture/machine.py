@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from profkit.capture.system import System, cpu_quota, governor, huge_pages, numa_nodes, turbo
 
 BUSY_SHARE = 0.05  # of one processor: less than that moves a forward by less than the margin of 2% on two processors
 STEAL_SHARE = 0.01  # of CPU time: half of the margin of 2%
@@ -47,26 +46,6 @@ class MachineReport(msgspec.Struct, frozen=True, kw_only=True):
     def warnings(self) -> list[Finding]:
         """The findings that may disturb measurements."""
         return [finding for finding in self.findings if finding.fitness == "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """Where to look: the root of ``/proc`` and ``/sys``, and the environment variables. Tests give others."""
-
-    root: Path = Path("/")
-    environ: Mapping[str, str] | None = None
-    wait: Callable[[float], None] = time.sleep
-
-    def text(self, path: str) -> str:
-        """Return a file's text, stripped; empty if there is no such file."""
-        try:
-            return (self.root / path).read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            return ""
-
-    def variables(self) -> Mapping[str, str]:
-        """Return the environment variables."""
-        return os.environ if self.environ is None else self.environ
 
 
 def inspect_machine(host: str, cpu: str, system: System | None = None) -> MachineReport:
@@ -132,43 +111,36 @@ def _process_ticks(system: System) -> dict[int, tuple[int, str]]:
 
 
 def _quota(system: System) -> Iterator[Finding]:
-    """Look for a limit of CPU time by a control group: cgroup v2, then v1."""
-    quota, period = (*system.text("sys/fs/cgroup/cpu.max").split(), "", "")[:2]
-    if not quota:
-        quota = system.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-        period = system.text("sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    if quota.isdigit() and period.isdigit() and int(period):
+    quota = cpu_quota(system)
+    if quota is not None:
         yield Finding(
             name="CPU quota of the container",
-            value=f"{int(quota) / int(period):.2f} CPUs",
+            value=f"{quota:.2f} CPUs",
             fitness="warning",
             advice="Remove the quota: a throttled forward waits until the next period. Limit CPUs by a cpuset instead.",
         )
 
 
 def _governor(system: System) -> Iterator[Finding]:
-    governor = system.text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor:
-        fixed = governor == "performance"
+    found = governor(system)
+    if found is not None:
+        fixed = found == "performance"
         yield Finding(
             name="CPU frequency governor",
-            value=governor,
+            value=found,
             fitness="good" if fixed else "warning",
             advice="" if fixed else "Set it to performance: cpupower frequency-set -g performance.",
         )
 
 
 def _turbo(system: System) -> Iterator[Finding]:
-    off = system.text("sys/devices/system/cpu/intel_pstate/no_turbo")
-    boost = {"0": "on", "1": "off"}.get(off) or {"1": "on", "0": "off"}.get(
-        system.text("sys/devices/system/cpu/cpufreq/boost")
-    )
-    if boost:
+    boost = turbo(system)
+    if boost is not None:
         yield Finding(
             name="turbo frequencies",
-            value=boost,
-            fitness="warning" if boost == "on" else "good",
-            advice="The clock depends on heat and neighbours. Turn turbo off for the measurement." * (boost == "on"),
+            value="on" if boost else "off",
+            fitness="warning" if boost else "good",
+            advice="The clock depends on heat and neighbours. Turn turbo off for the measurement." * boost,
         )
 
 
@@ -185,21 +157,20 @@ def _threads_per_core(system: System) -> Iterator[Finding]:
 
 
 def _numa(system: System) -> Iterator[Finding]:
-    nodes = [p.name for p in (system.root / "sys/devices/system/node").glob("node[0-9]*")]
-    if nodes:
-        several = len(nodes) > 1
+    nodes = numa_nodes(system)
+    if nodes is not None:
         yield Finding(
             name="NUMA nodes",
-            value=str(len(nodes)),
-            fitness="warning" if several else "good",
-            advice="Keep a capture on one node: numactl --cpunodebind=0 --membind=0 profkit capture …" * several,
+            value=str(nodes),
+            fitness="warning" if nodes > 1 else "good",
+            advice="Keep a capture on one node: numactl --cpunodebind=0 --membind=0 profkit capture …" * (nodes > 1),
         )
 
 
 def _huge_pages(system: System) -> Iterator[Finding]:
-    chosen = re.search(r"\[(\w+)\]", system.text("sys/kernel/mm/transparent_hugepage/enabled"))
-    if chosen:
-        yield Finding(name="transparent huge pages", value=chosen[1], fitness="information")
+    mode = huge_pages(system)
+    if mode is not None:
+        yield Finding(name="transparent huge pages", value=mode, fitness="information")
 
 
 def _memory(system: System) -> Iterator[Finding]:

@@ -18,13 +18,15 @@ class Fact:
     """A compared field of the manifest that is not a setting.
 
     ``identity`` and ``expected`` as for a setting. A fact is known once the field ``known_with`` has a value; unknown
-    facts do not count as differences of the identity.
+    facts do not count as differences of the identity. ``skip_unknown``: without a value it is unknown, as in manifests of
+    an older profkit, and is not compared.
     """
 
     field: str
     identity: bool = False
     expected: bool = False
     known_with: str = ""
+    skip_unknown: bool = False
 
 
 SETTINGS_HERE, ENVIRONMENT_HERE = "settings", "environment"
@@ -50,7 +52,11 @@ FACTS: tuple[Fact | str, ...] = (
     Fact("host.memory_bytes"),
     Fact("host.os"),
     Fact("host.kernel"),
-    Fact("host.governor"),
+    Fact("host.governor", skip_unknown=True),
+    Fact("host.turbo", skip_unknown=True),
+    Fact("host.numa_nodes", skip_unknown=True),
+    Fact("host.huge_pages", skip_unknown=True),
+    Fact("host.cpu_quota"),
     Fact("host.instance_type"),
 )
 _SHOWN_CHARACTERS = 60  # of a value in a message
@@ -81,7 +87,7 @@ def compare_configurations(a: Manifest, b: Manifest) -> Iterator[FieldDifference
             yield from _compare_environments(a, b)
         elif isinstance(entry, Fact):
             before, after = _text(field_value(a, entry.field)), _text(field_value(b, entry.field))
-            if before != after:
+            if before != after and not (entry.skip_unknown and None in (before, after)):
                 known = not entry.known_with or all(field_value(m, entry.known_with) for m in (a, b))
                 expected = entry.expected or (entry.field == "python.version" and _chosen_by_profkit(a, b))
                 yield FieldDifference(entry.field, before, after, entry.identity and known, expected)

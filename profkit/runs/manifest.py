@@ -27,6 +27,10 @@ else:
 
 Nanoseconds = Annotated[int, Meta(ge=0, le=YEAR_NS, description="duration (ns)")]
 Count = Annotated[int, Meta(ge=0)]
+Events = Annotated[int, Meta(ge=0, le=2**53, description="number of events")]
+NonNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Bytes = Annotated[int, Meta(ge=0, le=2**53, description="size (bytes)")]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,14 +96,14 @@ class Host(Record, frozen=True, kw_only=True):
     os: Annotated[str, Meta(description="Name and version of the operating system")] = ""
     kernel: Annotated[str, Meta(description="Version of the kernel")] = ""
     governor: Annotated[str | None, Meta(description="CPU frequency governor")] = None
+    turbo: Annotated[bool | None, Meta(description="Whether clocks above the nominal one are allowed")] = None
+    numa_nodes: Annotated[Count | None, Meta(description="NUMA nodes (count)")] = None
+    huge_pages: Annotated[str | None, Meta(description="Transparent huge pages: always, madvise or never")] = None
+    cpu_quota: Annotated[
+        NonNegative | None, Meta(description="CPUs' worth of time that the container may use; null without a limit")
+    ] = None
     instance_type: Annotated[str | None, Meta(description="Instance type of the cloud, e.g. c7g.4xlarge")] = None
     price_per_hour: Annotated[float | None, Meta(description="Price of the machine (US dollars per hour)")] = None
-
-
-Events = Annotated[int, Meta(ge=0, le=2**53, description="number of events")]
-NonNegative = Annotated[float, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Bytes = Annotated[int, Meta(ge=0, le=2**53, description="size (bytes)")]
 
 
 class Counters(Record, frozen=True, kw_only=True):
