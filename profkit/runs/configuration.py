@@ -18,8 +18,8 @@ class Fact:
     """A compared field of the manifest that is not a setting.
 
     ``identity`` and ``expected`` as for a setting. A fact is known once the field ``known_with`` has a value; unknown
-    facts do not count as differences of the identity. ``skip_unknown``: without a value it is unknown, as in manifests of
-    an older profkit, and is not compared.
+    facts do not count as differences of the identity. ``skip_unknown``: without a value, as in manifests of an older
+    profkit, it is not compared.
     """
 
     field: str
