@@ -129,3 +129,18 @@ def test_a_release_that_does_not_exist_is_told_from_one_without_wheels(log: str,
 def test_what_is_no_version(word: str) -> None:
     with pytest.raises(UsageError, match="is not a PyTorch version"):
         check_request(word)
+
+
+def test_variables_that_change_what_runs_are_recorded() -> None:
+    changing = {
+        "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
+        "LD_LIBRARY_PATH": "/opt/lib",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TORCH_MKLDNN_MATMUL_MIN_DIM": "64",
+        "TORCHINDUCTOR_FREEZING": "1",
+        "MALLOC_ARENA_MAX": "1",
+    }
+    others = {"HOME": "/h", "HF_TOKEN": "secret", "TORCH_HUB_TOKEN": "secret", "ONEDNN_VERBOSE": "2", "LANG": "C"}
+    found = worker_variables(Settings(), {**changing, **others})
+    assert found.items() >= changing.items()
+    assert not found.keys() & others.keys()
