@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from profkit import units
 from profkit.arrays import Integers
 from profkit.runs.measurement import Measurement
-from profkit.runs.pairing import Pairing
+from profkit.runs.pairing import Pairing, how_apart
 from profkit.stats.inference import ROUNDS_NEEDED
 from profkit.stats.stability import check_stability
 
@@ -43,13 +43,10 @@ def cautions(baseline: Measurement, candidate: Measurement, pairing: Pairing) ->
 
 def _about_pairing(baseline: Measurement, candidate: Measurement, pairing: Pairing) -> Iterator[str]:
     workload = baseline.run.workload
-    manifests = [side.run.manifest for side in (baseline, candidate)]
-    # traces without a manifest, and rounds of an older profkit, do not say how they were captured
-    is_known = all(m is not None and all(r.session is not None for r in m.rounds) for m in manifests)
-    if is_known and not pairing.paired:
-        partly = "only partly captured together" if pairing.together else "not captured together"
+    apart = how_apart(baseline.run.manifest, candidate.run.manifest, pairing)
+    if apart is not None:
         yield (
-            f"{workload}: the two sides were {partly}, so what changed on the machine in between is part of the "
+            f"{workload}: the two sides were {apart}, so what changed on the machine in between is part of the "
             "difference. Capture both in one command: their rounds are then compared pairwise."
         )
     if any(pairing.left_out):
@@ -77,6 +74,12 @@ def _about(side: Measurement) -> Iterator[str]:
             "by the most frequent call tree."
         )
     if manifest is not None:
+        disturbed = [r.disturbed for r in manifest.rounds if r.disturbed]
+        if disturbed:
+            yield (
+                f"{who}: {len(disturbed)} of {len(manifest.rounds)} rounds were disturbed by other work on the machine "
+                f"({disturbed[0]})."
+            )
         if manifest.status != "complete":
             yield f"{who}: the capture did not finish: {manifest.reason}"
         yield from (f"{who}: round {f.round}: {f.reason}; {f.instead}." for f in manifest.fallbacks)

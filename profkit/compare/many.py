@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from profkit.compare.latency import Pair, Series, judged_fields, series_ratio, summarise
@@ -10,7 +10,7 @@ from profkit.compare.records.diff import ResourceName
 from profkit.compare.records.many import Entry, Overview, RunOverview, WallKind
 from profkit.compare.records.parts import Judged
 from profkit.compare.resources import typical_resource
-from profkit.runs.pairing import pair_rounds
+from profkit.runs.pairing import how_apart, pair_rounds
 from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios, geometric_mean, join, judge
 from profkit.stats.judged import MARGIN
@@ -42,8 +42,26 @@ def compare_walls(
         walls=dict(kinds),
         runs=overviews,
         fastest=_fastest(overviews, runs, walls, margin),
-        warnings=list(warnings),
+        warnings=[*warnings, *_apart(baseline, runs, walls)],
     )
+
+
+def _apart(baseline: str, runs: RunsByLabel, walls: Walls) -> Iterator[str]:
+    """Yield a warning for each workload of which runs were captured apart from the baseline's."""
+    for name, by_label in walls.items():
+        found: dict[str, list[str]] = {}
+        for label in by_label:
+            if label != baseline and baseline in by_label:
+                before, after = (runs[side][name].manifest for side in (baseline, label))
+                if before is not None and after is not None:
+                    apart = how_apart(before, after, pair_rounds(before, after))
+                    found.setdefault(apart or "", []).append(label)
+        for apart, labels in found.items():
+            if apart:
+                yield (
+                    f"{name}: {apart} with {baseline}: {', '.join(labels)}; what changed on the machine in between is "
+                    "part of these differences"
+                )
 
 
 def _judge_entries(baseline: str, runs: RunsByLabel, walls: Walls, margin: float) -> dict[tuple[str, str], Judged]:

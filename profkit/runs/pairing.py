@@ -53,6 +53,17 @@ def pair_rounds(baseline: Manifest, candidate: Manifest) -> Pairing:
     )
 
 
+def how_apart(baseline: Manifest | None, candidate: Manifest | None, pairing: Pairing) -> str | None:
+    """Return in words how two runs were captured apart; None if together, or if that is not known.
+
+    Traces without a manifest, and rounds of an older profkit, do not say how they were captured.
+    """
+    is_known = all(m is not None and all(r.session is not None for r in m.rounds) for m in (baseline, candidate))
+    if not is_known or pairing.paired:
+        return None
+    return "only partly captured together" if pairing.together else "not captured together"
+
+
 def _block(round_: Round) -> tuple[str, int] | None:
     return None if round_.session is None or round_.block is None else (round_.session, round_.block)
 

@@ -12,7 +12,7 @@ from profkit.capture.stopping import Costs, Stopping, judge_latency
 from profkit.capture.task import Task
 from profkit.runs import Manifest
 from profkit.runs.manifest import Load, Round, Tool, Workload
-from profkit.runs.pairing import Pairing, pair_rounds
+from profkit.runs.pairing import Pairing, how_apart, pair_rounds
 from profkit.runs.settings import Settings
 from profkit.stats.inference import compare_samples, log_ratios, one_row
 from profkit.stats.judged import Design
@@ -181,3 +181,15 @@ def test_disturbed_by_the_load_alone(
     steal: float | None, other: float | None, idle: float | None, words: str | None
 ) -> None:
     assert find_disturbance(Load(steal_share=steal, other_share=other, idle_share=idle)) == words
+
+
+def test_runs_that_were_captured_apart_say_so() -> None:
+    for one, two, words in (
+        ("abc", "abc", None),
+        ("abc", "def", "not captured together"),
+        ("abcd", "dxyz", "only partly captured together"),
+        ("---", "abc", None),  # not known
+    ):
+        sides = manifest(one), manifest(two)
+        assert how_apart(*sides, pair_rounds(*sides)) == words
+    assert how_apart(None, manifest("abc"), Pairing((0,), (0,))) is None
