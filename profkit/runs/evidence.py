@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from profkit.trace.events import Trace  # imports NumPy, which finding runs does not need
 
 # the name that tensorboard_trace_handler gives, unless the user chooses another worker name
-_HOST_AND_PID = re.compile(r"(?P<host>.+)_(?P<pid>[0-9]{1,19})\.[0-9]+\.pt\.trace\.json(\.gz)?")
+_HOST_AND_PID = re.compile(r"(?P<host>[\w.-]+)_(?P<pid>[0-9]{1,19})\.[0-9]+\.pt\.trace\.json(\.gz)?")
 _LARGEST = 4 << 30  # bytes after decompression; a larger file is never taken for a copy
 _PIECE = 1 << 20  # bytes
 _EPOCH_NS = 10**18  # in 2001: a smaller time is no time of day, and may be the same in files of different recordings
@@ -47,8 +47,9 @@ def find_copies(traces: Sequence[Path]) -> dict[int, int]:
     """Return the positions of the traces that are copies, and of the trace that each is a copy of.
 
     A copy has the same bytes after decompression. Only files of the same decompressed size are read: the size of a gzip
-    is in its last four bytes. The trace that is kept is the one whose name says which process wrote it, else the first.
-    A file that cannot be read is no copy: reading it reports the error.
+    is in its last four bytes. The trace that is kept is one whose name says which process wrote it, if there is one; of
+    several, the one with the shortest name, because names of copies get longer; else the first. A file that cannot be
+    read is no copy: reading it reports the error.
     """
     by_size: dict[int, list[int]] = defaultdict(list)
     for position, path in enumerate(traces):
@@ -58,11 +59,15 @@ def find_copies(traces: Sequence[Path]) -> dict[int, int]:
     for positions in by_size.values():
         kept: dict[bytes, int] = {}
         if len(positions) > 1:
-            for position in sorted(positions, key=lambda p: (host_and_pid(traces[p]) is None, p)):
+            for position in sorted(positions, key=lambda p: (*_unlikely_original(traces[p]), p)):
                 content = _content_hash(traces[position])
                 if content is not None and kept.setdefault(content, position) != position:
                     copies[position] = kept[content]
     return copies
+
+
+def _unlikely_original(path: Path) -> tuple[bool, int]:
+    return host_and_pid(path) is None, len(path.name)
 
 
 def _unpacked_size(path: Path) -> int | None:
@@ -131,6 +136,8 @@ class Recording:
     @classmethod
     def of(cls, trace: Trace) -> Recording:
         """Describe the origin of ``trace``."""
+        import numpy as np
+
         operators = trace.operator_events
         origin = cls(
             path=Path(trace.source),
@@ -144,7 +151,7 @@ class Recording:
         )
         if not len(operators):
             return origin
-        pids = {trace.tracks[track][0] for track in set(operators.track.tolist())}
+        pids = {trace.tracks[track][0] for track in np.flatnonzero(np.bincount(operators.track)).tolist()}
         columns = (operators.name, operators.start_ns, operators.duration_ns)
         first = zip(*(column[:_COMPARED].tolist() for column in columns), strict=True)
         return replace(

@@ -333,3 +333,10 @@ def test_what_real_files_say_of_their_process() -> None:
     assert read(FIXTURES / "hta/inference_rank_1.json.gz").rank == 1
     # the main thread's block began before the others', and stands behind them in the file
     assert read(FIXTURES / "hta/cpu_only_rank-34.pt.trace.json.gz").first_external_id == 1
+
+
+def test_an_export_says_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyarrow")
+    folder = write(tmp_path / "run", a=recording(), b=recording())
+    assert run("export", folder, "--parquet", tmp_path / "tables") == 0
+    assert "Warning: 1 of 2 traces is left out because it is a copy of another" in capsys.readouterr().err
