@@ -56,7 +56,8 @@ def _about_pairing(baseline: Measurement, candidate: Measurement, pairing: Pairi
 
 def _about(side: Measurement) -> Iterator[str]:
     manifest = side.run.manifest
-    who = f"{side.run.label} {side.run.workload}" if manifest is not None else str(side.run.path)
+    who = side.run.title
+    yield from (f"{who}: {text}" for text in side.warnings)
     for text in stability_warnings(side.latency_ns or side.forward_ns):
         yield f"{who}: {text}"
     if (effect := side.observer_effect) is not None and effect > OBSERVER_LIMIT:

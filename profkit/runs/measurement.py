@@ -6,16 +6,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from profkit.arrays import Integers
 from profkit.errors import InputError
 from profkit.runs.contents import RunData
+from profkit.runs.evidence import Recording, Rounds, sort_into_rounds
 from profkit.runs.store import Run
 from profkit.stats.inference import one_row, typical
 from profkit.stats.quantiles import median
 from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
+from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, Detail, ReadOptions
@@ -73,8 +77,8 @@ class Measurement:
     """What the traces of a run hold. ``forward_ns`` has one array of the shape (forwards,) per round, in ns.
 
     ``tables`` holds the operators for each grouping that was asked for, ``calls`` the call tree of most forwards.
-    ``anomalies`` and ``repairs`` count what was odd or damaged in the files. ``data`` is the
-    rest of the run.
+    ``anomalies`` and ``repairs`` count what was odd or damaged in the files. ``data`` is the rest of the run.
+    ``warnings`` say which traces do not count as rounds of their own, and why.
     """
 
     data: RunData
@@ -86,6 +90,7 @@ class Measurement:
     repairs: Mapping[str, int]
     torch: str | None
     calls: CallTree = NO_CALLS
+    warnings: tuple[str, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -147,59 +152,99 @@ def measure(
     trace cannot be read or holds no forward.
     """
     run.require_traces()
-    torch, resolution_ns = None, 0
-    rules: dict[str, None] = {}
-    forward_ns: list[Integers] = []
-    samples: dict[By, list[OperatorSamples]] = {by: [] for by in groupings}
-    trees: list[CallTree] = []
     detail = Detail.SHAPES if with_calls else Detail.NONE
     for by in groupings:
         detail |= DETAIL[by]
-    repairs: Counter[str] = Counter()
+    every: list[_Part] = []
     for path in run.traces:
         trace = read_pending(path, detail, options, pending)
-        forwards = find_forwards(trace)
-        if not len(forwards):
-            raise InputError("has no operator, so it has no forward either", where=path)
-        rules[forwards.rule] = None
-        torch = torch or trace.torch_version
-        repairs.update(trace.repairs)
-        resolution_ns = max(resolution_ns, trace.resolution_ns)
-        forward_ns.append(forwards.wall_ns)
-        for by in groupings:
-            samples[by].append(sum_operators(trace, forwards, by))
-        if with_calls:
-            trees += call_trees(trace, forwards)
-    first = samples[groupings[0]]
+        forwards = _require_forwards(trace, path)
+        samples = {by: sum_operators(trace, forwards, by) for by in groupings}
+        trees = call_trees(trace, forwards) if with_calls else []
+        written_by = (trace.torch_version, trace.resolution_ns, trace.repairs)
+        every.append(_Part(Recording.of(trace), forwards, samples, trees, *written_by))
+    rounds = rounds_of(run, [part.recording for part in every])
+    parts = [every[position] for position in rounds.counted]
+    first = [part.samples[groupings[0]] for part in parts]
+    repairs: Counter[str] = Counter()
+    for part in parts:
+        repairs.update(part.repairs)
     return Measurement(
         data=RunData(run),
-        rule=" / ".join(rules),
-        resolution_ns=resolution_ns,
-        forward_ns=tuple(forward_ns),
-        tables={by: _matrix(parts) for by, parts in samples.items()},
+        rule=" / ".join(dict.fromkeys(part.forwards.rule for part in parts)),
+        resolution_ns=max(part.resolution_ns for part in parts),
+        forward_ns=_pool(rounds, [part.forwards for part in every]),
+        tables={by: _matrix([part.samples[by] for part in parts], rounds) for by in groupings},
         anomalies={name: sum(s.anomalies.get(name, 0) for s in first) for name in first[0].anomalies},
         repairs=dict(repairs),
-        torch=torch,
-        calls=merge(trees),
+        torch=next((part.torch for part in parts if part.torch is not None), None),
+        calls=merge([tree for part in parts for tree in part.trees]),
+        warnings=rounds.warnings,
     )
 
 
-def profiled_ns(run: Run, options: ReadOptions = DEFAULT) -> tuple[Integers, ...]:
-    """Return the wall times of the profiled forwards (ns), one array per round, without their operators.
+@dataclass(frozen=True)
+class _Part:
+    """What is kept of one trace."""
+
+    recording: Recording
+    forwards: Forwards
+    samples: Mapping[By, OperatorSamples]
+    trees: Sequence[CallTree]
+    torch: str | None
+    resolution_ns: int
+    repairs: Mapping[str, int]
+
+
+def rounds_of(run: Run, recordings: Sequence[Recording]) -> Rounds:
+    """Sort the traces of ``run`` into rounds: those of its manifest, or by what the traces say of their origin.
+
+    The warnings include those of ``run``. Raises InputError if traces without a manifest are of several configurations.
+    """
+    if run.manifest is None:
+        rounds = sort_into_rounds(recordings, run.path)
+    else:
+        rounds = Rounds(tuple((position,) for position in range(len(recordings))))
+    return replace(rounds, warnings=(*run.warnings, *rounds.warnings))
+
+
+def _require_forwards(trace: Trace, path: Path) -> Forwards:
+    forwards = find_forwards(trace)
+    if not len(forwards):
+        raise InputError("has no operator, so it has no forward either", where=path)
+    return forwards
+
+
+def _pool(rounds: Rounds, forwards: Sequence[Forwards]) -> tuple[Integers, ...]:
+    """Return the wall times of the forwards (ns), one array per round."""
+    return tuple(np.concatenate([forwards[position].wall_ns for position in round_]) for round_ in rounds.traces)
+
+
+class Profiled(NamedTuple):
+    """Wall times of profiled forwards (ns), one array per round, and warnings as those of :class:`Measurement`."""
+
+    forward_ns: tuple[Integers, ...]
+    warnings: tuple[str, ...]
+
+
+def profiled_ns(run: Run, options: ReadOptions = DEFAULT) -> Profiled:
+    """Return the wall times of the profiled forwards, without their operators.
 
     Raises InputError if a trace cannot be read or holds no forward.
     """
     run.require_traces()
     found: list[Forwards] = []
+    recordings: list[Recording] = []
     for path in run.traces:
-        found.append(find_forwards(read(path, detail=Detail.NONE, options=options)))
-        if not len(found[-1]):
-            raise InputError("has no operator, so it has no forward either", where=path)
-    return tuple(forwards.wall_ns for forwards in found)
+        trace = read(path, detail=Detail.NONE, options=options)
+        found.append(_require_forwards(trace, path))
+        recordings.append(Recording.of(trace))
+    rounds = rounds_of(run, recordings)
+    return Profiled(_pool(rounds, found), rounds.warnings)
 
 
-def _matrix(samples: Sequence[OperatorSamples]) -> OperatorMatrix:
-    """Put the rounds side by side; operators that ran only between forwards are left out."""
+def _matrix(samples: Sequence[OperatorSamples], rounds: Rounds) -> OperatorMatrix:
+    """Put the traces side by side, round by round; operators that ran only between forwards are left out."""
     place = {key: row for row, key in enumerate(dict.fromkeys(key for sample in samples for key in sample.keys))}
     lengths = [len(sample.calls) for sample in samples]
     edges = np.cumsum(lengths)
@@ -218,5 +263,5 @@ def _matrix(samples: Sequence[OperatorSamples]) -> OperatorMatrix:
         total_ns=total_ns,
         self_device_ns=self_device_ns,
         total_device_ns=total_device_ns,
-        round_edges=edges[:-1],
+        round_edges=edges[np.cumsum([len(round_) for round_ in rounds.traces])[:-1] - 1],
     )

@@ -12,6 +12,7 @@ import msgspec
 
 from profkit.errors import InputError
 from profkit.files import open_regular, read_bounded, write_whole
+from profkit.runs.evidence import copies_in_words, find_copies
 from profkit.runs.manifest import Manifest, upgrade_run_1
 
 MANIFEST_NAME = "profkit.json"
@@ -28,12 +29,14 @@ class Run:
     """A folder of traces with its manifest, or traces without a manifest.
 
     ``traces`` are in order of the rounds. With a manifest they are the files that it names: files that a killed
-    process left beside them do not count.
+    process left beside them do not count. Copies of a trace, and their rounds in the manifest, are left out: a copy is
+    no evidence. ``warnings`` name what is left out.
     """
 
     path: Path
     traces: tuple[Path, ...]
     manifest: Manifest | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def workload(self) -> str:
@@ -46,6 +49,11 @@ class Run:
     def label(self) -> str:
         """The label of the configuration; without a manifest, the path."""
         return self.manifest.label if self.manifest is not None else str(self.path)
+
+    @property
+    def title(self) -> str:
+        """Label and workload; without a manifest, the path."""
+        return f"{self.label} {self.workload}" if self.manifest is not None else str(self.path)
 
     @property
     def outputs(self) -> Path | None:
@@ -112,7 +120,7 @@ def _walk(top: Path) -> Iterator[Run]:
             subfolders.clear()
             yield _with_manifest(Path(folder))
         elif traces := _traces(Path(folder), names):
-            yield Run(Path(folder), traces)
+            yield _without_copies(Run(Path(folder), traces))
 
 
 def _traces(folder: Path, names: list[str]) -> tuple[Path, ...]:
@@ -139,7 +147,20 @@ def _with_manifest(folder: Path) -> Run:
         if Path(round_.trace).name != round_.trace:
             raise InputError(f"names a trace outside its folder: {round_.trace!r}", where=folder / MANIFEST_NAME)
         traces.append(folder / round_.trace)
-    return Run(folder, tuple(traces), manifest)
+    return _without_copies(Run(folder, tuple(traces), manifest))
+
+
+def _without_copies(run: Run) -> Run:
+    """Return the run without the traces that are copies of others, and without their rounds."""
+    copies = find_copies(run.traces)
+    if not copies:
+        return run
+    kept = [position for position in range(len(run.traces)) if position not in copies]
+    manifest = run.manifest
+    if manifest is not None:
+        manifest = msgspec.structs.replace(manifest, rounds=[manifest.rounds[position] for position in kept])
+    warning = copies_in_words([run.traces[position] for position in sorted(copies)], len(run.traces))
+    return Run(run.path, tuple(run.traces[position] for position in kept), manifest, (warning,))
 
 
 def read_manifest(folder: Path) -> Manifest:

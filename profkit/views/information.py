@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from profkit.compare.records.parts import Record
+from profkit.errors import InputError
+from profkit.runs.evidence import Recording
 from profkit.runs.manifest import Manifest
+from profkit.runs.measurement import rounds_of
 from profkit.runs.store import Run
 from profkit.trace.forward import find_forwards
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
@@ -42,14 +46,16 @@ class RunInformation(Record, frozen=True, kw_only=True):
     workload: Annotated[str, Meta(description="workload, or the name of the folder or file")]
     manifest: Annotated[Manifest | None, Meta(description="the manifest; null for a folder without one")]
     traces: Annotated[list[TraceInformation], Meta(description="the trace files")]
+    warnings: Annotated[list[str], Meta(description="which traces do not count, or not as rounds, and why")] = []
 
 
 def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
     """Read every trace of ``run`` and describe it; raises InputError if one cannot be read."""
-    traces = []
+    traces, recordings = [], []
     for path in run.traces:
         trace = read(path, detail=Detail.NONE, options=options)
         forwards = find_forwards(trace)
+        recordings.append(Recording.of(trace))
         counts = [int((trace.events.category == i).sum()) for i in range(len(trace.categories))]
         traces.append(
             TraceInformation(
@@ -69,4 +75,18 @@ def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
                 repairs=dict(trace.repairs),
             )
         )
-    return RunInformation(path=str(run.path), workload=run.workload, manifest=run.manifest, traces=traces)
+    return RunInformation(
+        path=str(run.path),
+        workload=run.workload,
+        manifest=run.manifest,
+        traces=traces,
+        warnings=_warnings(run, recordings),
+    )
+
+
+def _warnings(run: Run, recordings: Sequence[Recording]) -> list[str]:
+    """Return which traces do not count as rounds, and why; several configurations are no error here."""
+    try:
+        return list(rounds_of(run, recordings).warnings)
+    except InputError as error:
+        return [*run.warnings, f"{error.what}. {error.hint}"]

@@ -23,6 +23,8 @@ from profkit.errors import InputError
 from profkit.onednn.join import Joined
 from profkit.onednn.merge import CATEGORY, microseconds
 from profkit.runs.contents import RunContents
+from profkit.runs.evidence import Recording
+from profkit.runs.measurement import rounds_of
 from profkit.runs.store import Run
 from profkit.trace.calls import CallTree, call_trees, merge, rows_of
 from profkit.trace.events import Trace
@@ -74,6 +76,7 @@ def _lane(run: Run, options: ReadOptions) -> Lane:
         forwards = find_forwards(trace)
         read_traces.append((trace, forwards))
         found += [(int(ns), number, index) for index, ns in enumerate(forwards.wall_ns)]
+    rounds_of(run, [Recording.of(trace) for trace, _ in read_traces])  # raises InputError for several configurations
     if not found:
         raise InputError("contains no forward", where=run.path)
     _, number, index = sorted(found)[(len(found) - 1) // 2]

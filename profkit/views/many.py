@@ -47,8 +47,12 @@ def compare_many(
         kinds[name] = "latency" if all(latencies.values()) else "profiled"
         if kinds[name] == "latency":
             walls[name] = {**latencies}
+            notes = {label: run.warnings for label, run in captured.items()}
         else:
-            walls[name] = {label: profiled_ns(run, options) for label, run in captured.items()}
+            profiled = {label: profiled_ns(run, options) for label, run in captured.items()}
+            walls[name] = {label: found.forward_ns for label, found in profiled.items()}
+            notes = {label: found.warnings for label, found in profiled.items()}
+        warnings += [f"{captured[label].title}: {text}" for label, texts in notes.items() for text in texts]
     return compare_walls(runs, walls, kinds, warnings, margin)
 
 

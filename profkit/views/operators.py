@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,11 +15,11 @@ from profkit.compare.operators import place_fields
 from profkit.compare.records.parts import HasPlace, InputDims, Module, Record, Stack
 from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
 from profkit.runs.contents import RunContents
-from profkit.runs.measurement import FIGURES, Measurement, measure
+from profkit.runs.evidence import Recording
+from profkit.runs.measurement import FIGURES, Measurement, measure, rounds_of
 from profkit.runs.store import Run
-from profkit.trace.events import Trace
-from profkit.trace.forward import find_forwards
-from profkit.trace.operators import Key, sum_operators
+from profkit.trace.forward import Forwards, find_forwards
+from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
 from profkit.trace.reading.pending import PendingRead, read_pending
 
@@ -69,6 +70,7 @@ class OperatorsView(Record, frozen=True, kw_only=True):
     operators: Annotated[list[OperatorRow], Meta(description="the rows")]
     anomalies: Annotated[dict[str, int], Meta(description="number of anomalies in the traces, by kind")]
     repairs: Annotated[list[Repair], Meta(description="damage repaired while reading")]
+    warnings: Annotated[list[str], Meta(description="which traces do not count, or not as rounds, and why")] = []
 
 
 def view_operators(
@@ -103,6 +105,7 @@ def view_operators(
         operators=_sorted(_median_rows(measured, by, uses)),
         anomalies=dict(measured.anomalies),
         repairs=_repairs(measured.repairs),
+        warnings=list(measured.warnings),
     )
 
 
@@ -116,42 +119,54 @@ def _median_rows(measured: Measurement, by: By, uses: Mapping[str, Sequence[Prim
 
 
 def _sum_traces(run: Run, by: By, options: ReadOptions, pending: PendingRead | None) -> OperatorsView:
-    """Sum over all traces. They are read one after the other, and only the sums are kept in memory."""
+    """Sum over all traces. They are read one after the other, and only the sums of each are kept in memory."""
     run.require_traces()
+    every: list[_TraceSums] = []
+    for path in run.traces:
+        trace = read_pending(path, DETAIL[by], options, pending)
+        forwards, samples = find_forwards(trace), sum_operators(trace, by=by)
+        origin = Recording.of(trace)
+        every.append(_TraceSums(origin, forwards, samples, trace.torch_version, trace.resolution_ns, trace.repairs))
+    rounds = rounds_of(run, [part.origin for part in every])
     sums: dict[Key, Integers] = {}
     anomalies: Counter[str] = Counter()
     repairs: Counter[str] = Counter()
-    rules: dict[str, None] = {}
-    walls: list[int] = []
-    torch: str | None = None
-    resolution_ns = 0
-    for path in run.traces:
-        trace = read_pending(path, DETAIL[by], options, pending)
-        forwards = find_forwards(trace)
-        rules[forwards.rule] = None
-        walls += [int(ns) for ns in forwards.wall_ns]
-        torch = torch or trace.torch_version
-        resolution_ns = max(resolution_ns, trace.resolution_ns)
-        repairs.update(trace.repairs)
-        anomalies.update(_add(sums, trace, by))
+    parts = [every[position] for position in rounds.counted]
+    for part in parts:
+        repairs.update(part.repairs)
+        anomalies.update(part.samples.anomalies)
+        _add(sums, part.samples)
+    walls = [int(ns) for part in parts for ns in part.forwards.wall_ns]
+    rule = " / ".join(dict.fromkeys(part.forwards.rule for part in parts))
     return OperatorsView(
         source=str(run.path),
-        torch=torch,
+        torch=next((part.torch for part in parts if part.torch is not None), None),
         per_forward=False,
-        forwards=ForwardsView(count=len(walls), rule=" / ".join(rules), wall_ns=walls),
-        resolution_ns=resolution_ns,
+        forwards=ForwardsView(count=len(walls), rule=rule, wall_ns=walls),
+        resolution_ns=max(part.resolution_ns for part in parts),
         operators=_sorted([_row(by, key, *figures.tolist()) for key, figures in sums.items()]),
         anomalies=dict(anomalies),
         repairs=_repairs(repairs),
+        warnings=list(rounds.warnings),
     )
 
 
-def _add(sums: dict[Key, Integers], trace: Trace, by: By) -> dict[str, int]:
-    """Add the operators of a whole trace to ``sums``; return its anomalies."""
-    found = sum_operators(trace, by=by)
+@dataclass(frozen=True)
+class _TraceSums:
+    """What is kept of one trace; ``samples`` are the sums over the whole file."""
+
+    origin: Recording
+    forwards: Forwards
+    samples: OperatorSamples
+    torch: str | None
+    resolution_ns: int
+    repairs: Mapping[str, int]
+
+
+def _add(sums: dict[Key, Integers], found: OperatorSamples) -> None:
+    """Add the operators of a whole trace to ``sums``."""
     for key, *figures in zip(found.keys, *(figure[0] for figure in found.figures), strict=True):
         sums[key] = sums.get(key, np.zeros(len(FIGURES), dtype=np.int64)) + np.array(figures)
-    return dict(found.anomalies)
 
 
 def _sorted(rows: Sequence[OperatorRow]) -> list[OperatorRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,18 @@ def test_a_diff_as_a_page(reads: Reads, tmp_path: Path) -> None:
     assert counts(reads, ".pt.trace.json.gz") == [1] * 10
     assert counts(reads, "onednn.trace.json.gz") == [2]  # one of each side: they have the same name
     assert counts(reads, "onednn.log.gz") == [2]
+
+
+def test_a_folder_with_copies(reads: Reads, tmp_path: Path) -> None:
+    """A copy is told by its bytes, before anything is decoded."""
+    for path in sorted(Path("traces/2.0/resnet50").glob("vm_*.json.gz"))[:2]:
+        for name in (path.name, f"copy of {path.name}"):
+            shutil.copy(path, tmp_path / name)
+    for command in (["ops", tmp_path], ["info", tmp_path], ["diff", tmp_path, "traces/2.0/resnet50", "--top", "1"]):
+        reads.clear()
+        assert run(*command) == 0
+        assert not [name for name in reads if name.startswith("copy")]
+        assert set(counts(reads, ".pt.trace.json.gz")) <= {1, 2}  # both sides of the diff have the two
 
 
 def test_operators_per_forward(reads: Reads) -> None:

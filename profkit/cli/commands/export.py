@@ -37,6 +37,8 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     try:
         chosen = one_run(run)
         chosen.require_traces()
+        for text in chosen.warnings:
+            click.echo(f"Warning: {text}", err=True)
         for path in chosen.traces:
             trace = TraceFile(read(path, options=reading))
             target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names are kept: they are unique

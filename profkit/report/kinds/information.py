@@ -56,6 +56,7 @@ def select(information: RunInformation, selection: Selection) -> RunInformation:
 def document(information: RunInformation, selection: Selection, beside: Any = None) -> Document:
     """Lay out the manifest and a table per trace. There is nothing ``beside``."""
     blocks: list[Table | Paragraph] = []
+    blocks += [Paragraph(f"Warning: {text}", "bad") for text in information.warnings]
     if information.manifest is not None:
         title = f"{information.manifest.label} {information.workload}"
         blocks.append(facts_table(title, manifest_facts(information.manifest)))
@@ -94,9 +95,11 @@ def csv_rows(information: RunInformation) -> Iterator[Sequence[object]]:
 def page(information: RunInformation, selection: Selection, beside: Any = None) -> Page:
     """Lay out the same as ``document``, a section for the run and one for its traces."""
     blocks = list(document(information, selection).blocks)
+    warnings = [block for block in blocks[: len(information.warnings)] if isinstance(block, Paragraph)]
+    rest = blocks[len(warnings) :]
     count = information.manifest is not None
-    sections = [Section("Run", blocks[:1])] if count else []
-    return Page(information.path, [], [*sections, Section("Traces", blocks[count:])])
+    sections = [Section("Run", rest[:1])] if count else []
+    return Page(information.path, warnings, [*sections, Section("Traces", rest[count:])])
 
 
 def _upgrade(fields: dict[str, Any]) -> dict[str, Any]:

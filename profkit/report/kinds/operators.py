@@ -76,7 +76,9 @@ def document(view: OperatorsView, selection: Selection, beside: Any = None) -> D
     rows = [cells for row in shown for cells in _operator_rows(row, whole, on_device=on_device)]
     if any(row.primitives for row in shown):
         note = "\n".join(filter(None, (note, PRIMITIVES_NOTE)))
-    blocks: list[Table | Paragraph] = [*_forwards(view), Table(f"Operators, {_scope(view)}", columns, rows, note)]
+    warnings = [Paragraph(f"Warning: {text}", "bad") for text in view.warnings]
+    table = Table(f"Operators, {_scope(view)}", columns, rows, note)
+    blocks: list[Table | Paragraph] = [*_forwards(view), *warnings, table]
     if any(row.module is not None for row in view.operators) and not any(row.module for row in view.operators):
         blocks.append(Paragraph("The traces name no modules: capture with --with-stack.", "bad"))
     if not view.operators:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,10 @@ from profkit.arrays import Ids
 from profkit.trace import dialect
 from profkit.trace.events import Events, Trace
 from profkit.trace.reading.decode import FAR_NS, Columns
+
+# not the last number of a text that was cut inside it
+_EXTERNAL_ID = re.compile(rb'"external id":\s*([1-9][0-9]{0,18})(?=[^0-9])', re.IGNORECASE)
+_MOST_RANKS = 1 << 31
 
 
 def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] | None = None) -> Trace:
@@ -69,7 +74,18 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
         other_events=dict(others),
         metadata=head.get("profkit", {}),
         repairs=dict(repairs or {}),
+        rank=_distributed(head, "rank"),
+        world_size=_distributed(head, "world_size"),
+        host=host if isinstance(host := head.get("host"), str) else None,
+        first_external_id=min(map(int, _EXTERNAL_ID.findall(head.get("beginning", b""))), default=None),
     )
+
+
+def _distributed(head: Mapping[str, Any], name: str) -> int | None:
+    """Return a number of ``distributedInfo``; None if the file does not have it, or as something else."""
+    found = head.get("distributed")
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_RANKS else None
 
 
 def _extra(parts: Sequence[Columns], name: str) -> tuple[Any, tuple[str, ...]]:

@@ -167,6 +167,8 @@ def _types(detail: Detail, flavour: Flavour) -> tuple[type, Any, type]:
             ("base_ns", int, msgspec.field(name="baseTimeNanoseconds", default=0)),
             ("profkit", dict[str, Any], msgspec.field(default_factory=dict)),
             ("devices", list[Any], msgspec.field(name="deviceProperties", default_factory=list)),
+            ("distributed", Any, msgspec.field(name="distributedInfo", default=None)),
+            ("host", Any, msgspec.field(name="host_name", default=None)),
         ],
         gc=False,
     )
@@ -221,6 +223,7 @@ def _decode(chunk: Chunk, detail: Detail, flavour: Flavour) -> Columns:
         file = _decoder(file_type).decode(chunk.text)
         events = file.events
         head = {"base_ns": file.base_ns, "profkit": file.profkit, "devices": len(file.devices)}
+        head |= {"distributed": file.distributed, "host": file.host}
     if chunk.place in ("whole", "first"):
         head["beginning"] = bytes(chunk.text[:_BEGINNING])
     return _columns(events, chunk, detail, arguments_type(), head)
