@@ -31,7 +31,8 @@ from profkit.stats.precision import forwards_per_round
 FEWEST_ROUNDS = 5  # before an interval is believed: Student's t is within 10% of its value for 7 rounds
 FEWEST_FORWARDS = 20  # latency forwards per round: the median of fewer is moved by single ones
 BLOCKS_TO_LEARN = 3  # before the time is shared between rounds and forwards by their variances
-MOST_FORWARDS = 10  # times --steps at most: the estimate of a small variance between rounds is not to be trusted
+MOST_FORWARDS = 5  # times as many at most, so that a block does not take minutes
+LEAST_BETWEEN = 2e-4  # variance of a ratio between blocks: processes of one configuration differ by 1% or more
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 ROUNDS_AFTER = 2  # the first look at which the interval is narrow enough
 
@@ -89,7 +90,7 @@ class Stopping:
         within = sum(_variance_of_a_forward(m.rounds) for m in (baseline, candidate))
         counts = [len(r.latency_ns) for m in (baseline, candidate) for r in m.rounds if r.latency_ns]
         rounds = float(ratio.rounds[0])
-        between = float(ratio.error[0]) ** 2 * rounds - within / statistics.median(counts)
+        between = max(LEAST_BETWEEN, float(ratio.error[0]) ** 2 * rounds - within / statistics.median(counts))
         round_s = statistics.median(cost.whole_s - cost.latency_s for cost in self.costs)
         forward_s = statistics.median(cost.latency_s / cost.forwards for cost in self.costs)
         return forwards_per_round(between, within, round_s, forward_s)
