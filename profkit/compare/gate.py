@@ -13,6 +13,7 @@ import msgspec
 from profkit.compare.records.diff import Comparison, GateOutcome, GateResult, WorkloadChange
 from profkit.compare.records.parts import Judged
 from profkit.errors import UsageError
+from profkit.stats.quantiles import too_few
 
 _RULE = re.compile(
     r"\s*(?P<subject>.+?)\s*(?P<sign>[<>]=?)\s*(?P<limit>[-+]?\d+(\.\d+)?([eE][-+]?\d+)?)\s*(?P<unit>%?)\s*"
@@ -29,6 +30,7 @@ HINT = (
     "Examples of rules: 'forward > 3%', 'p90 > 5%', 'aten::conv2d.self > 10%', 'aten::conv2d.total > 10%', "
     "'geomean > 2%', 'outputs.cosine < 0.999'."
 )
+_TAILS = {"p90": 0.9, "p99": 0.99}
 _UNRESOLVED = "smaller than the clock resolution"
 
 
@@ -100,7 +102,10 @@ def _by_wall_time(rule: Rule, workload: WorkloadChange) -> GateResult:
         latency = workload.latency
         if latency is None:
             return _result(rule, workload.name, "inconclusive", "no latency was measured")
-        change = {"p50": latency, "p90": latency.p90, "p99": latency.p99}[rule.subject]
+        found = {"p50": latency, "p90": latency.p90, "p99": latency.p99}[rule.subject]
+        if found is None:
+            return _result(rule, workload.name, "inconclusive", too_few(_TAILS[rule.subject]))
+        change = found
     return _by_interval(rule, workload.name, change)
 
 

@@ -23,6 +23,10 @@ from profkit.stats.inference import (
     typical,
 )
 from profkit.stats.judged import MARGIN, UNPAIRED, Design
+from profkit.stats.quantiles import has_enough
+
+TAILS = (0.9, 0.99)
+"""The quantiles of the latency that are reported beside the median, if there are enough forwards for them."""
 
 Series = Sequence[Integers]
 """Wall times of a forward in ns, one array of the shape (forwards,) per round."""
@@ -42,9 +46,14 @@ def compare_latency(baseline: Series, candidate: Series, design: Design = UNPAIR
     if not baseline or not candidate:
         return None
     before, after = one_row(baseline), one_row(candidate)
-    p50, p90, p99 = (compare_samples(before, after, q=q, design=design)[0] for q in (0.5, 0.9, 0.99))
+    enough = {q: all(has_enough([len(r) for r in side], q) for side in (baseline, candidate)) for q in TAILS}
+    p90, p99 = (compare_samples(before, after, q=q, design=design)[0] if enough[q] else None for q in TAILS)
     return LatencyChange(
-        baseline=summarise(baseline), candidate=summarise(candidate), p90=p90, p99=p99, **judged_fields(p50)
+        baseline=summarise(baseline),
+        candidate=summarise(candidate),
+        p90=p90,
+        p99=p99,
+        **judged_fields(compare_samples(before, after, design=design)[0]),
     )
 
 
@@ -62,11 +71,17 @@ def compare_forward(baseline: Measurement, candidate: Measurement, design: Desig
 
 
 def summarise(series: Series) -> Latency:
-    """Return percentiles (ns; geometric means over rounds, as the speedups use them) and the mean over all forwards."""
+    """Return percentiles (ns; geometric means over rounds, as the speedups use them) and the mean over all forwards.
+
+    A percentile of the tail is None if there are too few forwards for it.
+    """
     rounds: Rounds = one_row(series)
-    p50, p90, p99 = (float(typical(rounds, q)[0]) for q in (0.5, 0.9, 0.99))
+    lengths = [len(forwards) for forwards in series]
+    p90, p99 = (float(typical(rounds, q)[0]) if has_enough(lengths, q) else None for q in TAILS)
     values = np.concatenate(series)
-    return Latency(p50_ns=p50, p90_ns=p90, p99_ns=p99, mean_ns=float(values.mean()), n=len(values))
+    return Latency(
+        p50_ns=float(typical(rounds)[0]), p90_ns=p90, p99_ns=p99, mean_ns=float(values.mean()), n=len(values)
+    )
 
 
 def geometric_mean_speedup(pairs: Sequence[Pair], margin: float = MARGIN) -> Judged:

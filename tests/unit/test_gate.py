@@ -55,8 +55,6 @@ def comparison(tmp_path: Path) -> Comparison:
         ("forward < 31%", "failed"),
         ("profiled > 10%", "failed"),
         ("p50 > 20%", "failed"),
-        ("p90 > 20%", "failed"),
-        ("p99 > 40%", "passed"),
         ("geomean > 20%", "failed"),
         ("aten::conv2d > 10%", "failed"),
         ("aten::conv2d.self > 10%", "failed"),
@@ -70,6 +68,29 @@ def comparison(tmp_path: Path) -> Comparison:
 def test_what_fails(comparison: Comparison, rule: str, outcome: str) -> None:
     (result,) = judge(comparison, [parse_rule(rule)]).gates
     assert result.outcome == outcome
+
+
+def test_a_percentile_of_too_few_forwards_decides_nothing(comparison: Comparison) -> None:
+    found = judge(comparison, [parse_rule("p90 > 20%"), parse_rule("p99 > 40%")])
+    assert [gate.outcome for gate in found.gates] == ["inconclusive", "inconclusive"]
+    assert "too few forwards for p99: it takes 100 in every round and 1,000 on each side" in found.gates[1].found
+
+
+def test_a_percentile_of_enough_forwards_is_judged(tmp_path: Path) -> None:
+    for label, latency in (("before", 1000), ("after", 1300)):
+        described = manifest(label, 5, latency)
+        rounds = [msgspec.structs.replace(r, latency_ns=r.latency_ns * 7) for r in described.rounds]
+        write_run(tmp_path / label / "net", msgspec.structs.replace(described, rounds=rounds), ("aten::conv2d", 800))
+    found = judge(
+        compare_runs(tmp_path / "before", tmp_path / "after"), [parse_rule(f"{p} > 20%") for p in ("p90", "p99")]
+    )
+    assert [gate.outcome for gate in found.gates] == ["failed", "inconclusive"]
+    latency_change = found.workloads[0].latency
+    assert latency_change is not None
+    assert latency_change.p90 is not None
+    assert latency_change.p90.verdict == "slower"
+    assert latency_change.baseline.p90_ns is not None
+    assert (latency_change.p99, latency_change.baseline.p99_ns) == (None, None)
 
 
 def test_outputs(comparison: Comparison) -> None:

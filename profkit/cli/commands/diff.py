@@ -28,8 +28,8 @@ Examples:
 
 \b
 Rules of --fail-if: 'forward > 3%' fails if the forward is slower by more than 3%.
-  percentage: forward (latency, or profiled time without one), profiled, p50, p90, p99, geomean,
-              OPERATOR.self, OPERATOR.total
+  percentage: forward (latency, or profiled time without one), profiled, p50, geomean,
+              p90 (from 100 forwards a side), p99 (from 1,000), OPERATOR, OPERATOR.self, OPERATOR.total
   number:     outputs.cosine, outputs.error
 Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["forward > 3%"]
 """

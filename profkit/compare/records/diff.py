@@ -47,8 +47,12 @@ class LatencyChange(Judged, frozen=True, kw_only=True):
 
     baseline: Annotated[Latency, Meta(description="baseline")]
     candidate: Annotated[Latency, Meta(description="candidate")]
-    p90: Annotated[Judged, Meta(description="speedup of the 90th percentile")] = Judged()
-    p99: Annotated[Judged, Meta(description="speedup of the 99th percentile")] = Judged()
+    p90: Annotated[
+        Judged | None, Meta(description="speedup of the 90th percentile; null if a side has too few forwards")
+    ] = None
+    p99: Annotated[
+        Judged | None, Meta(description="speedup of the 99th percentile; null if a side has too few forwards")
+    ] = None
 
 
 class OperatorTimes(Record, frozen=True, kw_only=True):

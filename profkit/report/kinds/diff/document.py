@@ -107,15 +107,17 @@ def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
     if (latency := change.latency) is not None:
         a, b = latency.baseline, latency.candidate
         rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency))
-        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90))
-        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99))
+        if latency.p90 is not None:
+            rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90))
+        if latency.p99 is not None:
+            rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99))
     forward = change.forward
     name = f"forward, profiled ({forward.rule})"
     rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward))
     return Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
 
 
-def _timing(what: str, before: float, after: float, found: Judged) -> list[Cell]:
+def _timing(what: str, before: float | None, after: float | None, found: Judged) -> list[Cell]:
     last = verdict_cell(found.verdict)
     speedup, low, high = bounds(found)
     return [

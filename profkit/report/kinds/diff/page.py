@@ -85,7 +85,7 @@ def _workload(
     if any(u.total_host_ns for u in change.unpaired):
         yield unpaired_paragraph(change, left, right)
     yield operators_grid(change, left, right, views)
-    yield Picture("Latency distributions", latency(change), "One point per forward, with p50, p90 and p99.")
+    yield Picture("Latency distributions", latency(change), "One point per forward; p90 and p99 with enough forwards.")
     if change.calls:
         yield Picture(
             "Call tree",
