@@ -119,7 +119,11 @@ def _by_operator(rule: Rule, workload: WorkloadChange) -> Iterator[GateResult]:
         yield _result(rule, workload.name, "inconclusive", reason)
     for o in both:
         label = f"{workload.name} {o.place}" if o.place else workload.name
-        yield _by_interval(rule, label, o if time == "self" else o.total)
+        if time == "self" and o.judged_on == "total":
+            reason = f"its self times are of different work, because other operators do its work; use {name}.total"
+            yield _result(rule, label, "inconclusive", reason)
+        else:
+            yield _by_interval(rule, label, o.total if time == "total" else o)
 
 
 def _by_interval(rule: Rule, label: str | None, change: Judged) -> GateResult:
@@ -135,6 +139,8 @@ def _by_interval(rule: Rule, label: str | None, change: Judged) -> GateResult:
     if change.verdict == "unresolved":
         outcome: GateOutcome = "inconclusive" if any(beyond) else "passed"
         return _result(rule, label, outcome, f"{text}, {_UNRESOLVED}")
+    if all(beyond) and change.verdict == "inconclusive":
+        text += "; the table leaves it inconclusive, because it controls the false discoveries among all its rows"
     return _result(rule, label, "failed" if all(beyond) else "inconclusive" if any(beyond) else "passed", text)
 
 
@@ -156,8 +162,9 @@ def _result(rule: Rule, label: str | None, outcome: GateOutcome, found: str) -> 
 
 
 def _operator(rule: Rule) -> tuple[str, str]:
+    """Return the operator's name, and the time to test: ``self``, ``total``, or the one that its row is judged on."""
     name, _, time = rule.subject.rpartition(".")
-    return (name, time) if time in ("self", "total") and name else (rule.subject, "self")
+    return (name, time) if time in ("self", "total") and name else (rule.subject, "judged")
 
 
 def _require_operator(comparison: Comparison, rule: Rule) -> None:

@@ -24,7 +24,7 @@ from profkit.report.kinds.diff.primitives import primitive_changes
 from profkit.report.kinds.diff.rows import select
 from profkit.report.kinds.kind import Selection
 from profkit.report.page import Block, Code, Page, Picture, Section
-from profkit.report.sentences import answers
+from profkit.report.sentences import answers, attribution_note, attribution_title
 from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ def _workload(
 ) -> Iterator[Block]:
     yield wall_times_table(change, left, right)
     yield Picture(
-        "Attribution of the change",
+        attribution_title(change).capitalize(),
         waterfall(change),
-        "The change of the mean forward under the profiler, split over the operators' self times; the parts add up "
-        "exactly.",
+        "The mean forwards under the profiler. The operators' self times and the rest add up to the difference. "
+        + attribution_note(change),
     )
     if change.implementations:
         yield implementations_table(change, left, right)
