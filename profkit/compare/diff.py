@@ -11,13 +11,13 @@ from msgspec.structs import replace
 from profkit.arrays import Integers
 from profkit.compare.attribution import attribute
 from profkit.compare.calls.align import Alignment, align
-from profkit.compare.calls.implementations import implementations, replacements, unpaired
+from profkit.compare.calls.implementations import implementations, unpaired
 from profkit.compare.calls.merged_tree import call_changes
 from profkit.compare.cautions import cautions
 from profkit.compare.configuration import find_differences
 from profkit.compare.fpmath import judge_fpmath
 from profkit.compare.latency import Pair, compare_forward, compare_latency, geometric_mean_speedup, wall_times
-from profkit.compare.operators import compare_operators
+from profkit.compare.operators import MovedWork, compare_operators
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.primitives import compare_primitives
 from profkit.compare.records.diff import Comparison, FpmathVerdict, Samples, Side, WorkloadChange
@@ -110,14 +110,14 @@ def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
         forward=compare_forward(before, after, design),
         latency=compare_latency(before.latency_ns, after.latency_ns, design),
         resources=compare_resources(*data, design),
-        operators=compare_operators(before, after, replacements(pair.alignment), by, design),
+        operators=compare_operators(before, after, MovedWork.of(pair.alignment), by, design),
         implementations=implementations(pair.alignment),
         unpaired=unpaired(pair.alignment),
         calls=call_changes(before.calls, after.calls),
         attribution=attribute(before, after, by),
         outputs=compare_outputs(*data),
         primitives=compare_primitives(data[0].primitives, data[1].primitives),
-        fpmath=_fpmath_verdicts(before, after),
+        fpmath=_fpmath_verdicts(before, after, design.margin),
         baseline_samples=_samples(before),
         candidate_samples=_samples(after),
     )
@@ -126,13 +126,13 @@ def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
 def _regrouped(change: WorkloadChange, pair: _Matched, by: By) -> WorkloadChange:
     return replace(
         change,
-        operators=compare_operators(pair.baseline, pair.candidate, replacements(pair.alignment), by, pair.design),
+        operators=compare_operators(pair.baseline, pair.candidate, MovedWork.of(pair.alignment), by, pair.design),
         attribution=attribute(pair.baseline, pair.candidate, by),
     )
 
 
-def _fpmath_verdicts(before: Measurement, after: Measurement) -> list[FpmathVerdict]:
-    found = [judge_fpmath(side.data.reference, side.data) for side in (before, after)]
+def _fpmath_verdicts(before: Measurement, after: Measurement, margin: float) -> list[FpmathVerdict]:
+    found = [judge_fpmath(side.data.reference, side.data, margin) for side in (before, after)]
     return [verdict for verdict in found if verdict is not None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from profkit import units
 from profkit.compare.latency import compare_latency
@@ -11,14 +12,18 @@ from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome, 
 from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined
 from profkit.runs.contents import RunData
+from profkit.runs.pairing import pair_rounds
+from profkit.stats.judged import MARGIN, Design
 
+WITHOUT_EFFECT: tuple[Outcome, ...] = ("accepted without effect", "not accepted")
 SAME_OUTPUTS = 1e-6  # relative error up to which another order of additions in float32 may be the reason
 
 
-def judge_fpmath(reference: RunData | None, tested: RunData) -> FpmathVerdict | None:
+def judge_fpmath(reference: RunData | None, tested: RunData, margin: float = MARGIN) -> FpmathVerdict | None:
     """Judge the fpmath mode of ``tested`` by its log and against ``reference``, the same configuration in FP32.
 
-    None if the run is in FP32 itself.
+    A latency that differs is evidence only if the arithmetic may differ too: if the log marks no execution, or the
+    outputs are identical, another cause moved it. None if the run is in FP32 itself.
     """
     manifest = tested.run.manifest
     mode = manifest.settings.fpmath if manifest is not None else STRICT
@@ -26,20 +31,19 @@ def judge_fpmath(reference: RunData | None, tested: RunData) -> FpmathVerdict | 
         return None
     marked, executions = _executions(tested.primitives, mode)
     outputs = compare_outputs(reference, tested) if reference is not None else None
-    latency = compare_latency(reference.latency_ns, tested.latency_ns) if reference is not None else None
+    latency = _latency(reference, tested, margin) if reference is not None else None
     outcome: Outcome = "unknown"
     if marked == 0 and executions:
         outcome = "not accepted"
     elif outputs is not None and outputs.comparable:
-        # arithmetic in another precision changes some output bit, so identical outputs rule out an effect; a latency
-        # that moved all the same has another cause
+        # arithmetic in another precision changes some output bit, so identical outputs rule out an effect
         outcome = "in effect" if _moved(outputs) else "accepted without effect" if marked else "unknown"
     elif marked and latency is not None and latency.is_shown:
         outcome = "in effect"
     where = None if reference is None else str(reference.run.path)
     evidence = [_of_log(mode, marked, executions), *_of_outputs(outputs, where)]
-    if outcome != "accepted without effect":
-        evidence += _of_latency(latency)
+    has_no_effect = outcome in WITHOUT_EFFECT or (outputs is not None and outputs.comparable and not _moved(outputs))
+    evidence += _of_another_cause(latency) if has_no_effect else _of_latency(latency)
     return FpmathVerdict(
         mode=mode,
         outcome=outcome,
@@ -83,6 +87,23 @@ def _of_latency(latency: LatencyChange | None) -> Iterator[str]:
     if latency is not None:
         interval = units.interval(latency.low, latency.high)
         yield f"latency {latency.verdict}: {units.ratio(latency.speedup)} {interval}".rstrip()
+
+
+def _of_another_cause(latency: LatencyChange | None) -> Iterator[str]:
+    """Name a latency that is shown to differ, in either direction, without an effect of the mode."""
+    if latency is not None and latency.is_shown:
+        interval = units.interval(latency.low, latency.high)
+        yield f"the latency differs by {units.ratio(latency.speedup)} {interval} for another reason"
+
+
+def _latency(reference: RunData, tested: RunData, margin: float) -> LatencyChange | None:
+    """Compare the latencies as a diff of the two runs does, so that both come to the same verdict."""
+    a, b = reference.run.manifest, tested.run.manifest
+    if a is None or b is None:
+        return compare_latency(reference.latency_ns, tested.latency_ns, Design(margin))
+    pairing = pair_rounds(a, b)
+    before, after = replace(reference, rounds=pairing.baseline), replace(tested, rounds=pairing.candidate)
+    return compare_latency(before.latency_ns, after.latency_ns, Design(margin, pairing.paired))
 
 
 def _moved(outputs: OutputsChange) -> bool:

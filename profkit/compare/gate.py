@@ -20,7 +20,9 @@ from profkit.compare.gate_rules import GEOMEAN, HINT, OUTPUTS, WALL_TIMES, Rule
 from profkit.compare.records.diff import Comparison, GateOutcome, GateResult, OperatorChange, WorkloadChange
 from profkit.compare.records.parts import Judged, TimeInterval
 from profkit.errors import UsageError
+from profkit.stats.tails import too_few
 
+_TAILS = {"p90": 0.9, "p99": 0.99}
 _UNRESOLVED = "smaller than the clock resolution"
 _NO_LATENCY = "no latency was measured"
 _NO_INTERVAL = "no interval: capture more rounds"
@@ -93,10 +95,13 @@ def _by_wall_time(rule: Rule, workload: WorkloadChange) -> GateResult:
         return place.result(rule, "inconclusive", _NO_LATENCY)
     else:
         before, after = latency.baseline, latency.candidate
+        found = {"p90": latency.p90, "p99": latency.p99}.get(rule.subject, latency)
+        if found is None:
+            return place.result(rule, "inconclusive", too_few(_TAILS[rule.subject]))
         if rule.subject == "p90":
-            measured = _Measured(latency.p90, before.p90_ns, after.p90_ns, after.p90_interval)
+            measured = _Measured(found, before.p90_ns, after.p90_ns, after.p90_interval)
         elif rule.subject == "p99":
-            measured = _Measured(latency.p99, before.p99_ns, after.p99_ns, after.p99_interval)
+            measured = _Measured(found, before.p99_ns, after.p99_ns, after.p99_interval)
         else:
             measured = _Measured(latency, before.p50_ns, after.p50_ns, after.p50_interval)
     return _by_interval(rule, place, measured)
@@ -132,7 +137,11 @@ def _by_rows(rule: Rule, place: _Place, changes: Sequence[OperatorChange]) -> It
     judged = [o for o in changes if o.candidate and (o.baseline or rule.quantity == "time")]
     for o in judged:
         row = _Place(place.workload, place.operator, place.by_pattern, o.place)
-        yield _by_interval(rule, row, _measured_operator(rule, o))
+        if rule.time == "self" and rule.quantity != "time" and o.judged_on == "total":
+            reason = "its self times are of different work, because other operators do its work"
+            yield row.result(rule, "inconclusive", f"{reason}; use {o.name}.total")
+        else:
+            yield _by_interval(rule, row, _measured_operator(rule, o))
     rest = [o for o in changes if o not in judged]
     if rest:
         verdicts = ", ".join(sorted({o.verdict or "unknown" for o in rest}))
@@ -144,7 +153,7 @@ def _by_rows(rule: Rule, place: _Place, changes: Sequence[OperatorChange]) -> It
 
 def _measured_operator(rule: Rule, change: OperatorChange) -> _Measured:
     before, after = change.baseline, change.candidate
-    if rule.tests_total:
+    if rule.time == "total" or (rule.time is None and change.judged_on == "total"):
         return _Measured(
             change.total,
             before.total_host_ns if before else None,
@@ -178,6 +187,8 @@ def _by_interval(rule: Rule, place: _Place, measured: _Measured) -> GateResult:
     outcome = _outcome(rule, bounds)
     if change.verdict == "unresolved":
         return place.result(rule, "inconclusive" if outcome == "failed" else outcome, f"{text}, {_UNRESOLVED}")
+    if outcome == "failed" and change.verdict == "inconclusive":
+        text += "; the table leaves it inconclusive, because it controls the false discoveries among all its rows"
     return place.result(rule, outcome, text)
 
 

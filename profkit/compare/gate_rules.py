@@ -75,14 +75,14 @@ class Rule:
         return self._operator_and_time[0]
 
     @property
-    def tests_total(self) -> bool:
-        """Whether the rule tests the total host time of operators instead of the self host time."""
-        return self._operator_and_time[1] == "total"
+    def time(self) -> str | None:
+        """The host time of operators that the rule tests, self or total; None for the one that a row is judged on."""
+        return self._operator_and_time[1]
 
     @property
-    def _operator_and_time(self) -> tuple[str, str]:
+    def _operator_and_time(self) -> tuple[str, str | None]:
         name, _, time = self.subject.rpartition(".")
-        return (name, time) if time in ("self", "total") and name else (self.subject, "self")
+        return (name, time) if time in ("self", "total") and name else (self.subject, None)
 
 
 def parse_rule(text: str) -> Rule:

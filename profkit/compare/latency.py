@@ -25,6 +25,10 @@ from profkit.stats.inference import (
     typical_interval,
 )
 from profkit.stats.judged import MARGIN, UNPAIRED, Design
+from profkit.stats.tails import has_enough
+
+TAILS = (0.9, 0.99)
+"""The quantiles of the latency that are reported beside the median, if there are enough forwards for them."""
 
 Series = Sequence[Integers]
 """Wall times of a forward in ns, one array of the shape (forwards,) per round."""
@@ -44,9 +48,14 @@ def compare_latency(baseline: Series, candidate: Series, design: Design = UNPAIR
     if not baseline or not candidate:
         return None
     before, after = one_row(baseline), one_row(candidate)
-    p50, p90, p99 = (compare_samples(before, after, q=q, design=design)[0] for q in (0.5, 0.9, 0.99))
+    enough = {q: all(has_enough([len(r) for r in side], q) for side in (baseline, candidate)) for q in TAILS}
+    p90, p99 = (compare_samples(before, after, q=q, design=design)[0] if enough[q] else None for q in TAILS)
     return LatencyChange(
-        baseline=summarise(baseline), candidate=summarise(candidate), p90=p90, p99=p99, **judged_fields(p50)
+        baseline=summarise(baseline),
+        candidate=summarise(candidate),
+        p90=p90,
+        p99=p99,
+        **judged_fields(compare_samples(before, after, design=design)[0]),
     )
 
 
@@ -70,18 +79,25 @@ def _forward_interval(side: Measurement) -> TimeInterval | None:
 
 
 def summarise(series: Series) -> Latency:
-    """Return percentiles (ns; geometric means over rounds, as the speedups use them) and the mean over all forwards."""
+    """Return percentiles (ns; geometric means over rounds, as the speedups use them) and the mean over all forwards.
+
+    A percentile of the tail is None if there are too few forwards for it.
+    """
     rounds: Rounds = one_row(series)
-    p50, p90, p99 = (float(typical(rounds, q)[0]) for q in (0.5, 0.9, 0.99))
-    intervals = (time_intervals(rounds, q)[0] for q in (0.5, 0.9, 0.99))
+    lengths = [len(forwards) for forwards in series]
+    known = [0.5, *(q for q in TAILS if has_enough(lengths, q))]
+    times = {q: float(typical(rounds, q)[0]) for q in known}
+    intervals = {q: time_intervals(rounds, q)[0] for q in known}
     values = np.concatenate(series)
     return Latency(
-        p50_ns=p50,
-        p90_ns=p90,
-        p99_ns=p99,
+        p50_ns=times[0.5],
+        p90_ns=times.get(0.9),
+        p99_ns=times.get(0.99),
         mean_ns=float(values.mean()),
         n=len(values),
-        **dict(zip(("p50_interval", "p90_interval", "p99_interval"), intervals, strict=True)),
+        p50_interval=intervals[0.5],
+        p90_interval=intervals.get(0.9),
+        p99_interval=intervals.get(0.99),
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from profkit.arrays import Floats
-from profkit.compare.calls.implementations import Replacement
+from profkit.compare.calls.align import Alignment
+from profkit.compare.calls.implementations import Replacement, changed_callers, replacements
 from profkit.compare.calls.renamed import known_since
 from profkit.compare.latency import judged_fields, time_intervals
 from profkit.compare.records.diff import OperatorChange, OperatorTimes
@@ -16,30 +18,50 @@ from profkit.runs.measurement import Measurement, OperatorMatrix
 from profkit.stats.inference import compare_samples, typical
 from profkit.stats.judged import UNPAIRED, Design, Judged
 from profkit.stats.quantiles import median
+from profkit.trace.calls import Call
 from profkit.trace.operators import Key
 from profkit.trace.options import By
 
-Replacements = tuple[Mapping[str, Replacement], Mapping[str, Replacement]]
+
+@dataclass(frozen=True)
+class MovedWork:
+    """Work that other operators do on the other side.
+
+    ``replaced`` names, per side, the operator that does another one's work on the other side. ``callers`` are the
+    operators (with the input shapes of the call) that call others than before to do their work.
+    """
+
+    replaced: tuple[Mapping[str, Replacement], Mapping[str, Replacement]] = ({}, {})
+    callers: frozenset[Call] = frozenset()
+
+    @classmethod
+    def of(cls, alignment: Alignment) -> MovedWork:
+        """Return the work that moved between the calls of an alignment."""
+        return cls(replacements(alignment), changed_callers(alignment))
+
+    def is_below(self, key: Key, by: By) -> bool:
+        """Whether other operators below ``key`` do its work; by module or stack, below any operator of its name."""
+        return key in self.callers if by == "shape" else any(key[0] == name for name, _ in self.callers)
 
 
 def compare_operators(
-    baseline: Measurement, candidate: Measurement, replaced: Replacements, by: By = "name", design: Design = UNPAIRED
+    baseline: Measurement, candidate: Measurement, moved: MovedWork, by: By = "name", design: Design = UNPAIRED
 ) -> list[OperatorChange]:
     """Compare every operator that a side has, the largest change first.
 
-    ``replaced`` names, per side, the operator that does another one's work on the other side; it is used for operators
-    that occur on one side only.
+    An operator is judged on its self host time. If ``moved`` says that others do its work below it, its self times are
+    of different work, and it is judged on its total host time instead, in the same table.
     """
     sides = (baseline, candidate)
     tables = (baseline.tables[by], candidate.tables[by])
     shared = [key for key in tables[0].keys if key in tables[1].row]
     times = [_times(side, table) for side, table in zip(sides, tables, strict=True)]
-    changes = _shared_changes(shared, sides, tables, times, by, design) if shared else []
+    changes = _shared_changes(shared, sides, tables, times, moved, by, design) if shared else []
     names = [{key[0] for key in table.keys} for table in tables]
     for here, there in ((0, 1), (1, 0)):
         for key in tables[here].keys:
             if key not in tables[there].row:
-                partner = _partner(key[0], tables[here], replaced[here]) if key[0] not in names[there] else None
+                partner = _partner(key[0], tables[here], moved.replaced[here]) if key[0] not in names[there] else None
                 changes.append(_one_sided(key, times[here][key], is_new=bool(here), partner=partner, by=by))
     return sorted(changes, key=lambda change: (-abs(change.delta_ns), change.name, change.place or ""))
 
@@ -49,30 +71,43 @@ def _shared_changes(
     sides: Sequence[Measurement],
     tables: Sequence[OperatorMatrix],
     times: Sequence[Mapping[Key, OperatorTimes]],
+    moved: MovedWork,
     by: By,
     design: Design,
 ) -> list[OperatorChange]:
-    own = [table.rounds("self_ns", shared) for table in tables]
     total = [table.rounds("total_ns", shared) for table in tables]
+    on_total = np.array([moved.is_below(key, by) for key in shared])
+    judged = [
+        [np.where(on_total[:, None], inclusive, own) for own, inclusive in zip(rounds, totals, strict=True)]
+        for rounds, totals in zip([table.rounds("self_ns", shared) for table in tables], total, strict=True)
+    ]
     forwards = [float(median(np.concatenate(side.forward_ns))) for side in sides]
-    share: Floats = np.maximum(*(typical(rounds) / max(ns, 1) for rounds, ns in zip(own, forwards, strict=True)))
+    share: Floats = np.maximum(*(typical(rounds) / max(ns, 1) for rounds, ns in zip(judged, forwards, strict=True)))
     calls = np.array([max(side[key].calls for side in times) for key in shared])
     # both ends of each call may be off by one tick of the clock
     resolvable_ns = max(side.resolution_ns for side in sides) * calls
-    of_self = compare_samples(own[0], own[1], share=share, resolvable_ns=resolvable_ns, design=design)
+    found = compare_samples(judged[0], judged[1], share=share, resolvable_ns=resolvable_ns, design=design)
     of_total = compare_samples(total[0], total[1], share=share, resolvable_ns=resolvable_ns, design=design)
-    return [
-        OperatorChange(
-            name=key[0],
-            **place_fields(by, key),
-            baseline=times[0][key],
-            candidate=times[1][key],
-            total=of_total[row],
-            delta_ns=times[1][key].self_host_ns - times[0][key].self_host_ns,
-            **judged_fields(of_self[row]),
+    changes = []
+    for row, key in enumerate(shared):
+        before, after = (side[key] for side in times)
+        is_total = bool(on_total[row])
+        changes.append(
+            OperatorChange(
+                name=key[0],
+                **place_fields(by, key),
+                baseline=before,
+                candidate=after,
+                # one time has one verdict, although the two tables control the false discoveries apart
+                total=found[row] if is_total else of_total[row],
+                judged_on="total" if is_total else "self",
+                delta_ns=after.total_host_ns - before.total_host_ns
+                if is_total
+                else after.self_host_ns - before.self_host_ns,
+                **judged_fields(found[row]),
+            )
         )
-        for row, key in enumerate(shared)
-    ]
+    return changes
 
 
 def _partner(name: str, table: OperatorMatrix, replaced: Mapping[str, Replacement]) -> str | None:

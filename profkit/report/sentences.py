@@ -61,10 +61,9 @@ def _rounds(change: WorkloadChange) -> str:
 
 
 def _largest_part(change: WorkloadChange) -> str:
-    """Name the largest part in the direction of the change, as the profiled forwards show it."""
+    """Name the largest part in the direction of the change, if the profiled forwards show it too."""
     whole = change.attribution.forward_delta_ns
-    faster = change.inference.verdict == "faster"
-    if not whole or (whole < 0) != faster:
+    if not explains_change(change):
         return "; the profiled forwards do not show this change"
     shares = change.attribution.operators
     parts = [(_called(share.name), share.delta_ns) for share in shares if share.delta_ns * whole > 0]
@@ -78,23 +77,72 @@ def _largest_part(change: WorkloadChange) -> str:
     return f"{text}, against {_called(against.name)} {units.signed_duration(against.delta_ns)}"
 
 
+def explains_change(change: WorkloadChange) -> bool:
+    """Whether the attribution explains the change of the forward.
+
+    The attribution is of the mean profiled forward. It explains a change that is shown, by the profiled forwards too,
+    and in the same direction as its parts.
+    """
+    shown = change.inference
+    agree = shown.is_shown and change.forward.verdict == shown.verdict
+    return agree and change.attribution.forward_delta_ns * (-1 if shown.verdict == "faster" else 1) > 0
+
+
+def attribution_title(change: WorkloadChange) -> str:
+    """Return the title of the attribution; it speaks of a change only if there is one to explain."""
+    if explains_change(change):
+        return "attribution of the change of the mean forward, profiled"
+    return "difference of the mean forward, profiled, by operator"
+
+
+def attribution_note(change: WorkloadChange) -> str:
+    """Say why the attribution explains nothing; empty if it explains the change."""
+    if explains_change(change):
+        return ""
+    text = "These parts explain no change of the forward"
+    shown, profiled = change.inference, change.forward
+    if not profiled.is_shown:
+        return f"{text}: it is not shown to change{' under the profiler' * shown.is_shown}."
+    if profiled.verdict == shown.verdict:
+        return f"{text}: its mean did not move the way its median did."
+    words = {"faster": "faster", "slower": "slower", "same": "the same"}
+    unprofiled = words.get(shown.verdict or "", "not shown to change")
+    return (
+        f"{text}: it is {profiled.verdict} under the profiler, but {unprofiled} with the profiler off. The difference "
+        "may be the profiler's own time."
+    )
+
+
 def _called(name: str) -> str:
     """Return an operator's name as it can appear in a sentence: TorchScript's ``forward`` is not the forward."""
     return name if "::" in name or " " in name else f"the operator {name!r}"
 
 
 def primitives_reason(change: WorkloadChange) -> str | None:
-    """Say which reorders of weights or creations of primitives began or stopped in every forward; None if none."""
+    """Say which reorders of weights or creations of primitives began or stopped in every forward; None if none.
+
+    They are named if they are a large part of the change that is shown, in its direction.
+    """
     primitives = change.primitives
-    if primitives is None or not change.inference.is_shown:
+    if primitives is None or not explains_change(change):
         return None
-    whole = abs(change.attribution.forward_delta_ns)
+    whole = change.attribution.forward_delta_ns
     found = []
     for what, field in (("reorders of weights", "weights_reorder_ns"), ("creation of primitives", "create_ns")):
         before, after = (getattr(side, field) for side in (primitives.baseline, primitives.candidate))
-        if abs(after - before) >= LARGE_PART * whole:
+        if (after - before) / whole >= LARGE_PART:
             found.append(f"{what} {units.duration(before)} → {units.duration(after)} per forward")
     return f"oneDNN's log: {'; '.join(found)}." if found else None
+
+
+def fpmath_warnings(change: WorkloadChange) -> Iterator[str]:
+    """Yield a warning if the two sides differ by an fpmath mode that had no effect, whatever their latencies are."""
+    paths = {change.baseline.path: change.candidate.label, change.candidate.path: change.baseline.label}
+    for verdict in change.fpmath:
+        if verdict.reference in paths and verdict.outcome in ("accepted without effect", "not accepted"):
+            what = "had no effect" if verdict.outcome == "accepted without effect" else "was not accepted"
+            tested = paths[verdict.reference]
+            yield f"Warning: {verdict.mode} {what} in {tested}, so it causes no difference between these runs."
 
 
 def together(comparison: Comparison) -> str | None:
@@ -111,6 +159,7 @@ def answers(comparison: Comparison) -> Iterator[str]:
     """Yield the sentences at the top of every report: per workload its headline and cause, then all together."""
     for workload in comparison.workloads:
         yield headline(workload)
+        yield from fpmath_warnings(workload)
         if (text := primitives_reason(workload)) is not None:
             yield text
     if (text := together(comparison)) is not None:

@@ -23,13 +23,15 @@ class CallTree:
     """The calls of one forward in the order in which they began, each caller before its callees.
 
     ``parent`` holds positions, -1 at the top. ``total_ns`` holds durations in ns, shape ``(forwards, calls)``, for the
-    forwards that made exactly these calls. ``others`` counts the forwards that made other calls.
+    forwards that made exactly these calls. ``others`` counts the forwards that made other calls. ``round_edges`` are
+    the rows of ``total_ns`` at which the second and later traces begin.
     """
 
     calls: tuple[Call, ...]
     parent: tuple[int, ...]
     total_ns: Integers
     others: int = 0
+    round_edges: tuple[int, ...] = ()
 
     @cached_property
     def children(self) -> list[list[int]]:
@@ -107,4 +109,5 @@ def merge(trees: Iterable[CallTree]) -> CallTree:
         tuple(np.max([tree.parent for tree in alike[calls]], axis=0).tolist()),
         np.concatenate([tree.total_ns for tree in alike[calls]]),
         sum(forwards.values()) - forwards[calls],
+        tuple(np.cumsum([len(tree.total_ns) for tree in alike[calls]])[:-1].tolist()),
     )

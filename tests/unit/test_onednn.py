@@ -24,6 +24,7 @@ from profkit.onednn.merge import encode_document, merge, read_document
 from profkit.onednn.summary import phase, primitives_by_operator
 from profkit.report.formats.json import render_json
 from profkit.report.saved import schema
+from profkit.report.sentences import answers
 from profkit.runs import find_runs
 from profkit.runs.contents import RunContents
 from profkit.trace.options import Detail
@@ -380,6 +381,7 @@ def test_a_log_without_the_mode_shows_it_not_accepted(fpmath_pair: tuple[Path, P
     path = fpmath_pair[1] / "onednn.log.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"attr-fpmath:bf16", b"")))
     assert outcome(*fpmath_pair)[0] == "not accepted"
+    assert "faster" not in outcome(*fpmath_pair)[1]
 
 
 def test_the_clock_alone_shows_no_mode_where_the_outputs_are_identical(fpmath_pair: tuple[Path, Path]) -> None:
@@ -390,7 +392,15 @@ def test_the_clock_alone_shows_no_mode_where_the_outputs_are_identical(fpmath_pa
     path.write_text(json.dumps(described))
     verdict, evidence = outcome(*fpmath_pair)
     assert verdict == "accepted without effect"
-    assert "latency" not in evidence
+    assert "faster" not in evidence
+    assert evidence.endswith("for another reason")
+    assert "the latency differs by 2.0" in evidence
+    (fpmath_pair[1] / "onednn.log.gz").rename(fpmath_pair[1] / "kept")
+    assert "faster" not in outcome(*fpmath_pair)[1]
+    (fpmath_pair[1] / "kept").rename(fpmath_pair[1] / "onednn.log.gz")
+    (headline_, warning, *_) = answers(compare_runs(*fpmath_pair))
+    assert "faster" in headline_
+    assert warning.startswith("Warning: bf16 had no effect in 2.0-bf16")
     (fpmath_pair[1] / "outputs.npz").unlink()  # without outputs to compare the clock may tell
     assert outcome(*fpmath_pair)[0] == "in effect"
 

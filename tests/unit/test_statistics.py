@@ -28,6 +28,7 @@ from profkit.stats.inference import (
 from profkit.stats.judged import Judged
 from profkit.stats.stability import mean_ranks
 from profkit.stats.student import quantile, two_sided_p
+from profkit.stats.tails import fewest_forwards, has_enough
 from tests.noise import USUAL, Noise, sample
 
 OPERATORS = 400
@@ -49,6 +50,28 @@ def column(judged: list[Judged], field: str) -> Floats:
 
 def shown(judged: list[Judged]) -> np.ndarray:
     return np.array([j.is_shown for j in judged])
+
+
+@pytest.mark.parametrize(
+    ("rounds", "q", "enough"),
+    [
+        ([20] * 5, 0.9, True),
+        ([10] * 5, 0.9, False),  # too few on the side
+        ([95, 9], 0.9, False),  # too few in a round
+        ([200] * 5, 0.99, True),
+        ([100] * 5, 0.99, False),
+        ([], 0.9, False),
+    ],
+)
+def test_how_many_forwards_a_quantile_takes(rounds: list[int], q: float, enough: bool) -> None:
+    assert has_enough(rounds, q) == enough
+
+
+def test_fewer_forwards_than_a_quantile_takes_lie_below_it() -> None:
+    for q in (0.9, 0.95, 0.99):
+        per_round, per_side = fewest_forwards(q)
+        assert (per_round - 2) / (per_round - 1) < q <= per_round / (per_round + 1)
+        assert per_side * (1 - q) == pytest.approx(10)
 
 
 def test_the_interval_covers_the_truth(random: np.random.Generator) -> None:

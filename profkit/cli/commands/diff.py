@@ -34,7 +34,7 @@ Rules of --fail-if: SUBJECT, one of > >= < <=, LIMIT.
   aten::conv2d.self > 5%  self host time of an operator per forward; .total for its total
   aten::conv*.self > 5%   each operator that matches (*, ?, [...]; upper and lower case differ)
   outputs.cosine < 0.999  a number, also for outputs.error
-Subjects: latency (profiler off, median), p50, p90, p99 (of the latency), profiled (forward under
+Subjects: latency (profiler off, median), p50, p90 (from 100 forwards a side), p99 (from 1,000), profiled (forward under
 the profiler), forward (latency; profiled if there is none), geomean (percentage only), OPERATOR.self,
 OPERATOR.total, outputs.cosine, outputs.error. Units: %, ns, us, ms, s.
 

@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from profkit.compare.calls.align import Alignment, PathChange
 from profkit.compare.records.diff import CallPath, ImplementationChange, Unpaired
-from profkit.stats.quantiles import median
-from profkit.trace.calls import CallTree
+from profkit.stats.inference import one_row, typical
+from profkit.trace.calls import Call, CallTree
 
 
 def implementations(alignment: Alignment) -> list[ImplementationChange]:
@@ -21,7 +23,7 @@ def implementations(alignment: Alignment) -> list[ImplementationChange]:
         groups[operator, _names(before, change.baseline), _names(after, change.candidate)].append(change)
     found = []
     for (operator, left, right), changes in groups.items():
-        totals = [_median_of_sum(tree, (c.caller[k] for c in changes)) for k, tree in enumerate((before, after))]
+        totals = [_typical_sum(tree, (c.caller[k] for c in changes)) for k, tree in enumerate((before, after))]
         found.append(
             ImplementationChange(
                 operator=operator,
@@ -32,6 +34,14 @@ def implementations(alignment: Alignment) -> list[ImplementationChange]:
             )
         )
     return sorted(found, key=lambda c: (-c.baseline.total_host_ns, c.operator))
+
+
+def changed_callers(alignment: Alignment) -> frozenset[Call]:
+    """Return the operators, each with the input shapes of the call, whose work is done by other callees."""
+    trees = (alignment.baseline, alignment.candidate)
+    return frozenset(
+        tree.calls[at] for change in alignment.changes for tree, at in zip(trees, change.caller, strict=True)
+    )
 
 
 class Replacement(NamedTuple):
@@ -80,7 +90,7 @@ def unpaired(alignment: Alignment) -> list[Unpaired]:
         for position in alone:
             names[tree.calls[position][0]].append(position)
         for name, positions in names.items():
-            ns = _median_of_sum(tree, positions)
+            ns = _typical_sum(tree, positions)
             found.append(Unpaired(name=name, side=side, calls=len(positions), total_host_ns=ns))
     return sorted(found, key=lambda u: (u.side, -u.total_host_ns, u.name))
 
@@ -89,6 +99,7 @@ def _names(tree: CallTree, positions: Iterable[int]) -> tuple[str, ...]:
     return tuple(tree.calls[position][0] for position in positions)
 
 
-def _median_of_sum(tree: CallTree, positions: Iterable[int]) -> float:
-    """Return the median over forwards of the summed time of some calls, in ns."""
-    return float(median(tree.total_ns[:, list(positions)].sum(axis=1)))
+def _typical_sum(tree: CallTree, positions: Iterable[int]) -> float:
+    """Return the summed time of some calls per forward (ns), by the estimator of the tables of operators."""
+    sums = tree.total_ns[:, list(positions)].sum(axis=1)
+    return float(typical(one_row(np.split(sums, tree.round_edges)))[0])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ResourceName = Literal["cpu_time", "peak_memory"]
 Outcome = Literal["in effect", "accepted without effect", "not accepted", "unknown"]
+JudgedOn = Literal["self", "total"]
 GateOutcome = Literal["passed", "failed", "inconclusive"]
 
 
@@ -64,8 +65,12 @@ class LatencyChange(Judged, frozen=True, kw_only=True):
 
     baseline: Annotated[Latency, Meta(description="baseline")]
     candidate: Annotated[Latency, Meta(description="candidate")]
-    p90: Annotated[Judged, Meta(description="speedup of the 90th percentile")] = Judged()
-    p99: Annotated[Judged, Meta(description="speedup of the 99th percentile")] = Judged()
+    p90: Annotated[
+        Judged | None, Meta(description="speedup of the 90th percentile; null if a side has too few forwards")
+    ] = None
+    p99: Annotated[
+        Judged | None, Meta(description="speedup of the 99th percentile; null if a side has too few forwards")
+    ] = None
 
 
 class ResourceChange(Judged, frozen=True, kw_only=True):
@@ -99,7 +104,7 @@ class OperatorTimes(Record, frozen=True, kw_only=True):
 
 
 class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
-    """An operator's change; the speedup and ``delta_ns`` are those of the self host time."""
+    """An operator's change; the speedup and ``delta_ns`` are those of the host time that ``judged_on`` names."""
 
     name: Annotated[str, Meta(description="operator name")]
     input_dims: InputDims = None
@@ -108,11 +113,27 @@ class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
     baseline: Annotated[OperatorTimes | None, Meta(description="baseline; null if it lacks the operator")]
     candidate: Annotated[OperatorTimes | None, Meta(description="candidate; null if it lacks the operator")]
     total: Annotated[Judged, Meta(description="speedup of the total host time")] = Judged()
-    delta_ns: Annotated[float, Meta(description="candidate - baseline, self host time per forward (ns)")]
+    judged_on: Annotated[
+        JudgedOn,
+        Meta(
+            description="the host time that is judged: self; or total, because other operators below it do its work "
+            "on the two sides, so that its self times are of different work and its total time includes their rows"
+        ),
+    ] = "self"
+    delta_ns: Annotated[float, Meta(description="candidate - baseline, the judged host time per forward (ns)")]
     paired_with: Annotated[
         str | None, Meta(description="operator that does its work on the other side; null unless replaced")
     ] = None
     since: Annotated[str | None, Meta(description="PyTorch version that introduced the operator")] = None
+
+    @property
+    def judged_ns(self) -> tuple[float | None, float | None]:
+        """The judged host time per forward on both sides (ns), None on a side that lacks the operator."""
+        before, after = (
+            None if side is None else side.total_host_ns if self.judged_on == "total" else side.self_host_ns
+            for side in (self.baseline, self.candidate)
+        )
+        return before, after
 
 
 class OperatorShare(Record, HasPlace, frozen=True, kw_only=True):
@@ -340,5 +361,5 @@ def _rows(workload: WorkloadChange) -> Iterator[dict[str, object]]:
             times = getattr(change, side)
             for field in ("calls", "self_host_ns", "total_host_ns"):
                 row[f"{side}_{field}"] = getattr(times, field) if times else None
-        figures = ("speedup", "low", "high", "p_value", "q_value", "delta_ns", "verdict", "paired_with")
+        figures = ("speedup", "low", "high", "p_value", "q_value", "delta_ns", "verdict", "paired_with", "judged_on")
         yield row | {field: getattr(change, field) for field in figures}

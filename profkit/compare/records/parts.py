@@ -62,8 +62,8 @@ class Latency(Record, frozen=True, kw_only=True):
     """The wall time of one forward. A percentile is the geometric mean over rounds of each round's percentile."""
 
     p50_ns: Annotated[float, Meta(description="median (ns)")]
-    p90_ns: Annotated[float, Meta(description="90th percentile (ns)")]
-    p99_ns: Annotated[float, Meta(description="99th percentile (ns)")]
+    p90_ns: Annotated[float | None, Meta(description="90th percentile (ns); null with too few forwards")]
+    p99_ns: Annotated[float | None, Meta(description="99th percentile (ns); null with too few forwards")]
     mean_ns: Annotated[float, Meta(description="mean over all forwards (ns)")]
     n: Annotated[int, Meta(description="number of forwards")]
     p50_interval: Annotated[TimeInterval | None, Meta(description="of the median; null with a single round")] = None

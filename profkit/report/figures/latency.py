@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def latency(change: WorkloadChange) -> Figure:
-    """Draw the distribution of each side's wall times, with the 50th, 90th and 99th percentile."""
+    """Draw the distribution of each side's wall times, with the percentiles that are known."""
     data: list[Figure] = []
     what = "profiler off" if change.latency is not None else "profiled"
     for (label, samples, colour), marks in zip(sides(change), _marks(change), strict=True):
@@ -50,13 +50,16 @@ def latency(change: WorkloadChange) -> Figure:
 
 
 def _marks(change: WorkloadChange) -> list[dict[str, float]]:
-    """Return the percentiles of each side (ms), as the table of wall times shows them."""
+    """Return the percentiles of each side (ms), those that the table of wall times shows."""
     if change.latency is None:
         return [{"p50": ns / 1e6} for ns in (change.forward.baseline_ns, change.forward.candidate_ns)]
-    return [
-        {"p50": side.p50_ns / 1e6, "p90": side.p90_ns / 1e6, "p99": side.p99_ns / 1e6}
-        for side in (change.latency.baseline, change.latency.candidate)
-    ]
+    latency = change.latency
+    shown = {"p50": True, "p90": latency.p90 is not None, "p99": latency.p99 is not None}
+    marks = []
+    for side in (latency.baseline, latency.candidate):
+        times = {"p50": side.p50_ns, "p90": side.p90_ns, "p99": side.p99_ns}
+        marks.append({name: ns / 1e6 for name, ns in times.items() if ns is not None and shown[name]})
+    return marks
 
 
 def over_time(change: WorkloadChange) -> Figure:

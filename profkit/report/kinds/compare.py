@@ -142,31 +142,30 @@ def _speedup(entry: Entry | None, run: RunOverview, overview: Overview) -> Cell:
 
 
 def _workload(overview: Overview, name: str) -> Table:
-    columns = [Column("run", right=False, flexible=True), Column("p50"), Column("p90"), Column("p99"), Column("n")]
-    entries = [entry for run in overview.runs for entry in run.entries if entry.workload == name]
-    resources = [(title, field, show) for title, field, show in RESOURCES if any(getattr(e, field) for e in entries)]
+    entries = [next((entry for entry in run.entries if entry.workload == name), None) for run in overview.runs]
+    percentiles: dict[str, list[float | None]] = {
+        title: [getattr(entry.wall, f"{title}_ns") if entry is not None else None for entry in entries]
+        for title in ("p50", "p90", "p99")
+    }
+    # p90 and p99 are unknown with few forwards
+    percentiles = {title: times for title, times in percentiles.items() if any(ns is not None for ns in times)}
+    columns = [Column("run", right=False, flexible=True), *map(Column, percentiles), Column("n")]
+    present = [entry for entry in entries if entry is not None]
+    resources = [(title, field, show) for title, field, show in RESOURCES if any(getattr(e, field) for e in present)]
     columns += [Column(title) for title, _, _ in resources]
     columns += [Column("speedup"), Column("95% interval", right=False), Column("", right=False)]
     rows = []
-    for run in overview.runs:
-        entry = next((entry for entry in run.entries if entry.workload == name), None)
+    for place, (run, entry) in enumerate(zip(overview.runs, entries, strict=True)):
         if entry is None:
-            rows.append(
-                [
-                    Cell(run.label),
-                    *([Cell(units.NOTHING, "dim")] * (5 + len(resources))),
-                    Cell(""),
-                    Cell("not captured", "dim"),
-                ]
-            )
+            nothing = [Cell(units.NOTHING, "dim")] * (len(percentiles) + 2 + len(resources))
+            rows.append([Cell(run.label), *nothing, Cell(""), Cell("not captured", "dim")])
             continue
         verdict = verdict_cell(entry.verdict) if entry.verdict else Cell("")
-        wall = entry.wall
         rows.append(
             [
                 Cell(run.label),
-                *(Cell(units.duration(ns)) for ns in (wall.p50_ns, wall.p90_ns, wall.p99_ns)),
-                Cell(units.count(wall.n)),
+                *(Cell(units.duration(times[place])) for times in percentiles.values()),
+                Cell(units.count(entry.wall.n)),
                 *(Cell(show(getattr(entry, field))) for _, field, show in resources),
                 Cell(units.ratio(entry.speedup), verdict.tone),
                 Cell(units.interval(entry.low, entry.high), verdict.tone),

@@ -13,7 +13,7 @@ from profkit.report.kinds.diff.primitives import primitive_changes
 from profkit.report.kinds.diff.resources import resources_table
 from profkit.report.kinds.diff.rows import select_operators
 from profkit.report.kinds.kind import Selection
-from profkit.report.sentences import answers
+from profkit.report.sentences import answers, attribution_note, attribution_title
 from profkit.report.verdicts import INTERVAL_LEGEND, LEGEND, bounds, fpmath_paragraph, verdict_cell
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ PRIMITIVES = 8  # changed primitives in the report unless all are asked for: the
 LONGEST_VALUE = 40  # characters of a value in the table of differences, where two must fit beside each other
 MOSTLY_PROFILER = 0.5  # of an operator's self time: above this the operator's own work is the smaller part
 PROFILER_MARK = "†"
+TOTAL_MARK = "‡"
 PROFILER_LEGEND = f"{PROFILER_MARK} about half or more of this time is profiler overhead."
 
 
@@ -109,15 +110,17 @@ def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
     if (latency := change.latency) is not None:
         a, b = latency.baseline, latency.candidate
         rows.append(_timing("latency p50, profiler off", a.p50_ns, b.p50_ns, latency))
-        rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90))
-        rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99))
+        if latency.p90 is not None:
+            rows.append(_timing("latency p90", a.p90_ns, b.p90_ns, latency.p90))
+        if latency.p99 is not None:
+            rows.append(_timing("latency p99", a.p99_ns, b.p99_ns, latency.p99))
     forward = change.forward
     name = f"forward, profiled ({forward.rule})"
     rows.append(_timing(name, forward.baseline_ns, forward.candidate_ns, forward))
     return Table(f"{change.name}: wall time of one forward", columns, rows, _outputs(change))
 
 
-def _timing(what: str, before: float, after: float, found: Judged) -> list[Cell]:
+def _timing(what: str, before: float | None, after: float | None, found: Judged) -> list[Cell]:
     last = verdict_cell(found.verdict)
     speedup, low, high = bounds(found)
     return [
@@ -142,7 +145,7 @@ def _outputs(change: WorkloadChange) -> str:
 
 
 def attribution_table(change: WorkloadChange, left: str, right: str) -> Table:
-    """Lay out the change of the mean forward as a waterfall; the rows add up to it."""
+    """Lay out the difference of the mean forwards as a waterfall; the rows add up to it."""
     whole = change.attribution.forward_delta_ns
     parts = steps(change)
     bars = draw(parts)
@@ -154,9 +157,9 @@ def attribution_table(change: WorkloadChange, left: str, right: str) -> Table:
         figure = units.duration(step.end_ns) if is_end else units.signed_duration(step.delta_ns)
         share = "" if is_end else units.share(step.delta_ns / whole if whole else None)
         rows.append([Cell(name), Cell(figure), Cell(share), Cell(bar, tone)])
-    title = f"{change.name}: attribution of the change of the mean forward, profiled ({units.signed_duration(whole)})"
+    title = f"{change.name}: {attribution_title(change)} ({units.signed_duration(whole)})"
     columns = [Column("", right=False, flexible=True), Column("part"), Column("share")]
-    return Table(title, [*columns, Column("", right=False, drawing=True)], rows)
+    return Table(title, [*columns, Column("", right=False, drawing=True)], rows, attribution_note(change))
 
 
 def implementations_table(change: WorkloadChange, left: str, right: str) -> Table:
@@ -174,14 +177,18 @@ def implementations_table(change: WorkloadChange, left: str, right: str) -> Tabl
 
 
 def _implementation(found: ImplementationChange) -> list[Cell]:
-    ways = [" > ".join(way.path) or "itself" for way in (found.baseline, found.candidate)]
     return [
-        Cell(f"{found.operator}: {ways[0]} → {ways[1]}"),
+        Cell(f"{found.operator}: {_paths(found)}"),
         Cell(units.count(found.calls)),
         Cell(units.duration(found.baseline.total_host_ns)),
         Cell(units.duration(found.candidate.total_host_ns)),
         Cell(units.ratio(found.speedup)),
     ]
+
+
+def _paths(found: ImplementationChange) -> str:
+    """Return which operators do the work before and after; ``itself`` if the operator does."""
+    return " → ".join(" > ".join(side.path) or "itself" for side in (found.baseline, found.candidate))
 
 
 def unpaired_paragraph(change: WorkloadChange, left: str, right: str) -> Paragraph:
@@ -216,31 +223,45 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
     note = cut_note(len(every), selection.top, "operators")
     sides = f"{forwards_of(change.baseline)}, {forwards_of(change.candidate)}"
     title = f"{change.name}: self host time per forward ({sides})"
-    notes = [*([note] if note else []), *legend(shown), *_partners(shown)]
+    notes = [*([note] if note else []), *legend(shown, change.implementations), *partners(shown, left, right)]
     return Table(title, columns, [_operator(o) for o in shown], "\n".join(notes))
 
 
-def legend(shown: Sequence[OperatorChange]) -> Iterator[str]:
-    """Yield a line for each mark in a table of these operators."""
+def legend(shown: Sequence[OperatorChange], implementations: Sequence[ImplementationChange]) -> Iterator[str]:
+    """Yield a line for each mark in a table of these operators, and how each one judged on its total time changed."""
     verdicts = {o.verdict for o in shown}
     if any(o.low is not None for o in shown):
         yield INTERVAL_LEGEND
     yield from (text for verdict, text in LEGEND.items() if verdict in verdicts)
     if any(mostly_profiler(o) for o in shown):
         yield PROFILER_LEGEND
+    names = {o.name for o in shown if o.judged_on == "total"}
+    if names:
+        moved = [f"{i.operator} ({_paths(i)})" for i in implementations if i.operator in names]
+        yield (
+            f"{TOTAL_MARK} total host time, which includes the called operators, because different operators do this "
+            f"work{': ' * bool(moved)}{', '.join(moved)}. Do not add the rows of those operators to it."
+        )
 
 
-def _partners(shown: Sequence[OperatorChange]) -> Iterator[str]:
+def partners(shown: Sequence[OperatorChange], left: str, right: str) -> Iterator[str]:
+    """Yield, for each operator that does the work of another or lost it, which one; and since when PyTorch has it."""
+    on_total = {o.name for o in shown if o.judged_on == "total"}
     for o in shown:
-        if o.paired_with is not None:
+        if o.paired_with in on_total:
+            where = right if o.baseline else left
+            yield f"{o.name}: its work is done by {o.paired_with} in {where}, and counted in that row {TOTAL_MARK}."
+        elif o.paired_with is not None:
             yield f"{o.name} is replaced by {o.paired_with}." if o.baseline else f"{o.name} replaces {o.paired_with}."
         elif o.since is not None:
             yield f"PyTorch {o.since} and later call {o.name} here."
 
 
 def mostly_profiler(change: OperatorChange) -> bool:
-    """Whether about half or more of an operator's self time on a side is profiler overhead."""
-    return any((s.profiler_share or 0) >= MOSTLY_PROFILER for s in (change.baseline, change.candidate) if s)
+    """Whether about half or more of an operator's self time on a side is profiler overhead, if that time is judged."""
+    return change.judged_on == "self" and any(
+        (s.profiler_share or 0) >= MOSTLY_PROFILER for s in (change.baseline, change.candidate) if s
+    )
 
 
 def forwards_of(side: Side) -> str:
@@ -248,16 +269,20 @@ def forwards_of(side: Side) -> str:
     return f"{plural(side.forwards, 'forward')} in {plural(side.rounds, 'round')}"
 
 
+def operator_label(change: OperatorChange) -> str:
+    """Return an operator's name and place as its row shows them, with the marks that the legend explains."""
+    marks = (TOTAL_MARK,) if change.judged_on == "total" else (PROFILER_MARK,) if mostly_profiler(change) else ()
+    return " ".join([f"{change.name} {change.place or ''}".rstrip(), *marks])
+
+
 def _operator(change: OperatorChange) -> list[Cell]:
     before, after = change.baseline, change.candidate
     calls = [units.count(side.calls if side else None) for side in (before, after)]
     verdict = verdict_cell(change.verdict)
-    mark = f" {PROFILER_MARK}" if mostly_profiler(change) else ""
     return [
-        Cell(f"{change.name} {change.place or ''}".rstrip() + mark),
+        Cell(operator_label(change)),
         Cell(calls[0] if calls[0] == calls[1] else " → ".join(calls)),
-        Cell(units.duration(before.self_host_ns if before else None)),
-        Cell(units.duration(after.self_host_ns if after else None)),
+        *(Cell(units.duration(ns)) for ns in change.judged_ns),
         Cell(units.ratio(change.speedup), verdict.tone),
         Cell(units.interval(change.low, change.high), verdict.tone),
         Cell(units.signed_duration(change.delta_ns)),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from profkit import units
-from profkit.report.kinds.diff.document import PROFILER_MARK, forwards_of, legend, mostly_profiler
+from profkit.report.kinds.diff.document import forwards_of, legend, operator_label, partners
 from profkit.report.kinds.diff.primitives import implementations, primitive_speedup
 from profkit.report.page import Field, Grid, Tree, Values, View
 from profkit.report.verdicts import verdict_cell
@@ -43,21 +43,22 @@ def operators_grid(
         shown,
         verdicts={verdict: verdict_cell(verdict) for verdict in verdicts if verdict},
         tree=_tree(change.calls) if change.calls else None,
-        note=" ".join([_NOTE, *legend(change.operators)]),
+        note=" ".join(
+            [_NOTE, *legend(change.operators, change.implementations), *partners(change.operators, left, right)]
+        ),
     )
 
 
 def operators_view(operators: Sequence[OperatorChange]) -> View:
     """Return the rows of some operators, formatted as in the text report."""
     befores, afters = [o.baseline for o in operators], [o.candidate for o in operators]
-    labels = [f"{o.name} {o.place or ''}".rstrip() + f" {PROFILER_MARK}" * mostly_profiler(o) for o in operators]
     return View(
         columns=[
-            Values(labels),
+            Values([operator_label(o) for o in operators]),
             Values.counts([side.calls if side else None for side in befores]),
             Values.counts([side.calls if side else None for side in afters]),
-            Values.times([side.self_host_ns if side else None for side in befores]),
-            Values.times([side.self_host_ns if side else None for side in afters]),
+            Values.times([o.judged_ns[0] for o in operators]),
+            Values.times([o.judged_ns[1] for o in operators]),
             Values([units.ratio(o.speedup) for o in operators], [o.speedup for o in operators]),
             Values([units.interval(o.low, o.high) for o in operators], [o.low for o in operators]),
             _changes([o.delta_ns for o in operators]),

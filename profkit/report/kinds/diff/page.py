@@ -25,7 +25,7 @@ from profkit.report.kinds.diff.resources import resources_table
 from profkit.report.kinds.diff.rows import select
 from profkit.report.kinds.kind import Selection
 from profkit.report.page import Block, Code, Page, Picture, Section
-from profkit.report.sentences import answers
+from profkit.report.sentences import answers, attribution_note, attribution_title
 from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
@@ -77,17 +77,17 @@ def _workload(
     yield wall_times_table(change, left, right)
     yield from resources_table(change, left, right)
     yield Picture(
-        "Attribution of the change",
+        attribution_title(change).capitalize(),
         waterfall(change),
-        "The change of the mean forward under the profiler, split over the operators' self times; the parts add up "
-        "exactly.",
+        "The mean forwards under the profiler. The operators' self times and the rest add up to the difference. "
+        + attribution_note(change),
     )
     if change.implementations:
         yield implementations_table(change, left, right)
     if any(u.total_host_ns for u in change.unpaired):
         yield unpaired_paragraph(change, left, right)
     yield operators_grid(change, left, right, views)
-    yield Picture("Latency distributions", latency(change), "One point per forward, with p50, p90 and p99.")
+    yield Picture("Latency distributions", latency(change), "One point per forward; p90 and p99 with enough forwards.")
     if change.calls:
         yield Picture(
             "Call tree",

@@ -12,6 +12,7 @@ from profkit.report.figures.primitives import primitives
 from profkit.report.figures.speedups import speedups
 from profkit.report.figures.waterfall import waterfall
 from profkit.report.page import Figure, Picture
+from profkit.report.sentences import attribution_title
 
 if TYPE_CHECKING:
     from profkit.compare.records.diff import Comparison, WorkloadChange
@@ -22,7 +23,7 @@ def _speedup(comparison: Comparison) -> Picture:
 
 
 def _of_one_workload(
-    name: str, title: str, draw: Callable[[WorkloadChange], Figure]
+    name: str, title: str | Callable[[WorkloadChange], str], draw: Callable[[WorkloadChange], Figure]
 ) -> Callable[[Comparison], Picture]:
     """Return a function that draws the only workload; it raises UsageError if there are several."""
 
@@ -31,7 +32,9 @@ def _of_one_workload(
             names = ", ".join(workload.name for workload in comparison.workloads)
             hint = "Name the folders of one workload, such as logs/1.13/resnet50 logs/2.0/resnet50."
             raise UsageError(f"a {name} picture shows one workload; these are {names}", hint=hint)
-        return Picture(f"{title}: {comparison.workloads[0].name}, {_sides(comparison)}", draw(comparison.workloads[0]))
+        (workload,) = comparison.workloads
+        what = title if isinstance(title, str) else title(workload).capitalize()
+        return Picture(f"{what}: {workload.name}, {_sides(comparison)}", draw(workload))
 
     return picture
 
@@ -42,7 +45,7 @@ def _sides(comparison: Comparison) -> str:
 
 PICTURES: dict[str, Callable[[Comparison], Picture]] = {
     "speedup": _speedup,
-    "waterfall": _of_one_workload("waterfall", "Attribution of the change", waterfall),
+    "waterfall": _of_one_workload("waterfall", attribution_title, waterfall),
     "latency": _of_one_workload("latency", "Latency distributions", latency),
     "icicle": _of_one_workload("icicle", "Call tree", call_tree),
     "primitives": _of_one_workload("primitives", "Primitives before and after", primitives),

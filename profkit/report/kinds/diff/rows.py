@@ -32,6 +32,7 @@ CSV_HEADER = (
     "delta_ns",
     "verdict",
     "paired_with",
+    "judged_on",
 )
 
 
@@ -77,5 +78,5 @@ def csv_rows(comparison: Comparison) -> Iterator[Sequence[object]]:
                 for field in ("calls", "self_host_ns", "total_host_ns")
                 for side in sides
             ]
-            tail = [o.speedup, o.low, o.high, o.p_value, o.q_value, o.delta_ns, o.verdict, o.paired_with]
+            tail = [o.speedup, o.low, o.high, o.p_value, o.q_value, o.delta_ns, o.verdict, o.paired_with, o.judged_on]
             yield [workload.name, o.name, o.input_dims, o.module, o.stack, *figures, *tail]
