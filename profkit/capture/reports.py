@@ -66,7 +66,7 @@ class Reports:
         return next((name for name in owed if name not in self.last), None)
 
     def take(self, piece: bytes) -> Iterator[Report]:
-        """Yield the reports that ``piece`` completes; the first invalid one ends them."""
+        """Yield the reports that ``piece`` completes, up to the last one that counts or the first invalid one."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
             try:
@@ -77,6 +77,8 @@ class Reports:
             self.last[report["event"]] = report
             self.stage = _stage(report, self.stage)
             yield report
+            if self.is_over:
+                return  # what follows does not count, whether it came in the same piece or not
         if len(self._rest) > MOST_REPORT:
             self.invalid = f"sent more than {MOST_REPORT >> 20} MiB at once while {self.stage}"
 
