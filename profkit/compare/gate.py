@@ -119,7 +119,10 @@ def _by_operator(rule: Rule, workload: WorkloadChange) -> Iterator[GateResult]:
         yield _result(rule, workload.name, "inconclusive", reason)
     for o in both:
         label = f"{workload.name} {o.place}" if o.place else workload.name
-        if time == "self" and o.judged_on == "total":
+        if o.verdict == "replaced":
+            reason = f"its times are of different work, because {o.paired_with} does a part of it on the other side"
+            yield _result(rule, label, "inconclusive", reason)
+        elif time == "self" and o.judged_on == "total":
             reason = f"its self times are of different work, because other operators do its work; use {name}.total"
             yield _result(rule, label, "inconclusive", reason)
         else:

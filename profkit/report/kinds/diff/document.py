@@ -246,7 +246,9 @@ def partners(shown: Sequence[OperatorChange], left: str, right: str) -> Iterator
     """Yield, for each operator that does the work of another or lost it, which one; and since when PyTorch has it."""
     on_total = {o.name for o in shown if o.judged_on == "total"}
     for o in shown:
-        if o.paired_with in on_total:
+        if o.paired_with is not None and o.baseline and o.candidate:
+            yield f"{o.name}: {o.paired_with} does a part of its work on one side, so its times are not compared."
+        elif o.paired_with in on_total:
             where = right if o.baseline else left
             yield f"{o.name}: its work is done by {o.paired_with} in {where}, and counted in that row {TOTAL_MARK}."
         elif o.paired_with is not None:
