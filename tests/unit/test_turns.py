@@ -103,7 +103,8 @@ def test_a_crash_costs_one_round_of_one_configuration(python: Path, tmp_path: Pa
     """The round is captured in another block, in which the baseline has one more; so every round has a partner."""
     flag = tmp_path / "crashed"
     crash = (
-        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == '{mode}' and call == {call} and not os.path.exists({str(flag)!r}):"
+        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == '{mode}' and call == {call} "
+        f"and not os.path.exists({str(flag)!r}):"
         f"\n    open({str(flag)!r}, 'w')\n    os.kill(os.getpid(), signal.SIGSEGV)"
     )
     done = capture(python, [write_model(tmp_path / "m", crash)], tmp_path / "logs", varied=TWO)
