@@ -155,7 +155,7 @@ def attribution_table(change: WorkloadChange, left: str, right: str) -> Table:
         figure = units.duration(step.end_ns) if is_end else units.signed_duration(step.delta_ns)
         share = "" if is_end else units.share(step.delta_ns / whole if whole else None)
         rows.append([Cell(name), Cell(figure), Cell(share), Cell(bar, tone)])
-    title = f"{change.name}: {attribution_title(change)} ({units.signed_duration(whole)})"
+    title = f"{change.name}: {attribution_title(change)} of the mean forward, profiled ({units.signed_duration(whole)})"
     columns = [Column("", right=False, flexible=True), Column("part"), Column("share")]
     return Table(title, [*columns, Column("", right=False, drawing=True)], rows, attribution_note(change))
 
