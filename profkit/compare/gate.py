@@ -137,7 +137,10 @@ def _by_rows(rule: Rule, place: _Place, changes: Sequence[OperatorChange]) -> It
     judged = [o for o in changes if o.candidate and (o.baseline or rule.quantity == "time")]
     for o in judged:
         row = _Place(place.workload, place.operator, place.by_pattern, o.place)
-        if rule.time == "self" and rule.quantity != "time" and o.judged_on == "total":
+        if o.verdict == "replaced" and rule.quantity != "time":
+            reason = f"its times are of different work, because {o.paired_with} does a part of it on the other side"
+            yield row.result(rule, "inconclusive", reason)
+        elif rule.time == "self" and rule.quantity != "time" and o.judged_on == "total":
             reason = "its self times are of different work, because other operators do its work"
             yield row.result(rule, "inconclusive", f"{reason}; use {o.name}.total")
         else:

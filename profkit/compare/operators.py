@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from profkit.arrays import Floats
 from profkit.compare.calls.align import Alignment
-from profkit.compare.calls.implementations import Replacement, changed_callers, replacements
+from profkit.compare.calls.implementations import Replacement, changed_callers, moved_callees, replacements
 from profkit.compare.calls.renamed import known_since
 from profkit.compare.latency import judged_fields, time_intervals
 from profkit.compare.records.diff import OperatorChange, OperatorTimes
@@ -28,16 +28,30 @@ class MovedWork:
     """Work that other operators do on the other side.
 
     ``replaced`` names, per side, the operator that does another one's work on the other side. ``callers`` are the
-    operators (with the input shapes of the call) that call others than before to do their work.
+    operators (with the input shapes of the call) that call others than before to do their work. ``by_name`` and
+    ``by_shape`` name the operator that does a part of another one's work on the other side.
     """
 
     replaced: tuple[Mapping[str, Replacement], Mapping[str, Replacement]] = ({}, {})
     callers: frozenset[Call] = frozenset()
+    by_name: Mapping[str, str] = field(default_factory=dict)
+    by_shape: Mapping[Call, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, alignment: Alignment) -> MovedWork:
         """Return the work that moved between the calls of an alignment."""
-        return cls(replacements(alignment), changed_callers(alignment))
+        return cls(
+            replacements(alignment),
+            changed_callers(alignment),
+            moved_callees(alignment, lambda call: call[0]),
+            moved_callees(alignment, lambda call: call),
+        )
+
+    def partner(self, key: Key, by: By) -> str | None:
+        """Return the operator that does a part of the work of ``key``, which both sides have, on the other side."""
+        if self.is_below(key, by):
+            return None
+        return self.by_shape.get((key[0], key[1] or "")) if by == "shape" else self.by_name.get(key[0])
 
     def is_below(self, key: Key, by: By) -> bool:
         """Whether other operators below ``key`` do its work; by module or stack, below any operator of its name."""
@@ -50,7 +64,8 @@ def compare_operators(
     """Compare every operator that a side has, the largest change first.
 
     An operator is judged on its self host time. If ``moved`` says that others do its work below it, its self times are
-    of different work, and it is judged on its total host time instead, in the same table.
+    of different work, and it is judged on its total host time instead, in the same table. If others do a part of its
+    work elsewhere on the other side, its times are not compared.
     """
     sides = (baseline, candidate)
     tables = (baseline.tables[by], candidate.tables[by])
@@ -92,6 +107,9 @@ def _shared_changes(
     for row, key in enumerate(shared):
         before, after = (side[key] for side in times)
         is_total = bool(on_total[row])
+        partner = moved.partner(key, by)
+        # times of different work are not compared
+        verdicts = [found[row], of_total[row]] if partner is None else [Judged(verdict="replaced")] * 2
         changes.append(
             OperatorChange(
                 name=key[0],
@@ -99,12 +117,13 @@ def _shared_changes(
                 baseline=before,
                 candidate=after,
                 # one time has one verdict, although the two tables control the false discoveries apart
-                total=found[row] if is_total else of_total[row],
+                total=verdicts[not is_total],
                 judged_on="total" if is_total else "self",
                 delta_ns=after.total_host_ns - before.total_host_ns
                 if is_total
                 else after.self_host_ns - before.self_host_ns,
-                **judged_fields(found[row]),
+                paired_with=partner,
+                **judged_fields(verdicts[0]),
             )
         )
     return changes

@@ -89,10 +89,8 @@ def explains_change(change: WorkloadChange) -> bool:
 
 
 def attribution_title(change: WorkloadChange) -> str:
-    """Return the title of the attribution; it speaks of a change only if there is one to explain."""
-    if explains_change(change):
-        return "attribution of the change of the mean forward, profiled"
-    return "difference of the mean forward, profiled, by operator"
+    """Return what the attribution is called: that of a change only if there is one to explain."""
+    return "attribution of the change" if explains_change(change) else "parts of the difference"
 
 
 def attribution_note(change: WorkloadChange) -> str:

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "added", "removed", "replaced"]
 """``same``: the whole interval lies inside the margin. ``faster``, ``slower``: shown beyond noise, and not the same.
-``inconclusive``: neither is shown. ``unresolved``: the change is smaller than the clock can show. The others have a
-single side."""
+``inconclusive``: neither is shown. ``unresolved``: the change is smaller than the clock can show. ``added`` and
+``removed``: on one side only. ``replaced``: another operator does the work, or a part of it, on the other side."""
 
 MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
 

@@ -106,6 +106,8 @@ def test_a_row_agrees_with_itself_and_with_its_gate(comparisons: Mapping[tuple[s
             before, after = o.judged_ns
             assert o.delta_ns == pytest.approx((after or 0) - (before or 0))
             assert (o.paired_with is not None) == (o.verdict == "replaced")
+            if o.verdict == "replaced":
+                assert o.speedup is None
             if before and after and o.speedup is not None:
                 assert o.speedup == pytest.approx(before / after, rel=1e-6)
             if o.is_shown:

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profkit.compare.calls.align import Alignment, _heaviest, align
-from profkit.compare.calls.implementations import implementations, replacements, unpaired
+from profkit.compare.calls.implementations import implementations, moved_callees, replacements, unpaired
 from profkit.compare.calls.merged_tree import call_changes
+from profkit.compare.gate import judge
+from profkit.compare.gate_rules import parse_rule
 from profkit.compare.records.diff import WorkloadChange
 from profkit.trace.calls import CallTree
 from profkit.views.diff import compare_runs
@@ -65,6 +67,26 @@ def test_an_operator_that_went_another_way_below() -> None:
     assert (change.baseline.path, change.candidate.path) == (["aten::slow"], ["aten::fast"])
     assert (change.baseline.total_host_ns, change.candidate.total_host_ns, change.speedup) == (100, 20, 5)
     assert replacements(found)[1]["aten::fast"] == ("aten::slow", 1)
+
+
+def test_an_operator_of_whose_calls_some_went_elsewhere() -> None:
+    slow, fast = convolution("aten::slow", 100), convolution("aten::fast", 20)
+    found = align(tree(slow, slow, slow), tree(fast, slow, slow))
+    assert moved_callees(found, lambda call: call[0]) == {"aten::slow": "aten::fast", "aten::fast": "aten::slow"}
+    few = align(tree(*[slow] * 9), tree(fast, *[slow] * 8))
+    assert moved_callees(few, lambda call: call[0]) == {"aten::fast": "aten::slow"}  # a ninth changes little
+
+
+def test_part_of_the_work_of_an_operator_that_moved_is_not_compared() -> None:
+    """In 2.0.1 for aarch64, oneDNN does 20 of the 53 convolutions that PyTorch did itself before."""
+    sides = [AARCH64 / f"{version}-eager-FP32.pt.trace.json.gz" for version in ("1.13.1", "2.0.1")]
+    comparison = compare_runs(*sides)
+    operators = {o.name: o for o in comparison.workloads[0].operators}
+    slow = operators["aten::_slow_conv2d_forward"]
+    assert (slow.verdict, slow.speedup, slow.paired_with) == ("replaced", None, "aten::mkldnn_convolution")
+    assert operators["aten::_convolution"].judged_on == "total"
+    rule = parse_rule("aten::_slow_conv2d_forward.total > 3%")
+    assert "mkldnn_convolution does a part of it" in judge(comparison, [rule]).gates[0].found
 
 
 def test_a_renamed_operator_is_the_same() -> None:

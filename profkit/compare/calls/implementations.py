@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from profkit.compare.calls.align import Alignment, PathChange
+from profkit.compare.calls.align import MINOR, Alignment, PathChange
+from profkit.compare.calls.renamed import canonical
 from profkit.compare.records.diff import CallPath, ImplementationChange, Unpaired
 from profkit.stats.inference import one_row, typical
 from profkit.trace.calls import Call, CallTree
+
+_K = TypeVar("_K", bound=Hashable)
 
 
 def implementations(alignment: Alignment) -> list[ImplementationChange]:
@@ -44,6 +47,35 @@ def changed_callers(alignment: Alignment) -> frozenset[Call]:
     )
 
 
+def moved_callees(alignment: Alignment, key: Callable[[Call], _K]) -> dict[_K, str]:
+    """Return the operators a part of whose work another one does on the other side, with the name of that one.
+
+    ``key`` groups calls into operators. An operator counts if at least ``MINOR`` of its self time on a side moved; less
+    cannot explain a change of its time.
+    """
+    trees = (alignment.baseline, alignment.candidate)
+    moved: tuple[dict[int, str], dict[int, str]] = ({}, {})
+    for change in alignment.changes:
+        for positions in _path_partners(change):
+            names = [canonical(tree.calls[at][0]) for tree, at in zip(trees, positions, strict=True)]
+            for k in (0, 1):
+                if positions[k] != change.caller[k] and names[0] != names[1]:
+                    moved[k].setdefault(positions[k], trees[1 - k].calls[positions[1 - k]][0])
+    found: dict[_K, str] = {}
+    for tree, partners in zip(trees, moved, strict=True):
+        whole: Counter[_K] = Counter()
+        parts: dict[_K, Counter[str]] = defaultdict(Counter)
+        for at, call in enumerate(tree.calls):
+            ns = max(0, round(tree.median_ns[at] - sum(tree.median_ns[child] for child in tree.children[at])))
+            whole[key(call)] += ns
+            if at in partners:
+                parts[key(call)][partners[at]] += ns
+        for operator, by in parts.items():
+            if by.total() >= MINOR * whole[operator]:
+                found.setdefault(operator, by.most_common(1)[0][0])
+    return found
+
+
 class Replacement(NamedTuple):
     """The operator that most often does the same work on the other side, and the number of calls per forward."""
 
@@ -73,11 +105,17 @@ def _partners(alignment: Alignment) -> Iterator[tuple[int, int]]:
     yield from alignment.pairs
     yield from alignment.stand_ins
     for change in alignment.changes:
-        # pair the k-th call of one path with the k-th of the other; a shorter path repeats its last call, and an
-        # empty path represents the caller
-        paths = [change.baseline or change.caller[:1], change.candidate or change.caller[1:]]
-        for rank in range(max(map(len, paths))):
-            yield paths[0][min(rank, len(paths[0]) - 1)], paths[1][min(rank, len(paths[1]) - 1)]
+        yield from _path_partners(change)
+
+
+def _path_partners(change: PathChange) -> Iterator[tuple[int, int]]:
+    """Yield the k-th call of one path with the k-th of the other.
+
+    A shorter path repeats its last call, and an empty path represents the caller.
+    """
+    paths = [change.baseline or change.caller[:1], change.candidate or change.caller[1:]]
+    for rank in range(max(map(len, paths))):
+        yield paths[0][min(rank, len(paths[0]) - 1)], paths[1][min(rank, len(paths[1]) - 1)]
 
 
 def unpaired(alignment: Alignment) -> list[Unpaired]:

@@ -122,7 +122,8 @@ class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
     ] = "self"
     delta_ns: Annotated[float, Meta(description="candidate - baseline, the judged host time per forward (ns)")]
     paired_with: Annotated[
-        str | None, Meta(description="operator that does its work on the other side; null unless replaced")
+        str | None,
+        Meta(description="operator that does its work, or a part of it, on the other side; null unless replaced"),
     ] = None
     since: Annotated[str | None, Meta(description="PyTorch version that introduced the operator")] = None
 

@@ -157,7 +157,7 @@ def attribution_table(change: WorkloadChange, left: str, right: str) -> Table:
         figure = units.duration(step.end_ns) if is_end else units.signed_duration(step.delta_ns)
         share = "" if is_end else units.share(step.delta_ns / whole if whole else None)
         rows.append([Cell(name), Cell(figure), Cell(share), Cell(bar, tone)])
-    title = f"{change.name}: {attribution_title(change)} ({units.signed_duration(whole)})"
+    title = f"{change.name}: {attribution_title(change)} of the mean forward, profiled ({units.signed_duration(whole)})"
     columns = [Column("", right=False, flexible=True), Column("part"), Column("share")]
     return Table(title, [*columns, Column("", right=False, drawing=True)], rows, attribution_note(change))
 
@@ -248,7 +248,9 @@ def partners(shown: Sequence[OperatorChange], left: str, right: str) -> Iterator
     """Yield, for each operator that does the work of another or lost it, which one; and since when PyTorch has it."""
     on_total = {o.name for o in shown if o.judged_on == "total"}
     for o in shown:
-        if o.paired_with in on_total:
+        if o.paired_with is not None and o.baseline and o.candidate:
+            yield f"{o.name}: {o.paired_with} does a part of its work on one side, so its times are not compared."
+        elif o.paired_with in on_total:
             where = right if o.baseline else left
             yield f"{o.name}: its work is done by {o.paired_with} in {where}, and counted in that row {TOTAL_MARK}."
         elif o.paired_with is not None:
