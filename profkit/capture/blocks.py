@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from profkit.capture.results import describe_block
 from profkit.capture.stopping import Stopping
 from profkit.capture.task import Listener, Task
 
-MOST_REPEATED = 5  # blocks that are measured again because other work disturbed them; and half of those asked for
+MOST_REPEATED = 5  # blocks that are measured again because other work disturbed them; at most half of those asked for
 
 
 @dataclass(slots=True)
@@ -41,7 +40,7 @@ class Blocks:
             for group in self._grouped(due):
                 disturbed |= self._capture(group)
             rounds = self.stopping.settings.rounds
-            if disturbed and rounds is not None and self._repeated < min(MOST_REPEATED, math.ceil(rounds / 2)):
+            if disturbed and rounds is not None and self._repeated < min(MOST_REPEATED, rounds // 2):
                 self._repeated += 1
                 for task in due:
                     task.wanted += 1
