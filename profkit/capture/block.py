@@ -1,7 +1,7 @@
 """One block: a fresh worker per configuration. The workers take turns, so that the machine is the same for all.
 
-A turn runs two forwards or more, and the first does not count: it brings back into the caches what the turns of the
-others displaced. The order of the workers changes from turn to turn.
+A turn runs two forwards or more, and the first ones do not count: they bring back into the caches what the turns of the
+others displaced, and outlast the threads of the worker before. The order of the workers changes from turn to turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from profkit.capture.task import Listener, Task, start_worker
 
 TURN_NS = 20_000_000  # of the forwards of a turn that count: short for drift, long beside the change of workers
 FEWEST_TURNS = 5  # per worker and block, however fast its forwards are
-SKIPPED = 1  # forwards at the start of a turn that do not count
+# of the forwards at the start of a turn that do not count, one at least: OpenMP threads of the worker before spin on
+# for some 15 ms, on the processors of this one (libgomp's default spin count)
+SETTLE_NS = 30_000_000
 MEMORY_RESERVE = 1.2  # times the memory of the largest worker must be available for another one
 
 
@@ -33,12 +35,13 @@ class TurnsNotPossibleError(Exception):
 
 @dataclass(slots=True)
 class _Member:
-    """A configuration in a block, with its worker and the forwards that count in each of its turns."""
+    """A configuration in a block, with its worker and the forwards of each turn that count, or do not."""
 
     task: Task
     worker: Worker
     started: str
     kept: int = 1
+    skipped: int = 1
 
 
 def run_block(
@@ -102,13 +105,14 @@ def _time(members: Sequence[_Member], block: int, timed: int) -> list[_Member]:
     for member in members:
         forward_ns = max(1, member.worker.last("turn")["forward_ns"])
         member.kept = max(1, min(most, round(TURN_NS / forward_ns)))
+        member.skipped = max(1, math.ceil(SETTLE_NS / forward_ns))
     turns = max((math.ceil(timed / m.kept) for m in members), default=0)
     live = list(members)
     for turn in range(turns):
         for position in order_of_round(block + turn, len(members)):
             member = members[position]
             if member in live:
-                done = member.worker.order("time", count=member.kept, skip=SKIPPED, total=turns * member.kept)
+                done = member.worker.order("time", count=member.kept, skip=member.skipped, total=turns * member.kept)
                 if not done:
                     live.remove(member)
     return live

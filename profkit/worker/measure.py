@@ -81,9 +81,9 @@ class Round:
 
         ``total`` is the number that this round will time in all; only progress reports use it.
         """
+        for _ in range(skip):
+            self._run()
         with self._load:
-            for _ in range(skip):
-                self._run()
             for _ in range(count):
                 with self._counters:
                     duration, self._result = self._run()
