@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -25,6 +25,41 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class ChildLostError(Exception):
+    """The second process ended before it sent its answer, perhaps killed for lack of memory."""
+
+
+def start_answering(function: Callable[[], object]) -> tuple[int, int]:
+    """Call ``function()`` in a second process; return its id, and the descriptor for :func:`receive_answer`.
+
+    The caller closes the descriptor and waits for the process.
+    """
+    back_read, back_write = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        # NumPy's libraries keep threads of their own, which the child never wakes
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os.close(back_read)
+        _answer(function, back_write)
+    os.close(back_write)
+    return pid, back_read
+
+
+def receive_answer(descriptor: int) -> Any:
+    """Return what the function in the second process returned; raises what it raised, or ChildLostError."""
+    with os.fdopen(os.dup(descriptor), "rb") as stream:
+        try:
+            is_error, value = pickle.load(stream)  # from our own child
+        except (EOFError, pickle.UnpicklingError):
+            raise ChildLostError from None
+    if is_error:
+        raise value
+    return value
+
+
 class Beside(Generic[T]):
     """The call ``function()`` under way in a second process; :meth:`result` waits for it.
 
@@ -34,34 +69,16 @@ class Beside(Generic[T]):
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
-        self._child = self._start() if may_fork() and processors() > 1 else None
-
-    def _start(self) -> tuple[int, int]:
-        back_read, back_write = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        with warnings.catch_warnings():
-            # NumPy's libraries keep threads of their own, which the child never wakes
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-        if pid == 0:
-            os.close(back_read)
-            _answer(self._function, back_write)
-        os.close(back_write)
-        return pid, back_read
+        self._child = start_answering(function) if may_fork() and processors() > 1 else None
 
     def result(self) -> T:
         """Return what the function returned; raises what it raised."""
         if self._child is None:
             return self._function()
-        with os.fdopen(os.dup(self._child[1]), "rb") as stream:
-            try:
-                is_error, value = pickle.load(stream)  # from our own child
-            except (EOFError, pickle.UnpicklingError):
-                return self._function()
-        if is_error:
-            raise value
-        found: T = value
+        try:
+            found: T = receive_answer(self._child[1])
+        except ChildLostError:
+            return self._function()
         return found
 
     def __enter__(self) -> Beside[T]:

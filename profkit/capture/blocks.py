@@ -98,18 +98,14 @@ class Blocks:
             for place, position in enumerate(order_of_round(self.next_block, len(group))):
                 run_block([group[position]], self.session, self.next_block, timed, self.listener, place)
         self.next_block += 1
-        added = [
-            task.manifest.rounds[-1]
-            for task, count in zip(group, before, strict=True)
-            if len(task.manifest.rounds) > count
-        ]
+        captured = [task for task, count in zip(group, before, strict=True) if len(task.manifest.rounds) > count]
         first = self.tasks[0]
-        if not first.failure and first in group and len(first.manifest.rounds) == before[group.index(first)]:
+        if first in group and first not in captured and not first.failure:
             for task in group:  # its round is due again, and theirs have no partner
                 task.wanted += task is not first
-        if added:
-            self.listener.result(describe_block(name, self.tasks))
-        return any(round_.disturbed for round_ in added)
+        if captured:
+            self.listener.result(describe_block(name, first, captured))
+        return any(task.manifest.rounds[-1].disturbed for task in captured)
 
     def _name(self) -> str:
         """Return workload and block, for messages."""

@@ -12,20 +12,18 @@ from profkit.runs.manifest import Manifest
 from profkit.stats.judged import MARGIN
 
 
-def describe_block(name: str, tasks: Sequence[Task]) -> str:
-    """Return the latencies after a block (medians of its rounds) and the ratios to the first task over all rounds.
+def describe_block(name: str, first: Task, captured: Sequence[Task]) -> str:
+    """Return the latencies of a block (medians of its rounds) and the ratios to ``first`` over all rounds.
 
-    There is no verdict before the capture has ended: one that is looked at again and again is right less often.
+    ``captured`` are the tasks that have a round in it. There is no verdict before the capture has ended: one that is
+    looked at again and again is right less often.
     """
-    first = tasks[0].manifest
     parts = []
-    for task in tasks:
+    for task in captured:
         rounds = task.manifest.rounds
-        if not rounds or task.failure:
-            continue
         latency = typical_ns([rounds[-1].latency_ns])
         text = f"{task.configuration.label} {units.duration(latency)}" if latency is not None else "no latency"
-        judged = judge_latency(first, task.manifest, MARGIN) if task is not tasks[0] else None
+        judged = judge_latency(first.manifest, task.manifest, MARGIN) if task is not first else None
         if judged is not None and judged.speedup is not None:
             interval = "" if judged.low is None else f" [{judged.low:.3f}, {judged.high:.3f}]"
             text += f" ({judged.speedup:.3f}x{interval})"

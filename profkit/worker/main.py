@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     Order = dict[str, Any]
 
 
-STAGES = {"warm_up": "warm-up", "time": "latency", "profile": "profile", "finish": "last"}
+# as progress and messages name them: the worker died "in the warm-up pass"
+STAGES = {
+    "warm_up": "in the warm-up pass",
+    "time": "in the latency pass",
+    "profile": "in the profile pass",
+    "finish": "saving the trace and the outputs",
+}
 MAX_MESSAGE = 2000  # characters; a longer error message is cut
 
 
@@ -90,7 +96,7 @@ def take_turns(round_: Round, turns: Iterator[str], report: Reporter) -> None:
         order = json.loads(line)
         stage = order.pop("stage")
         if stage != before:
-            report("stage", stage="in the %s pass" % STAGES[stage])
+            report("stage", stage=STAGES[stage])
             before = stage
         if stage == "finish":
             report("round", **round_.finish())

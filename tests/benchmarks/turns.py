@@ -53,7 +53,7 @@ def stopping_the_idle(method: str) -> Iterator[None]:
     try:
         yield
     finally:
-        Worker.order = order  # type: ignore[method-assign]
+        Worker.order = order  # type: ignore[method-assign]  # as it was
 
 
 def half_width(first: Manifest, second: Manifest, *, paired: bool) -> float:

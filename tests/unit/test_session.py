@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,23 +16,12 @@ from profkit.errors import UsageError
 from profkit.report.manifest_facts import manifest_facts
 from profkit.runs import find_runs, read_manifest
 from profkit.views.operators import view_operators
-from tests.unit.stub import SHORT, Heard, capture, make_interpreter, processes_of, write_model
+from tests.unit.stub import SHORT, Heard, capture, write_model
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_interpreter(tmp_path_factory.mktemp("stub"))
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays(tmp_path: Path) -> Iterator[None]:
-    yield
-    deadline = time.monotonic() + 30
-    while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+pytestmark = pytest.mark.usefixtures("nothing_stays")
 
 
 def test_a_complete_capture(python: Path, tmp_path: Path) -> None:

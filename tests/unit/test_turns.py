@@ -7,35 +7,26 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from profkit.capture import blocks
 from profkit.capture.block import TurnsNotPossibleError
+from profkit.capture.stopping import Costs
+from profkit.capture.task import Task
 from profkit.runs import Manifest, read_manifest
 from profkit.runs.pairing import pair_rounds
-from tests.unit.stub import SHORT, Heard, capture, make_interpreter, processes_of, write_model
+from tests.unit.stub import SHORT, Heard, capture, write_model
 
 ROOT = Path(__file__).parent.parent.parent
 TWO = {"fpmath": ("fp32", "bf16")}
 RECORD = "open({log!r}, 'a').write(f'{{os.getpid()}} {{time.monotonic_ns()}} {{call}}\\n')"
 
 
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_interpreter(tmp_path_factory.mktemp("stub"))
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays(tmp_path: Path) -> Iterator[None]:
-    yield
-    deadline = time.monotonic() + 30
-    while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+pytestmark = pytest.mark.usefixtures("nothing_stays")
 
 
 def manifests(logs: Path, *labels: str) -> list[Manifest]:
@@ -133,11 +124,11 @@ def test_turns_that_are_not_possible(python: Path, tmp_path: Path, monkeypatch: 
     tried: list[int] = []
     run_block = blocks.run_block
 
-    def refuse(tasks: object, *rest: object) -> object:
-        tried.append(len(tasks))  # type: ignore[arg-type]  # tasks is a sequence
-        if len(tasks) > 1:  # type: ignore[arg-type]
+    def refuse(tasks: Sequence[Task], *rest: Any) -> Costs:
+        tried.append(len(tasks))
+        if len(tasks) > 1:
             raise TurnsNotPossibleError(f"the model {where}")
-        return run_block(tasks, *rest)  # type: ignore[arg-type]
+        return run_block(tasks, *rest)
 
     monkeypatch.setattr(blocks, "run_block", refuse)
     heard = Heard()

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import itertools
 import os
-import pickle
 import re
 import signal
 import struct
-import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from profkit.files import gzip_errors, is_gzip, open_unpacked
-from profkit.forked import may_fork, processors
+from profkit.forked import may_fork, processors, receive_answer, start_answering
 from profkit.trace.options import Detail
 from profkit.trace.reading.chunks import CHUNK_BYTES, CannotCutError, Chunks
 from profkit.trace.reading.decode import Columns, Flavour, decode, no_collector, sniff
@@ -144,31 +141,19 @@ def _start_child(job: Job, turn: int) -> _Child:
     numbers_read, numbers_write = os.pipe()
     os.write(numbers_write, b"".join(_NUMBER.pack(n) for n in range(_TURNS)))
     os.close(numbers_write)
-    back_read, back_write = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with warnings.catch_warnings():
-        # NumPy's libraries have threads of their own, which the child never uses
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        os.close(back_read)
-        _be_the_child(job, turn, numbers_read, back_write)
-    os.close(back_write)
-    return _Child(pid, numbers_read, turn, back_read)
+    pid, back = start_answering(lambda: list(_decode_claimed(job, _claim(numbers_read, turn))))
+    return _Child(pid, numbers_read, turn, back)
 
 
 def _join_in(job: Job, child: _Child) -> list[Numbered]:
     """Decode beside the child until the queue is empty, then receive its columns."""
     try:
         decoded = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
-        received = _receive(child.back)
+        received: list[Numbered] = receive_answer(child.back)
     finally:
         os.close(child.numbers)
         os.close(child.back)
         os.waitpid(child.pid, 0)
-    if isinstance(received, BaseException):
-        raise received
     return [*decoded, *received]
 
 
@@ -178,32 +163,3 @@ def _claim(descriptor: int, turn: int) -> Iterator[int]:
         first = _NUMBER.unpack(taken)[0] * turn
         yield from range(first, first + turn)
     raise CannotCutError  # the file is larger than all turns
-
-
-def _be_the_child(job: Job, turn: int, numbers: int, back: int) -> None:
-    """Decode what is claimed, send it back, and exit without running any of the parent's exit handlers."""
-    status = 0
-    try:
-        result: Any
-        try:
-            result = list(_decode_claimed(job, _claim(numbers, turn)))
-        except Exception as error:  # of any kind: the parent raises it
-            result = error
-        with os.fdopen(back, "wb") as stream:
-            pickle.dump(result, stream, protocol=5)
-    except BaseException:  # the parent sees the pipe end early and decodes alone
-        status = 1
-    finally:
-        os._exit(status)
-
-
-def _receive(descriptor: int) -> Any:
-    with os.fdopen(os.dup(descriptor), "rb") as stream:
-        try:
-            return pickle.load(stream)
-        except (EOFError, pickle.UnpicklingError):
-            return ChildLostError()
-
-
-class ChildLostError(Exception):
-    """The second process ended before it sent its columns, perhaps killed for lack of memory."""

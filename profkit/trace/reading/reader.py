@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from profkit.files import refused_in_words, write_whole
+from profkit.forked import ChildLostError
 from profkit.trace import dialect
 from profkit.trace.events import Trace
 from profkit.trace.options import DEFAULT, MEMORY_LIMIT, Detail, ReadOptions
@@ -20,7 +21,7 @@ from profkit.trace.reading import cache
 from profkit.trace.reading.assemble import assemble
 from profkit.trace.reading.cache_folder import Hashing, content_hash, is_worthwhile
 from profkit.trace.reading.chunks import CannotCutError
-from profkit.trace.reading.parallel import ChildLostError, Decoding, Job, TooLargeError
+from profkit.trace.reading.parallel import Decoding, Job, TooLargeError
 from profkit.trace.reading.whole import damage_errors, decode_whole, load_text, too_large
 
 _CUT_SHORT = {"gzip cut short": 1}
