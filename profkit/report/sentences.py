@@ -64,7 +64,7 @@ def _largest_part(change: WorkloadChange) -> str:
     """Name the largest part in the direction of the change, if the profiled forwards show it too."""
     whole = change.attribution.forward_delta_ns
     if not explains_change(change):
-        return "; the profiled forwards do not show this change"
+        return "; the profiled forwards do not show the same change"
     shares = change.attribution.operators
     parts = [(_called(share.name), share.delta_ns) for share in shares if share.delta_ns * whole > 0]
     parts.append(("the time outside operators", change.attribution.outside_operators_ns))
@@ -81,11 +81,18 @@ def explains_change(change: WorkloadChange) -> bool:
     """Whether the attribution explains the change of the forward.
 
     The attribution is of the mean profiled forward. It explains a change that is shown, by the profiled forwards too,
-    and in the same direction as its parts.
+    as far as the intervals tell by the same factor, and in the same direction as its parts.
     """
     shown = change.inference
-    agree = shown.is_shown and change.forward.verdict == shown.verdict
+    agree = shown.is_shown and change.forward.verdict == shown.verdict and _overlap(shown, change.forward)
     return agree and change.attribution.forward_delta_ns * (-1 if shown.verdict == "faster" else 1) > 0
+
+
+def _overlap(one: Judged, other: Judged) -> bool:
+    """Whether the intervals of two speedups have values in common; without intervals nothing speaks against it."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return True
+    return one.low <= other.high and other.low <= one.high
 
 
 def attribution_title(change: WorkloadChange) -> str:
@@ -101,6 +108,11 @@ def attribution_note(change: WorkloadChange) -> str:
     shown, profiled = change.inference, change.forward
     if not profiled.is_shown:
         return f"{text}: it is not shown to change{' under the profiler' * shown.is_shown}."
+    if profiled.verdict == shown.verdict and not _overlap(shown, profiled):
+        return (
+            f"{text}: it is {profiled.verdict} by another factor under the profiler. The rest of the difference may be "
+            "the profiler's own time."
+        )
     if profiled.verdict == shown.verdict:
         return f"{text}: its mean did not move the way its median did."
     words = {"faster": "faster", "slower": "slower", "same": "the same"}

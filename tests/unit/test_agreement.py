@@ -78,7 +78,10 @@ def test_headline_table_and_gate(comparisons: Mapping[tuple[str, str], Compariso
 def test_only_a_change_that_is_shown_is_explained(workloads: Iterator[WorkloadChange]) -> None:
     for workload in workloads:
         explained = explains_change(workload)
-        assert explained == (workload.inference.is_shown and workload.forward.verdict == workload.inference.verdict)
+        shown, profiled = workload.inference, workload.forward
+        bounds = [bound or 0.0 for bound in (shown.low, profiled.low, shown.high, profiled.high)]
+        same_factor = max(bounds[:2]) <= min(bounds[2:])
+        assert explained == (shown.is_shown and profiled.verdict == shown.verdict and same_factor)
         assert ("largest part" in headline(workload)) == explained
         assert ("attribution" in attribution_table(workload, "a", "b").title) == explained
         parts = workload.attribution

@@ -21,6 +21,7 @@ from profkit.report.sentences import attribution_note, attribution_title, explai
 
 FASTER = Judged(speedup=1.25, low=1.2, high=1.3, p_value=0.001, q_value=0.001, verdict="faster")
 SLOWER = Judged(speedup=0.8, low=0.77, high=0.83, p_value=0.001, q_value=0.001, verdict="slower")
+MUCH_SLOWER = Judged(speedup=0.6, low=0.55, high=0.65, p_value=0.001, q_value=0.001, verdict="slower")
 UNKNOWN = Judged(speedup=1.1, low=0.9, high=1.3, p_value=0.3, q_value=0.3, verdict="inconclusive")
 SAME = Judged(speedup=1.0, low=0.99, high=1.01, p_value=0.9, q_value=0.9, verdict="same")
 
@@ -69,6 +70,7 @@ def test_a_change_that_is_shown_is_explained(latency: Judged | None, profiled: J
         (FASTER, UNKNOWN, -200, "it is not shown to change under the profiler."),
         (UNKNOWN, UNKNOWN, -200, "it is not shown to change."),
         (None, SAME, -200, "it is not shown to change."),
+        (SLOWER, MUCH_SLOWER, 200, "it is slower by another factor under the profiler"),
         (FASTER, FASTER, 200, "its mean did not move the way its median did"),
     ],
 )
