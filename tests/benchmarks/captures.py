@@ -61,6 +61,7 @@ def capture(kind: str, python: Path, max_time_s: float) -> dict[str, Any]:
         "disturbed": sum(bool(r["disturbed"]) for m in manifests for r in m["rounds"]),
         "warned": any("disturb" in text for text in found["warnings"]),
         "operators": {o["name"]: o["verdict"] for o in workload["operators"]},
+        "latency_ns": [[r["latency_ns"] for r in m["rounds"]] for m in manifests],
     }
 
 

@@ -80,6 +80,7 @@ def capture(pair: tuple[str, str], mode: str, method: str, seconds: float, model
         "disturbed": sum(bool(r.disturbed) for r in second.rounds),
         "paired": half_width(first, second, paired=True),
         "unpaired": half_width(first, second, paired=False),
+        "latency_ns": [[r.latency_ns for r in m.rounds] for m in (first, second)],
     }
 
 
@@ -89,15 +90,12 @@ def show(results: list[dict[str, Any]]) -> None:
     print("|---|---|---:|---:|---:|---:|---:|")
     for pair, mode in dict.fromkeys((r["pair"], r["mode"]) for r in results):
         found = {r["method"]: r for r in results if (r["pair"], r["mode"]) == (pair, mode)}
-        if found.keys() != set(METHODS):
-            continue
-        turns, plain, stopped = (found[method] for method in METHODS)
-        halves = (turns["paired"], plain["unpaired"], plain["paired"], stopped["paired"])
-        cells = [
-            f"±{100 * half:.1f}% ({r['rounds']})"
-            for half, r in zip(halves, (turns, plain, plain, stopped), strict=True)
-        ]
-        print("| " + " | ".join([pair, mode, *cells, f"{plain['unpaired'] / turns['paired']:.1f}x"]) + " |")
+        columns = (("turns", "paired"), ("sequential", "unpaired"), ("sequential", "paired"), ("stopped", "paired"))
+        halves = {(m, kind): found[m][kind] for m, kind in columns if m in found}
+        cells = [f"±{100 * halves[c]:.1f}% ({found[c[0]]['rounds']})" if c in halves else "" for c in columns]
+        if halves.keys() >= set(columns[:2]):
+            cells.append(f"{halves[columns[1]] / halves[columns[0]]:.1f}x")
+        print("| " + " | ".join([pair, mode, *cells]) + " |")
 
 
 def main() -> None:
@@ -106,16 +104,17 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--model", default="resnet50")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     options = parser.parse_args()
     results = [json.loads(line) for line in options.to.read_text().splitlines()] if options.to.exists() else []
     for pair, mode in CASES:
-        for method in METHODS:
+        for method in options.methods:
             if any((r["pair"], r["mode"], r["method"]) == (" to ".join(pair), mode, method) for r in results):
                 continue
             results.append(capture(pair, mode, method, options.seconds, options.model))
             with options.to.open("a") as target:
                 target.write(json.dumps(results[-1]) + "\n")
-            print(results[-1], file=sys.stderr)
+            print({name: v for name, v in results[-1].items() if name != "latency_ns"}, file=sys.stderr)
     show(results)
 
 
