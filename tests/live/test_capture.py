@@ -23,7 +23,8 @@ from tests.live.conftest import TINY, Profkit, profkit_command
 from tests.live.processes import run_while_it_progresses, started, wait_while_it_progresses
 
 Made = dict[str, Environment]
-QUICK = ("--warmup", 2, "--steps", 3)
+QUICK = ("--warmup", 2, "--steps", 3, "--no-onednn")
+"""A capture without the pass that records oneDNN's log, which has tests of its own."""
 
 
 def manifest(folder: Path) -> dict[str, Any]:

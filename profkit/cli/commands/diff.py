@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,14 +83,19 @@ def command(
     clock resolution.
     """
     from profkit.cli.configuration import configured_rules
-    from profkit.compare.gate import judge
     from profkit.compare.gate_rules import parse_rule
-    from profkit.report.escape import plain
-    from profkit.views.diff import compare_groupings
+    from profkit.views.diff import PendingComparison
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     is_page = output.format == "html" and output.plot is None
-    found = compare_groupings(baseline, candidate, by, reading, margin / 100, for_page=is_page)
+    with PendingComparison(baseline, candidate, by, reading, for_page=is_page) as pending:
+        # imported while other processes read the traces
+        from profkit.compare.gate import judge
+        from profkit.report.escape import plain
+
+        if is_page:
+            import_module("profkit.report.formats.html.render")
+        found = pending.result(margin / 100)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
     show(KIND, comparison, output, pattern, sort, top, others)

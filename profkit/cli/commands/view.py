@@ -138,14 +138,15 @@ def _page(runs: Sequence[Run], reading: ReadOptions) -> Page:
     from profkit.report.kinds import kind_of
     from profkit.report.rendering import make_page
     from profkit.report.runs_page import runs_page
-    from profkit.views.diff import compare_groupings
+    from profkit.views.diff import PendingComparison
     from profkit.views.many import compare_many
     from profkit.views.operators import view_operators
 
     if len(runs) == 1:
         return make_page(kind_of("operators"), view_operators(runs[0], per_forward=True, options=reading))
     if len(runs) == 2 and runs[0].workload == runs[1].workload:
-        groupings = compare_groupings(runs[0].path, runs[1].path, options=reading, for_page=True)
+        with PendingComparison(runs[0].path, runs[1].path, options=reading, for_page=True) as pending:
+            groupings = pending.result()
         return make_page(kind_of("diff"), groupings.pop("name"), beside=groupings)
     try:
         return runs_page(runs, compare_many([run.path for run in runs], options=reading))
