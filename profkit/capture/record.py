@@ -18,6 +18,7 @@ from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Python, Round, TensorShape, Tool, Torch, Workload
 from profkit.runs.settings import FPMATH, Settings
 from profkit.worker.describe import describe_inputs, describe_python, describe_torch
+from profkit.worker.inputs import Inputs
 from profkit.worker.measure import Round as RoundUnderWay
 from profkit.worker.reports import Reporter
 from profkit.worker.weights import weights_sha256
@@ -26,11 +27,11 @@ from profkit.worker.weights import weights_sha256
 def record_in_process(
     model: Any, inputs: Any, *, name: str, label: str | None, logdir: Path, steps: int, warmup: int, with_stack: bool
 ) -> Path:
-    """Warm up, time and profile ``model(*inputs)`` here, and file it as a round of a run; return the run's folder.
+    """Warm up, time and profile ``model`` here, and file it as a round of a run; return the run's folder.
 
     Raises UsageError if the run there has another configuration, CaptureError if it cannot be written.
     """
-    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    arguments = Inputs.of(inputs)
     torch = msgspec.convert(describe_torch(), type=Torch)
     filing = Filing(logdir, label or torch.version, name)
     settings = Settings(
@@ -71,7 +72,7 @@ def record_in_process(
         filing.release()
 
 
-def _add_round(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest: Manifest) -> Path:
+def _add_round(model: Any, arguments: Inputs, filing: Filing, manifest: Manifest) -> Path:
     index = len(manifest.rounds)
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     metadata = {

@@ -40,6 +40,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class TensorShape(Record, frozen=True, kw_only=True):
     """Shape and data type of one input tensor."""
 
+    name: Annotated[str | None, Meta(description="Name of the keyword argument it is passed by; null: by position")] = (
+        None
+    )
     shape: Annotated[list[Events], Meta(description="Elements per dimension")]
     dtype: Annotated[str, Meta(description="Data type as PyTorch names it, without 'torch.'")]
 
@@ -48,7 +51,13 @@ class Workload(Record, frozen=True, kw_only=True):
     """The model and its input."""
 
     name: Annotated[str, Meta(description="Name of the workload, and of its folder")]
-    source: Annotated[str, Meta(description="Where the model comes from: torchvision, file or process")]
+    source: Annotated[
+        str,
+        Meta(
+            description="Where the model comes from: torchvision; builtin (profkit itself); file or module (the user's "
+            "code); process (a user's own process); or what another package calls its source"
+        ),
+    ]
     task: Annotated[str, Meta(description="What the model does, e.g. image-classification; empty if unknown")] = ""
     batch: Annotated[int, Meta(ge=1, description="Samples per forward (count)")] = 1
     inputs: Annotated[list[TensorShape], Meta(description="The input tensors in order; empty before a round ran")] = []
@@ -214,16 +223,18 @@ class Manifest(Record, frozen=True, kw_only=True):
     def capture_command(self) -> str | None:
         """Return the command that repeats the capture; None for a model of a user's own process.
 
-        The path of a workload file is not recorded, because it would reveal the user's folders: the command says
+        The place of the user's code is not recorded, because it would reveal the user's folders: the command says
         FILE.py:FUNCTION.
         """
         if self.workload.source == "process":
             return None
-        named = self.workload.source != "file"
-        words = ["profkit", "capture", self.workload.name if named else "FILE.py:FUNCTION"]
+        own_code = {"file": "FILE.py:FUNCTION", "module": "PACKAGE.MODULE:FUNCTION"}.get(self.workload.source)
+        words = ["profkit", "capture", own_code or self.workload.name]
         words += ["--torch", self.torch.version] if self.torch is not None else []
         settings = self.settings.changed(rounds=len(self.rounds)) if self.rounds else self.settings
-        brought = set() if named else {s.name for s in SETTINGS if s.same_as is not None}  # by the file itself
+        brought = (
+            set() if own_code is None else {s.name for s in SETTINGS if s.same_as is not None}
+        )  # by the file itself
         return shlex.join([*words, *settings.command_words(without=brought), "--label", self.label])
 
 

@@ -126,13 +126,13 @@ SETTINGS: tuple[Setting, ...] = (
         name="mode",
         type=str,
         default="eager",
-        choices=("eager", "script", "frozen", "compile"),
+        choices=("eager", "script", "trace", "frozen", "compile"),
         flags=("--mode",),
         repeatable=True,
         label_suffix="-{value}",
         expected=True,
-        help="How the model runs: as it is, as TorchScript, as TorchScript optimized for inference (frozen), or "
-        "through torch.compile.",
+        help="How the model runs: as it is, as TorchScript (scripted, or traced), as TorchScript optimized for "
+        "inference (frozen), or through torch.compile.",
     ),
     Setting(
         name="channels_last",

@@ -28,8 +28,5 @@ class WorkloadList(Record, frozen=True, kw_only=True):
 def list_workloads() -> WorkloadList:
     """Return the workloads that profkit knows by name."""
     return WorkloadList(
-        workloads=[
-            WorkloadEntry(name=name, source="torchvision", task="image-classification")
-            for name in sorted(known_workloads())
-        ]
+        workloads=[WorkloadEntry(name=known.name, source=known.source, task=known.task) for known in known_workloads()]
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import platform
 import re
 
-from .outputs import flatten
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Inputs = tuple[Any, ...]
+    from .inputs import Inputs
 
 
 def describe_torch() -> dict[str, Any]:
@@ -50,5 +48,12 @@ def installed_packages() -> list[str]:
 
 
 def describe_inputs(inputs: Inputs) -> list[dict[str, Any]]:
-    """Return shape and dtype of every input tensor."""
-    return [{"shape": list(t.shape), "dtype": str(t.dtype).replace("torch.", "")} for _, t in flatten(inputs)]
+    """Return name, shape and dtype of every input tensor; the name is that of a keyword argument, else None."""
+    return [
+        {
+            "name": name if name.partition(".")[0] in inputs.kwargs else None,
+            "shape": list(t.shape),
+            "dtype": str(t.dtype).replace("torch.", ""),
+        }
+        for name, t in inputs.tensors()
+    ]

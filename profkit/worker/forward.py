@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 
-from .outputs import flatten
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any
 
-    Inputs = Tuple[Any, ...]
+    from .inputs import Inputs
 
 
 class Forward:
@@ -21,13 +19,13 @@ class Forward:
 
         self._call = call
         self._inputs = inputs
-        self.on_cuda = any(t.is_cuda for _, t in flatten(inputs))
+        self.on_cuda = any(t.is_cuda for _, t in inputs.tensors())
         self._wait = torch.cuda.synchronize if self.on_cuda else None
 
     def __call__(self) -> tuple[int, Any]:
         """Run once; return ``(duration in ns, the model's result)``."""
         start = time.perf_counter_ns()
-        result = self._call(*self._inputs)
+        result = self._inputs.call(self._call)
         if self._wait is not None:
             self._wait()
         return time.perf_counter_ns() - start, result

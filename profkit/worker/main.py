@@ -59,7 +59,7 @@ def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
     report("stage", stage="preparing --mode %s" % settings["mode"])
     if settings["channels_last"]:
         model, inputs = to_channels_last(model, inputs)
-    call, notes = prepare(model, inputs, settings["mode"])
+    call, inputs, notes = prepare(model, inputs, settings["mode"])
     report("notes", notes=notes)
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())
     if orders["onednn"]:

@@ -14,10 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .inputs import Inputs
     from .reports import Reporter
 
     Order = dict[str, Any]
-    Inputs = tuple[Any, ...]
 
 
 STABLE_WINDOW = 5  # forwards in each of the two compared windows: the fewest that give a steady median
@@ -43,7 +43,7 @@ class Round:
     def __init__(
         self, call: Any, inputs: Inputs, settings: Order, folder: str, metadata: Order, report: Reporter, chdir: bool
     ) -> None:
-        """Prepare a round of ``call(*inputs)``, whose trace goes into ``folder``.
+        """Prepare a round of forwards of ``call``, whose trace goes into ``folder``.
 
         ``chdir`` allows a temporary change of the working directory; not allowed in a user's process.
         """

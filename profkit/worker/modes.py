@@ -1,36 +1,80 @@
-"""Prepares a model for a mode: eager, TorchScript, frozen or compiled."""
+"""Prepares a model for a mode: eager, TorchScript (scripted or traced), frozen or compiled."""
 
 from __future__ import annotations
 
 import os
 import shutil
 
+from .inputs import Inputs
 from .reports import WorkerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Inputs = tuple[Any, ...]
 
-
-def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, list[str]]:
-    """Return ``(callable, notes)``: the model in ``mode``, and a note for each fallback."""
-    import torch
-
+def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, Inputs, list[str]]:
+    """Return the model in ``mode``, the inputs that it takes then, and a note for each fallback."""
     notes: list[str] = []
     if mode == "eager":
-        return model, notes
+        return model, inputs, notes
     if mode == "compile":
-        return compiled(model), notes
-    try:
-        scripted = torch.jit.script(model)
-    except Exception as error:  # scripting fails in many ways (RuntimeError, NotSupportedError, OSError ...)
-        notes.append("torch.jit.script failed (%s); used torch.jit.trace instead" % str(error).strip().split("\n")[0])
-        scripted = torch.jit.trace(model, inputs)
+        return compiled(model), inputs, notes
+    if mode == "trace":
+        scripted, inputs = traced(model, inputs)
+    else:
+        scripted, inputs = scripted_or_traced(model, inputs, notes)
     if mode == "frozen":
+        import torch
+
         scripted = torch.jit.optimize_for_inference(scripted)
-    return scripted, notes
+    return scripted, inputs, notes
+
+
+def scripted_or_traced(model: Any, inputs: Inputs, notes: list[str]) -> tuple[Any, Inputs]:
+    """Return the model as TorchScript, scripted if that is possible, and its inputs; ``notes`` says if it was not."""
+    import torch
+
+    try:
+        return torch.jit.script(model), inputs
+    except Exception as error:  # scripting fails in many ways (RuntimeError, NotSupportedError, OSError ...)
+        reason = str(error).strip().split("\n")[0]
+    notes.append("torch.jit.script failed (%s); used torch.jit.trace instead" % reason)
+    return traced(model, inputs)
+
+
+def traced(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
+    """Return the model as TorchScript, traced, and its inputs by position: PyTorch before 2.0 traces no keywords."""
+    import torch
+
+    names = list(inputs.kwargs)
+    count = len(inputs.args)
+    positional = Inputs((*inputs.args, *inputs.kwargs.values()), {})
+    target = _by_position(model, count, names) if names else model
+    try:
+        # results may be dicts, which are not checked for changes then (strict=False)
+        return torch.jit.trace(target, positional.args, strict=False), positional
+    except Exception as error:  # tracing runs the model's own code
+        raise WorkerError(
+            "mode",
+            "torch.jit.trace failed: %s: %s" % (type(error).__name__, str(error).strip().split("\n")[0]),
+            "Use --mode eager or --mode compile.",
+        )
+
+
+def _by_position(model: Any, count: int, names: list[str]) -> Any:
+    """Return a module that takes the keyword arguments ``names`` after ``count`` positional ones."""
+    import torch
+
+    class ByPosition(torch.nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *values: Any) -> Any:
+            return self.model(*values[:count], **dict(zip(names, values[count:])))
+
+    return ByPosition()
 
 
 def to_channels_last(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
@@ -38,7 +82,7 @@ def to_channels_last(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
     import torch
 
     layout = torch.channels_last
-    moved = tuple(t.contiguous(memory_format=layout) if getattr(t, "ndim", 0) == 4 else t for t in inputs)
+    moved = inputs.changed(lambda t: t.contiguous(memory_format=layout) if getattr(t, "ndim", 0) == 4 else t)
     return model.to(memory_format=layout) if hasattr(model, "to") else model, moved
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from .inputs import Inputs
     from .reports import Reporter
 
     Order = dict[str, Any]
-    Inputs = tuple[Any, ...]
 
 ONEDNN_LOG = "onednn.log"
 ONEDNN_TRACE = "onednn.trace.json.gz"  # TensorBoard must not list it: the log slows its forwards

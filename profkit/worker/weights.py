@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Inputs = tuple[Any, ...]
+    from .inputs import Inputs
 
 
 def random_array(shape: tuple[int, ...], name: str, seed: int) -> Any:
@@ -53,7 +53,7 @@ def randomize(model: Any, inputs: Inputs, seed: int) -> None:
             values = random_array(tuple(parameter.shape), name, seed) * numpy.float32(bound)
             parameter.copy_(torch.from_numpy(values))
 
-        def rescale(module: Any, arguments: Inputs, output: Any) -> Any:
+        def rescale(module: Any, arguments: tuple[Any, ...], output: Any) -> Any:
             scale = output.float().pow(2).mean().sqrt().item()
             if not 0.0 < scale < math.inf:
                 return output
@@ -63,7 +63,7 @@ def randomize(model: Any, inputs: Inputs, seed: int) -> None:
 
         hooks = [m.register_forward_hook(rescale) for m in model.modules() if isinstance(m, layers)]
         with torch.backends.mkldnn.flags(enabled=False):
-            model(*inputs)
+            inputs.call(model)
         for hook in hooks:
             hook.remove()
 

@@ -18,7 +18,8 @@ runpy.run_path(sys.argv[1])["load_package"]()
 from _profkit_worker.weights import randomize, weights_sha256
 from _profkit_worker.workloads import build
 import torch
-order = {"source": "torchvision", "name": sys.argv[2], "batch": 1, "weights": "random", "seed": 0, "image_size": 224}
+order = {"source": "torchvision", "name": sys.argv[2], "batch": 1, "weights": "random", "seed": 0}
+order["details"] = {"image_size": 224}
 model, inputs = build(order)
 randomize(model, inputs, 0)
 levels = []
@@ -28,7 +29,7 @@ def look(module, arguments, output):
 for module in model.modules():
     module.register_forward_hook(look)
 with torch.no_grad():
-    model(*inputs)
+    inputs.call(model)
 print(json.dumps({"levels": levels, "sha256": weights_sha256(model)}))
 """
 

@@ -257,6 +257,7 @@ def test_the_command_that_captures_again() -> None:
     for source, word, weights, more in (
         ("torchvision", "net", "pretrained", ["--batch", "4", "--weights", "pretrained", "--label", "2.0"]),
         ("file", "FILE.py:FUNCTION", "own", ["--label", "2.0"]),
+        ("module", "PACKAGE.MODULE:FUNCTION", "own", ["--label", "2.0"]),
     ):
         workload = msgspec.structs.replace(described.workload, source=source, batch=4, weights=weights)
         text = msgspec.structs.replace(described, workload=workload).capture_command()

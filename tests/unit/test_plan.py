@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from profkit.capture.environments.releases import check_request, pythons, release_of, releases
 from profkit.capture.environments.uv import InstallerError
 from profkit.capture.plan import Configuration, EnvironmentRequest, matrix, order_of_round, worker_variables
-from profkit.capture.workloads import known_workloads, resolve
+from profkit.capture.workloads import Known, WorkloadOptions, WorkloadOrder, known_workloads, resolve
 from profkit.errors import UsageError
 from profkit.runs.settings import Settings
 
@@ -77,8 +80,10 @@ def test_who_chose_the_interpreter() -> None:
 
 
 def test_workloads() -> None:
-    assert len(known_workloads()) == 80
-    assert resolve("inception_v3").image_size == 299
+    assert Counter(w.source for w in known_workloads()) == {"torchvision": 80, "builtin": 1}
+    assert resolve("inception_v3").details == {"image_size": 299}
+    with pytest.raises(UsageError, match="no pretrained weights"):
+        resolve("linear-stack", WorkloadOptions(weights="pretrained"))
     with pytest.raises(UsageError, match="Did you mean resnet50"):
         resolve("resnet5O")
     with pytest.raises(UsageError, match="Did you mean vit_b_16"):
@@ -87,19 +92,65 @@ def test_workloads() -> None:
 
 def test_a_files_workload(tmp_path: Path) -> None:
     path = tmp_path / "my net.py"
-    path.write_text("")
+    path.write_text("import math\nfrom x import other\nif math.pi:\n    made = print\n\n\ndef make(): ...\n")
     assert resolve(f"{path}:make").name == "my-net"
+    assert resolve(f"{path}:make").details == {"path": str(path.resolve()), "function": "make"}
     assert resolve(f"{path}:other").name == "my-net-other"
+    assert resolve(f"{path}:made").source == "file"
     for word, words in [
         (f"{tmp_path}/none.py:make", "no such file"),
         (f"{path}", "does not name a function"),
         (f"{path}:", "is not a valid function name"),
         (f"{path}:a b", "is not a valid function name"),
+        (f"{path}:makes", "has no function 'makes'.*Did you mean .*my net.py:make"),
+        (f"{path}:nothing", "has no function 'nothing'.*It has make"),
     ]:
         with pytest.raises(UsageError, match=words):
             resolve(word)
     with pytest.raises(UsageError, match="brings its own input"):
-        resolve(f"{path}:make", batch=8)
+        resolve(f"{path}:make", WorkloadOptions(batch=8))
+
+
+def test_a_function_that_cannot_be_ruled_out(tmp_path: Path) -> None:
+    """What another Python may understand, or a star import may bring, is left to the worker."""
+    path = tmp_path / "net.py"
+    for text in ("from y import *\n", "print 'python 2'\n", "\0"):
+        path.write_text(text)
+        assert resolve(f"{path}:make").name == "net"
+
+
+def test_a_modules_workload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets/small.py").write_text("def make(): ...\ndef wide(): ...\n")
+    order = resolve("nets.small:make")
+    assert (order.name, order.source) == ("nets.small", "module")
+    assert order.details == {"module": "nets.small", "folder": str(tmp_path), "function": "make"}
+    assert resolve("nets.small:wide").name == "nets.small-wide"
+    with pytest.raises(UsageError, match=r"has no function 'deep'.*It has make, wide"):
+        resolve("nets.small:deep")
+    # not here: perhaps a package of the environment
+    assert resolve("some.package:make").details["folder"] == ""
+
+
+def test_a_packages_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point adds names; one that cannot be loaded is named."""
+    order = WorkloadOrder("theirs", "file", "", 1, "own", details={"path": "/x.py", "function": "make"})
+    theirs = SimpleNamespace(
+        known=lambda: iter([Known("theirs", "their-package", "")]),
+        resolve=lambda word, options: order if word == "theirs" else None,
+    )
+    points = [SimpleNamespace(name="their-package", value="their.module", load=lambda: theirs)]
+    monkeypatch.setattr(
+        sys.modules[resolve.__module__], "entry_points", lambda group: points if group == "profkit.workloads" else []
+    )
+    assert resolve("theirs") is order
+    assert Known("theirs", "their-package", "") in known_workloads()
+    points.append(SimpleNamespace(name="broken", value="broken.module:source", load=lambda: 1 / 0))
+    with pytest.raises(
+        UsageError, match=r"the workloads of 'broken' cannot be loaded: division by zero.*broken.module"
+    ):
+        resolve("nothing")
 
 
 def test_releases() -> None:

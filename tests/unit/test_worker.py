@@ -41,7 +41,7 @@ def test_the_environment_of_a_worker() -> None:
 
 def test_every_file_of_the_worker_is_there_and_in_git() -> None:
     """An ignore rule, as for build outputs, would leave a folder out of the repository and of the wheel."""
-    assert {"workloads/__init__.py", "workloads/file.py", "workloads/torchvision.py"} <= {
+    assert {"workloads/__init__.py", "workloads/file.py", "workloads/module.py", "workloads/torchvision.py"} <= {
         str(path.relative_to(WORKER)) for path in FILES
     }
     repository = WORKER.parent.parent

@@ -1,5 +1,6 @@
 """What can be captured: a model and its input, by the name that a user types."""
 
-from profkit.capture.workloads.resolve import WorkloadOrder, known_workloads, resolve
+from profkit.capture.workloads.order import Known, WorkloadOptions, WorkloadOrder
+from profkit.capture.workloads.resolve import known_workloads, resolve
 
-__all__ = ["WorkloadOrder", "known_workloads", "resolve"]
+__all__ = ["Known", "WorkloadOptions", "WorkloadOrder", "known_workloads", "resolve"]

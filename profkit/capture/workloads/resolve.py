@@ -1,83 +1,62 @@
-"""From the name a user types to the worker's order: a torchvision model, or ``path/to/file.py:function``."""
+"""From the name a user types to the worker's order. Each source of workloads is one file with two functions.
+
+``known()`` yields the workloads that have names, ``resolve(word, options)`` returns the order of one, or None if the
+word is not of this source. A package adds a source with an entry point of the group ``profkit.workloads`` that names
+such a module; the code that its orders run in the worker is a file or a module (``source="file"`` or ``"module"``).
+"""
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from typing import Protocol, cast
 
-from profkit.capture.workloads.torchvision import MODELS, image_size
+from profkit.capture.workloads import builtin, code, torchvision
+from profkit.capture.workloads.order import PLAIN, Known, WorkloadOptions, WorkloadOrder
 from profkit.errors import UsageError
 
-SEED = 0  # of the random weights and inputs; fixed, so that every PyTorch version gets the same ones
-_FUNCTION = re.compile(r"[^\W\d]\w*")
+GROUP = "profkit.workloads"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadOrder:
-    """What the worker builds: model, input and weights.
+class Source(Protocol):
+    """A source of workloads."""
 
-    ``name`` is also the name of the run's folder. ``image_size`` (pixels per side) is for torchvision models; ``path``
-    and ``function`` are for workloads in a file. ``batch`` counts samples per forward.
+    def known(self) -> Iterator[Known]:
+        """Yield the workloads that have names."""
+
+    def resolve(self, word: str, options: WorkloadOptions) -> WorkloadOrder | None:
+        """Return the order of the workload that ``word`` names, or None; raises UsageError if it is not possible."""
+
+
+def sources() -> Iterator[Source]:
+    """Yield profkit's own sources, then those of installed packages.
+
+    Raises UsageError if one cannot be loaded.
     """
-
-    name: str
-    source: str
-    task: str
-    batch: int
-    weights: str
-    seed: int = SEED
-    image_size: int = 0
-    path: str = ""
-    function: str = ""
+    yield from (torchvision, builtin, code)
+    for point in entry_points(group=GROUP):
+        try:
+            yield cast("Source", point.load())
+        except Exception as error:  # another package's code can raise anything
+            hint = f"Update or remove the package that offers it: {point.value.partition(':')[0]}."
+            raise UsageError(f"the workloads of {point.name!r} cannot be loaded: {error}", hint=hint) from None
 
 
-def known_workloads() -> Sequence[str]:
-    """Return the names of the workloads that need no file."""
-    return MODELS
+def known_workloads() -> list[Known]:
+    """Return the workloads that have names, sorted by name."""
+    return sorted(workload for source in sources() for workload in source.known())
 
 
-def resolve(word: str, *, batch: int = 1, weights: str = "random") -> WorkloadOrder:
+def resolve(word: str, options: WorkloadOptions = PLAIN) -> WorkloadOrder:
     """Return the workload that ``word`` names; raises UsageError, with similar names, if there is none."""
-    path, colon, function = word.rpartition(":")
-    if colon and path.endswith(".py"):
-        return _file(Path(path), function, batch, weights)
-    if word in MODELS:
-        return WorkloadOrder(
-            name=word,
-            source="torchvision",
-            task="image-classification",
-            batch=batch,
-            weights=weights,
-            image_size=image_size(word, weights),
-        )
-    if word.endswith(".py"):
-        raise UsageError(
-            f"{word} does not name a function", hint=f"Write {word}:make, where make() returns (model, inputs)."
-        )
-    near = difflib.get_close_matches(word.lower().replace("-", ""), MODELS, n=3)
+    for source in sources():
+        order = source.resolve(word, options)
+        if order is not None:
+            return order
+    near = difflib.get_close_matches(word.lower().replace("-", ""), [w.name for w in known_workloads()], n=3)
     hint = f"Did you mean {', '.join(near)}? " if near else ""
     raise UsageError(
-        f"no workload {word!r}", hint=f"{hint}profkit workloads lists the names; a workload in a file is file.py:make."
-    )
-
-
-def _file(path: Path, function: str, batch: int, weights: str) -> WorkloadOrder:
-    if not path.is_file():
-        raise UsageError("no such file", where=path, hint="Write a workload in a file as path/to/file.py:function.")
-    if not _FUNCTION.fullmatch(function):
-        raise UsageError(f"{function!r} is not a valid function name", where=path)
-    if batch != 1 or weights != "random":
-        raise UsageError(f"{path}:{function} brings its own input and weights", hint="Leave --batch and --weights out.")
-    stem = re.sub(r"[^\w.-]", "-", path.stem)
-    return WorkloadOrder(
-        name=stem if function == "make" else f"{stem}-{function}",
-        source="file",
-        task="",
-        batch=1,
-        weights="own",
-        path=str(path.resolve()),
-        function=function,
+        f"no workload {word!r}",
+        hint=f"{hint}profkit workloads lists the names; your own model is file.py:make or package.module:make.",
     )

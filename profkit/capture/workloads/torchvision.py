@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from profkit.capture.workloads.order import Known, WorkloadOptions, WorkloadOrder
+
+_TASK = "image-classification"
 MODELS = (
     "alexnet convnext_base convnext_large convnext_small convnext_tiny densenet121 densenet161 "
     "densenet169 densenet201 efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 "
@@ -42,3 +47,16 @@ def image_size(name: str, weights: str) -> int:
     if name == "vit_h_14" and weights == "pretrained":
         return 518  # its pretrained weights contain position embeddings of that size; the random model is built for 224
     return IMAGE_SIZES.get(name, 224)
+
+
+def known() -> Iterator[Known]:
+    """Yield the models."""
+    return (Known(name, "torchvision", _TASK) for name in MODELS)
+
+
+def resolve(word: str, options: WorkloadOptions) -> WorkloadOrder | None:
+    """Return the model that ``word`` names, or None."""
+    if word not in MODELS:
+        return None
+    details = {"image_size": image_size(word, options.weights)}
+    return WorkloadOrder(word, "torchvision", _TASK, options.batch, options.weights, details=details)

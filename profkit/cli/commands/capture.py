@@ -18,7 +18,7 @@ from profkit.capture.machine import inspect_machine
 from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
-from profkit.capture.workloads import known_workloads, resolve
+from profkit.capture.workloads import WorkloadOptions, known_workloads, resolve
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, UsageError
@@ -45,7 +45,7 @@ Examples:
 
 
 def _complete_workload(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    names = [CompletionItem(name) for name in known_workloads() if name.startswith(incomplete)]
+    names = [CompletionItem(w.name) for w in known_workloads() if w.name.startswith(incomplete)]
     return names or [CompletionItem(incomplete, type="file")]
 
 
@@ -141,8 +141,9 @@ def command(
 ) -> None:
     """Capture WORKLOAD in every combination of the values of the repeatable options.
 
-    A WORKLOAD is a torchvision classification model, or path/to/file.py:make, whose function make() returns
-    (model, inputs).
+    A WORKLOAD is a name that profkit workloads lists, or your own code: path/to/file.py:make or package.module:make,
+    whose function make() returns (model, inputs). The inputs are one argument, a tuple of arguments, or a dict of
+    keyword arguments.
 
     Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles
     --steps forwards. The configurations of a workload run by turns, forward by forward, so that the drift of the
@@ -153,7 +154,8 @@ def command(
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
-    orders = [resolve(word, batch=options.batch, weights=options.weights) for word in workloads]
+    wanted = WorkloadOptions(options.batch, options.weights)
+    orders = [resolve(word, wanted) for word in workloads]
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
         requests = _environments([check_request(version) for version in torches], pythons, environments)

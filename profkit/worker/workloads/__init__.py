@@ -1,23 +1,27 @@
-"""Builds the workload of an order: one file per source of workloads, with ``build(order) -> (model, inputs)``."""
+"""Builds the workload of an order: one file per source of workloads, with ``build(order) -> (model, inputs)``.
+
+``inputs`` is a dict of keyword arguments, a tuple of positional ones, or a single one.
+"""
 
 from __future__ import annotations
 
 import importlib
 
+from ..inputs import Inputs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Tuple
+    from typing import Any, Dict
 
     Order = Dict[str, Any]
-    Inputs = Tuple[Any, ...]
 
-SOURCES = ("torchvision", "file")
+SOURCES = ("torchvision", "builtin", "file", "module")
 
 
 def build(order: Order) -> tuple[Any, Inputs]:
-    """Return ``(model, inputs)``; inputs is a tuple of positional arguments. Raises WorkerError if this fails."""
+    """Return the model and its inputs; raises WorkerError if this fails."""
     source = order["source"]
     if source not in SOURCES:
         raise ValueError("unknown workload source %r" % source)
     model, inputs = importlib.import_module("." + source, __name__).build(order)
-    return model.eval() if hasattr(model, "eval") else model, inputs
+    return model.eval() if hasattr(model, "eval") else model, Inputs.of(inputs)

@@ -12,10 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import Inputs, Order
+    from . import Order
 
 
-def build(order: Order) -> tuple[Any, Inputs]:
+def build(order: Order) -> tuple[Any, Any]:
     """Return the model and one batch of images of the shape (batch, 3, size, size), float32 of unit variance."""
     import torch
 
@@ -34,9 +34,9 @@ def build(order: Order) -> tuple[Any, Inputs]:
             "Use a newer --torch, or another model.",
         )
     model = _pretrained(models, name) if order["weights"] == "pretrained" else _untrained(models, name)
-    size = order["image_size"]
+    size = order["details"]["image_size"]
     image = random_array((order["batch"], 3, size, size), "input", order["seed"]) * math.sqrt(3.0)
-    return model, (torch.from_numpy(image),)
+    return model, torch.from_numpy(image)
 
 
 def _pretrained(models: Any, name: str) -> Any:

@@ -1,0 +1,52 @@
+"""What the worker is ordered to build, and what a source of workloads offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from profkit.errors import UsageError
+
+SEED = 0  # of the random weights and inputs; fixed, so that every PyTorch version gets the same ones
+
+
+class Known(NamedTuple):
+    """A workload that has a name of its own."""
+
+    name: str
+    source: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadOptions:
+    """What the user asks of every workload: samples per forward, and weights (``random`` or ``pretrained``)."""
+
+    batch: int = 1
+    weights: str = "random"
+
+    def require_defaults(self, workload: str) -> None:
+        """Raise UsageError, naming ``workload``, if anything is asked for: it brings its own input and weights."""
+        if self != PLAIN:
+            raise UsageError(f"{workload} brings its own input and weights", hint="Leave --batch and --weights out.")
+
+
+PLAIN = WorkloadOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadOrder:
+    """What the worker builds: model, input and weights.
+
+    ``name`` is also the name of the run's folder. ``source`` names the file of the worker that builds it, and
+    ``details`` are for that file. ``batch`` counts samples per forward.
+    """
+
+    name: str
+    source: str
+    task: str
+    batch: int
+    weights: str
+    seed: int = SEED
+    details: Mapping[str, Any] = field(default_factory=dict)
