@@ -170,18 +170,19 @@ def _find_interpreters(tasks: Sequence[Task], environments: Environments, listen
 
     Raises UsageError if the interpreter or its PyTorch is not that of the run to which rounds would be added.
     """
-    found: dict[str | None, Path | ProfkitError] = {}
+    found: dict[tuple[str | None, tuple[str, ...]], Path | ProfkitError] = {}
     for task in tasks:
         configuration = task.configuration
         if configuration.python is not None:
             task.python = configuration.python
             continue
-        if configuration.torch not in found:
+        wanted = (configuration.torch, configuration.workload.packages)
+        if wanted not in found:
             try:
-                found[configuration.torch] = environments.ensure(configuration.torch).python
+                found[wanted] = environments.ensure(*wanted).python
             except CaptureError as error:
-                found[configuration.torch] = error
-        answer = found[configuration.torch]
+                found[wanted] = error
+        answer = found[wanted]
         if isinstance(answer, Path):
             task.python = answer
         else:

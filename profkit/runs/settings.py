@@ -248,6 +248,15 @@ SETTINGS: tuple[Setting, ...] = (
         help="Samples per forward (batch size).",
     ),
     Setting(
+        name="sequence_length",
+        type=int,
+        default=128,
+        minimum=1,
+        flags=("--sequence-length",),
+        metavar="TOKENS",
+        help="Tokens per text, for language models.",
+    ),
+    Setting(
         name="weights",
         type=str,
         default="random",

@@ -80,7 +80,7 @@ def test_who_chose_the_interpreter() -> None:
 
 
 def test_workloads() -> None:
-    assert Counter(w.source for w in known_workloads()) == {"torchvision": 80, "builtin": 1}
+    assert Counter(w.source for w in known_workloads()) == {"torchvision": 80, "huggingface": 5, "builtin": 1}
     assert resolve("inception_v3").details == {"image_size": 299}
     with pytest.raises(UsageError, match="no pretrained weights"):
         resolve("linear-stack", WorkloadOptions(weights="pretrained"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from profkit.errors import UsageError
@@ -21,15 +21,23 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WorkloadOptions:
-    """What the user asks of every workload: samples per forward, and weights (``random`` or ``pretrained``)."""
+    """What the user asks of every workload that is not the user's own code.
+
+    ``batch`` counts samples per forward, ``sequence_length`` the tokens of a text; ``weights`` are ``random`` or
+    ``pretrained``.
+    """
 
     batch: int = 1
     weights: str = "random"
+    sequence_length: int = 128
 
     def require_defaults(self, workload: str) -> None:
         """Raise UsageError, naming ``workload``, if anything is asked for: it brings its own input and weights."""
         if self != PLAIN:
-            raise UsageError(f"{workload} brings its own input and weights", hint="Leave --batch and --weights out.")
+            raise UsageError(
+                f"{workload} brings its own input and weights",
+                hint="Leave --batch, --weights and --sequence-length out.",
+            )
 
 
 PLAIN = WorkloadOptions()
@@ -40,7 +48,8 @@ class WorkloadOrder:
     """What the worker builds: model, input and weights.
 
     ``name`` is also the name of the run's folder. ``source`` names the file of the worker that builds it, and
-    ``details`` are for that file. ``batch`` counts samples per forward.
+    ``details`` are for that file. ``batch`` counts samples per forward. ``packages`` are requirements to install beside
+    PyTorch.
     """
 
     name: str
@@ -50,3 +59,8 @@ class WorkloadOrder:
     weights: str
     seed: int = SEED
     details: Mapping[str, Any] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+
+    def with_packages(self, packages: tuple[str, ...]) -> WorkloadOrder:
+        """Return the same, with more packages beside PyTorch."""
+        return replace(self, packages=(*self.packages, *packages))

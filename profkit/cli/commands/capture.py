@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import python_version, torch_version
 from profkit.capture.environments.releases import check_request, releases
+from profkit.capture.environments.requirements import parse_requirements
 from profkit.capture.host import describe_host
 from profkit.capture.machine import inspect_machine
 from profkit.capture.plan import EnvironmentRequest, matrix
@@ -116,6 +117,21 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     type=click.Path(path_type=Path),
     help="Use this Python interpreter (torch must be installed) instead of creating an environment. Repeatable.",
 )
+@click.option(
+    "--with",
+    "packages",
+    multiple=True,
+    metavar="PACKAGE[==VERSION]",
+    help="Install this package beside PyTorch, in an environment of its own. Repeatable.",
+)
+@click.option(
+    "--requirements",
+    "requirement_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Install the packages that this file lists, one per line, beside PyTorch. Repeatable.",
+)
 @setting_options
 @click.option("--label", help=f"Label of the runs.  [default: the PyTorch version, then {_SUFFIXES} if not default]")
 @click.option(
@@ -132,6 +148,8 @@ def command(
     workloads: Sequence[str],
     torches: Sequence[str],
     pythons: Sequence[Path],
+    packages: Sequence[str],
+    requirement_files: Sequence[Path],
     label: str | None,
     logdir: Path,
     overwrite: bool,
@@ -154,8 +172,9 @@ def command(
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
-    wanted = WorkloadOptions(options.batch, options.weights)
-    orders = [resolve(word, wanted) for word in workloads]
+    wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length)
+    beside = parse_requirements(packages, requirement_files)
+    orders = [resolve(word, wanted).with_packages(beside) for word in workloads]
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
         requests = _environments([check_request(version) for version in torches], pythons, environments)
