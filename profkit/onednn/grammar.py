@@ -36,6 +36,7 @@ _PROP_KINDS = frozenset(
 )
 _OLD_POST_OPS = re.compile(r"post_ops:'([^']*)'")  # oneDNN 1.x and 2.0
 _TENSOR = re.compile(r"(?:((?:in|out)\d+)_)?(\w+):\d+(?::[a-z_]+){1,2}:(-?\d+(?:x-?\d+)*)")  # of a partition
+_BETWEEN_TENSORS = re.compile(r"[ ,{}]")
 _SDPA_ARGUMENT = re.compile(r"(query|key|val|msk):(\w+):([\dx*-]*)")
 
 Operation = Literal["exec", "create"]
@@ -188,7 +189,8 @@ def _partition(
     fpmath: str = "",
     operators: str = "",
 ) -> Primitive:
-    found = _TENSOR.findall(tensors)
+    matches = (_TENSOR.match(tensor) for tensor in _BETWEEN_TENSORS.split(tensors))
+    found = [(match[1] or "data", match[2], match[3]) for match in matches if match]
     sizes = ":".join(size for name, _, size in found if not name.startswith("out"))
     return Primitive(
         operation=first.operation,
@@ -197,7 +199,7 @@ def _partition(
         kind=f"graph {kind}",
         implementation=implementation or UNDEFINED,
         prop_kind="",
-        data_types=" ".join(f"{name or 'data'}:{data_type}" for name, data_type, _ in found),
+        data_types=" ".join(f"{name}:{data_type}" for name, data_type, _ in found),
         layouts="",
         fpmath=_fpmath(fpmath),
         post_ops="",

@@ -28,12 +28,12 @@ _MARK = re.compile(rb"(?:onednn|dnnl|mkldnn|onednn_graph|dnnl_graph)_verbose,")
 _WIDE_MARK = "_verbose,".encode("utf-16-le")[:-1]  # big-endian text contains it too
 _VERSION = re.compile(r"(?:oneDNN|DNNL|MKL-DNN) v?(\d[\w.]*)")
 # 1.2 and later; 0.20 to 1.1; 0.18 and 0.19, behind the version
-_ISA = re.compile(r"^info,(?:cpu,isa:|Detected ISA is |Intel\(R\) MKL-DNN v[^,\n]*,)(.+)$", re.MULTILINE)
+_ISA = re.compile(r"^info,(?:cpu,isa:|Detected ISA is |Intel\(R\) MKL-DNN v[^,\n]*,)(.{1,200})$", re.MULTILINE)
 _THREADS = re.compile(r"nthr:(\d{1,6})\b")
 _UNKNOWN = -1
 _NO_RECORD = -2
 LONGEST_MS = 86_400_000.0  # a day: a longer duration is a damaged number
-LONGEST_RECORD = 1 << 20  # bytes: records of partitions with hundreds of tensors have tens of thousands
+LONGEST_LINE = 1 << 20  # bytes: records of partitions with hundreds of tensors have tens of thousands
 _DIGITS = 13  # of a time stamp's whole milliseconds: more do not fit int64 ns, which ends in the year 2262
 
 
@@ -149,13 +149,15 @@ class _Lines:
 
         Return the position of its primitive, _NO_RECORD, or _UNKNOWN for a record that cannot be read.
         """
+        if len(line) > LONGEST_LINE:
+            return _UNKNOWN
         if is_message(line):
             self._messages[line] += 1
             return _NO_RECORD
         if is_information(line):
             self.facts.append(line)
             return _NO_RECORD
-        primitive = parse_record(body.decode("utf-8", "replace")) if len(body) <= LONGEST_RECORD else None
+        primitive = parse_record(body.decode("utf-8", "replace"))
         number = _UNKNOWN
         if primitive is not None:
             number = len(self.primitives)

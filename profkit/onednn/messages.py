@@ -33,6 +33,7 @@ _MESSAGE = re.compile(
 _INFORMATION = re.compile(_COMPONENT + rb"info\b|(?:timestamp,)?operation,[\w,]*exec_time\s*$|\s*$")
 _SOURCE = re.compile(r"\S+\.\w+:\d+")
 _WITH_DURATION = ("exec:external", "exec")
+_LONGEST_TEXT = 1000  # characters: oneDNN's messages have at most about 200
 
 
 class Message(NamedTuple):
@@ -59,7 +60,12 @@ def is_information(line: bytes) -> bool:
 
 
 def parse_message(text: str) -> Message:
-    """Parse a line for which :func:`is_message` holds."""
+    """Parse a line for which :func:`is_message` holds; a text that is too long to be shown is cut."""
+    found = _parse(text)
+    return found if len(found.text) <= _LONGEST_TEXT else found._replace(text=f"{found.text[:_LONGEST_TEXT]}…")
+
+
+def _parse(text: str) -> Message:
     fields = text.rstrip().split(",")
     if fields[:2] == ["cpu", "acl"]:
         return Message(DISPATCH, "", "acl", ",".join(fields[2:]))

@@ -16,7 +16,7 @@ import pytest
 
 from profkit.errors import UsageError
 from profkit.onednn.join import join
-from profkit.onednn.log import LONGEST_RECORD, Log, parse_log, read_log
+from profkit.onednn.log import LONGEST_LINE, Log, parse_log, read_log
 from profkit.onednn.messages import Message
 from profkit.onednn.summary import phase, primitives_by_operator
 from profkit.report.document import Table
@@ -203,7 +203,7 @@ def test_messages_of_arm_compute_library() -> None:
 def test_the_report_lists_messages() -> None:
     view = view_of("3.13.3-verbose-all.log")
     text = render(KIND, view, "text", Selection())
-    assert "34 log lines are messages, not a primitive's record." in text
+    assert "34 log lines are messages, not records." in text
     assert "could not be read" not in text
     dispatch, _, other = text.partition("Why oneDNN did not choose an implementation")[2].partition("Other messages")
     assert re.search(r"rnn +brgemm:undef +unsupported datatype +8\n", dispatch)
@@ -248,7 +248,7 @@ def test_errors_are_shown_before_other_messages() -> None:
         (b"\0" * 100 + RECORD, (1, 0, 0, 0)),  # a log that was cut while it was written
         (RECORD.replace(b"0.5", b"-nan"), (0, 0, 0, 1)),
         (RECORD.replace(b"0.5", b"0,5"), (0, 0, 0, 1)),  # a locale with a decimal comma
-        (RECORD.replace(b"64x3", b"9" * (LONGEST_RECORD + 1)), (0, 0, 0, 1)),
+        (RECORD.replace(b"64x3", b"9" * (LONGEST_LINE + 1)), (0, 0, 0, 1)),
         (RECORD.replace(b"v1", b"v7"), (1, 0, 0, 0)),
         (RECORD.replace(b"exec,", b"exec2,"), (0, 0, 0, 1)),
         (b"onednn_verbose,v1,primitive,exec,cpu,x,0.5\n" * 2, (0, 0, 0, 2)),
@@ -313,8 +313,22 @@ def test_messages_alone_are_shown_and_a_header_alone_is_refused(tmp_path: Path, 
     assert "contains no oneDNN record that can be read; 1 could not be." in capsys.readouterr().err
 
 
+def test_long_lines_take_no_long_time_and_no_long_page() -> None:
+    word = b"a" * (LONGEST_LINE // 2)
+    tensors = b"in0_f32:0:strided:undef:2x3:3s1" + word
+    log = parse_log(
+        b"onednn_verbose,v1,graph,exec,cpu,7,sdp,a,," + tensors + b",fpm:strict,sdp_t,dnnl_backend,0.5\n"
+        b"onednn_verbose,v1,common,error,runtime," + word + b"\n"
+        b"onednn_verbose,info,cpu,isa:" + word + b"\n"
+        b"onednn_verbose,v1,primitive,exec,cpu,reorder,jit:uni,undef,src_" + b"f1_" * 100_000 + b"::a,,,2x2,0.5\n"
+    )
+    assert (len(log), log.information, log.skipped, log.isa) == (2, 1, 0, None)
+    (message,) = log.messages
+    assert message.text == "a" * 1000 + "…"
+
+
 def test_one_of_each_is_said_in_the_singular() -> None:
     view = view_log(parse_log(RECORD + b"onednn_verbose,v1,primitive,exec:check,a,b\n" + RECORD[:60] + b"\n"))
     text = render(KIND, view, "text", Selection())
     assert "1 log record could not be read and is not counted." in text
-    assert "1 log line is a message, not a primitive's record." in text
+    assert "1 log line is a message, not a record." in text

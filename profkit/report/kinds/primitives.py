@@ -109,7 +109,7 @@ def _head(view: PrimitivesView) -> Iterator[str]:
         yield f"{records} could not be read and {'is' if view.skipped_lines == 1 else 'are'} not counted."
     if view.message_lines:
         lines = plural(view.message_lines, "log line")
-        yield f"{lines} {'is a message' if view.message_lines == 1 else 'are messages'}, not a primitive's record."
+        yield f"{lines} {'is a message, not a record' if view.message_lines == 1 else 'are messages, not records'}."
 
 
 def _phases(cold: Phase, warm: Phase, forwards: int) -> Table:
@@ -199,7 +199,8 @@ def _messages(view: PrimitivesView, selection: Selection) -> Iterator[Table]:
     ):
         if found:
             columns = [Column("primitive", right=False), Column("implementation", right=False)]
-            columns += [Column("message", right=False, flexible=True), Column("times")]
+            said = "reason" if found[0].operation == DISPATCH else "message"
+            columns += [Column(said, right=False, flexible=True), Column("times")]
             cells = [
                 [
                     Cell(row.kind or units.NOTHING),
