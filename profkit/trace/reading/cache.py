@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from profkit.errors import InputError
-from profkit.files import Buffer, open_regular, remove_dead_parts, write_whole
+from profkit.files import Buffer, is_regular_file, open_regular, remove_dead_parts, write_whole
 from profkit.trace.events import Events, Trace, TraceHead
 from profkit.trace.options import Detail
 from profkit.trace.reading.cache_folder import BOUND_BYTES, SUFFIX, folder, keep_bound
@@ -131,6 +131,8 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
         path = _path(content, Path(trace.source).stat().st_size, detail)
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_dead_parts(path.parent)
+        if not is_regular_file(path):
+            path.unlink(missing_ok=True)  # a pipe, for example, which would be written into
         length = len(text).to_bytes(_LENGTH_BYTES, "little")
         write_whole(path, _hashed([_MAGIC, length, text, *(column.data for column in columns.values())]))
         keep_bound()
