@@ -7,15 +7,21 @@ from pathlib import Path
 
 import click
 
+from profkit.cli.signals import SignalReceived
 from profkit.errors import CaptureError
+from profkit.files import open_regular
 
 ORIGIN = "https://ui.perfetto.dev"
 LOOPBACK = "127.0.0.1"
 
 
 def serve(path: Path, port: int, *, open_browser: bool) -> None:
-    """Serve ``path`` until Ctrl-C, to pages of ui.perfetto.dev only; raises CaptureError if the port is in use."""
-    content = path.read_bytes()
+    """Serve ``path`` until Ctrl-C, to pages of ui.perfetto.dev only.
+
+    Raises InputError if it cannot be read, CaptureError if the port is in use.
+    """
+    with open_regular(path) as stream:
+        content = stream.read()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -46,5 +52,7 @@ def serve(path: Path, port: int, *, open_browser: bool) -> None:
     with server:
         try:
             server.serve_forever()
-        except KeyboardInterrupt:
+        except SignalReceived:
+            raise
+        except KeyboardInterrupt:  # the way to stop it
             click.echo("", err=True)
