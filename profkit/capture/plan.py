@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from profkit.capture.workloads import WorkloadOrder
 from profkit.errors import UsageError
 from profkit.runs.settings import Settings, Value
 
+_NOT_IN_LABELS = re.compile(r"[^\w.+-]")
 _LABEL = re.compile(r"[\w+][\w.+-]*")
 
 
@@ -33,7 +34,8 @@ class Configuration:
     """One workload in one environment, under ``label``.
 
     ``torch`` is a version as typed, for an environment that profkit makes; ``python`` is the user's own interpreter,
-    used instead. ``settings`` holds the values in which it differs from the others of its capture.
+    used instead. ``settings`` holds the values in which it differs from the others of its capture, ``variables`` the
+    environment variables that the user gives it.
     """
 
     workload: WorkloadOrder
@@ -41,6 +43,7 @@ class Configuration:
     python: Path | None
     label: str
     settings: Settings
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -59,21 +62,24 @@ def matrix(
     varied: Mapping[str, Sequence[Value]],
     label: str | None = None,
     common: Settings | None = None,
+    variables: Mapping[str, Sequence[str]] = {},
 ) -> list[Configuration]:
-    """Return every combination of workload, environment and the values of each setting in ``varied``.
+    """Return every combination of workload, environment, and the values of ``varied`` settings and of ``variables``.
 
-    ``common`` are the settings that all of them share; they are part of the labels too.
+    ``common`` are the settings that all of them share; they are part of the labels too, and so are the environment
+    variables in ``variables``, each with its values.
     Raises UsageError if ``label`` is not valid, or two configurations would have the same folder.
     """
     if label is not None and not _LABEL.fullmatch(label):
         raise UsageError(f"{label!r} cannot be a label", hint="Use letters, digits, dots, dashes and underscores.")
     combinations = [Settings(dict(zip(varied, values, strict=True))) for values in itertools.product(*varied.values())]
+    chosen = [dict(zip(variables, values, strict=True)) for values in itertools.product(*variables.values())]
     configurations = [
-        Configuration(
-            workload, torch, python, label or base + Settings(common or {}, **settings).label_suffix(), settings
-        )
+        Configuration(workload, torch, python, label or base + suffix + _suffix(given), settings, given)
         for torch, python, base in environments
         for settings in combinations
+        for suffix in [Settings(common or {}, **settings).label_suffix()]
+        for given in chosen
         for workload in workloads
     ]
     doubled = [name for name, n in Counter(c.name for c in configurations).items() if n > 1]
@@ -83,6 +89,11 @@ def matrix(
             hint="Use --label for one configuration only, and give each version and each value once.",
         )
     return configurations
+
+
+def _suffix(variables: Mapping[str, str]) -> str:
+    """Return what environment variables add to a label."""
+    return "".join(f"-{name}-{_NOT_IN_LABELS.sub('_', value)}" for name, value in variables.items())
 
 
 def order_of_round(index: int, count: int) -> list[int]:

@@ -147,10 +147,15 @@ def _new_manifest(configuration: Configuration, settings: Settings, host: Host, 
         status="failed",
         label=configuration.label,
         workload=Workload(
-            name=order.name, source=order.source, task=order.task, batch=order.batch, weights=order.weights
+            name=order.name,
+            source=order.source,
+            task=order.task,
+            batch=order.batch,
+            seed=order.seed,
+            weights=order.weights,
         ),
         settings=settings,
-        environment=worker_variables(settings, environ),
+        environment={**worker_variables(settings, environ), **configuration.variables},
         host=host,
         tool=Tool(version=tool_version()),
     )

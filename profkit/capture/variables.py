@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from profkit.runs.settings import Settings
+from profkit.errors import UsageError
+from profkit.runs.settings import SETTINGS, Settings
 
 # beginnings of names of the variables that can change what runs, or how fast
 _RECORDED = (
@@ -20,6 +21,9 @@ _RECORDED_NAMES = ("CXX", "CC")  # whole names: the compilers of torch.compile
 _SECRET = re.compile("TOKEN|SECRET|PASSWORD|KEY")  # in a name: its value is not written down
 # these change what a worker prints, which is oneDNN's log, or what it takes for its environment
 _REMOVED = ("VIRTUAL_ENV", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE")
+
+_WHY_REMOVED = "It would change what Python itself does, or what the worker prints."
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def worker_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
@@ -44,6 +48,28 @@ def worker_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str
         and not _SECRET.search(name)
     }
     return own | settings.variables()
+
+
+def parse_variables(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of each environment variable among ``texts`` (``NAME=VALUE``), in order.
+
+    Raises UsageError for another form, and for a variable that a setting sets or that the worker must not get.
+    """
+    found: dict[str, list[str]] = {}
+    of_settings = {name: setting for setting in SETTINGS for name in setting.variable_names()}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not _VARIABLE.fullmatch(name):
+            raise UsageError(
+                f"{text!r:.100} is not NAME=VALUE", where="--env", hint="For example: --env OMP_PROC_BIND=close."
+            )
+        if name in of_settings:
+            raise UsageError(f"{name} is set by an option", where="--env", hint=f"Use {of_settings[name].flags[0]}.")
+        if not _reaches_worker(name):
+            raise UsageError(f"{name} cannot be given to the worker", where="--env", hint=_WHY_REMOVED)
+        if value not in found.setdefault(name, []):
+            found[name].append(value)
+    return found
 
 
 def _reaches_worker(name: str) -> bool:

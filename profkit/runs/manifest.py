@@ -62,6 +62,7 @@ class Workload(Record, frozen=True, kw_only=True):
     task: Annotated[str, Meta(description="What the model does, e.g. image-classification; empty if unknown")] = ""
     batch: Annotated[int, Meta(ge=1, le=MOST, description="Samples per forward (count)")] = 1
     inputs: Annotated[list[TensorShape], Meta(description="The input tensors in order; empty before a round ran")] = []
+    seed: Annotated[int, Meta(ge=0, description="Seed of random weights and inputs")] = 0
     weights: Annotated[str, Meta(description="random, pretrained, or own (made by the user's code)")] = "random"
     weights_sha256: Annotated[
         str | None, Meta(description="SHA-256 over names, shapes and bytes of the weights; null if there are none")

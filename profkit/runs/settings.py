@@ -90,6 +90,11 @@ class Setting:
             raise ValueError(f"settings.{self.name} must be at least {self.minimum}, not {value!r}")
         return value
 
+    def variable_names(self) -> list[str]:
+        """Return the names of the environment variables that this setting may set."""
+        some = next(iter(self.choices), self.default or self.minimum)
+        return list(self.variables(some)) if self.variables is not None else []
+
     def suffix(self, value: Value) -> str:
         """Return what ``value`` adds to a label; nothing for the default."""
         return "" if value == self.default else self.label_suffix.format(value=value)
@@ -141,6 +146,46 @@ SETTINGS: tuple[Setting, ...] = (
         expected=True,
         help="How the model runs: as it is, as TorchScript (scripted, or traced), as TorchScript optimized for "
         "inference (frozen), or through torch.compile.",
+    ),
+    Setting(
+        name="freezing",
+        type=bool,
+        default=False,
+        flags=("--freezing",),
+        label_suffix="-freezing",
+        expected=True,
+        help="With --mode compile: let the compiler treat weights as constants and pack them in advance.",
+    ),
+    Setting(
+        name="dtype",
+        type=str,
+        default="fp32",
+        choices=("fp32", "bf16", "fp16"),
+        flags=("--dtype",),
+        repeatable=True,
+        label_suffix="-dtype-{value}",
+        expected=True,
+        help="Data type of the model's weights and of its inputs, where they are floating-point numbers.",
+    ),
+    Setting(
+        name="autocast",
+        type=bool,
+        default=False,
+        flags=("--autocast",),
+        label_suffix="-autocast",
+        expected=True,
+        help="Run the forwards under torch.autocast, in bfloat16.",
+    ),
+    Setting(
+        name="device",
+        type=str,
+        default="cpu",
+        choices=("cpu", "cuda"),
+        flags=("--device",),
+        repeatable=True,
+        label_suffix="-{value}",
+        expected=True,
+        help="Where the model runs.",
     ),
     Setting(
         name="channels_last",
@@ -263,6 +308,16 @@ SETTINGS: tuple[Setting, ...] = (
         flags=("--sequence-length",),
         metavar="TOKENS",
         help="Tokens per text, for language models.",
+    ),
+    Setting(
+        name="seed",
+        type=int,
+        default=0,
+        minimum=0,
+        flags=("--seed",),
+        label_suffix="-seed{value}",
+        same_as="workload.seed",
+        help="Seed of random weights and inputs.",
     ),
     Setting(
         name="weights",

@@ -13,10 +13,11 @@ import os
 import sys
 import traceback
 
+from .convert import converted
 from .counters import peak_memory_bytes
 from .describe import describe_inputs, describe_python, describe_torch
 from .measure import Round
-from .modes import prepare, to_channels_last
+from .modes import prepare
 from .onednn import ONEDNN_LOG, observe_onednn, printed_to
 from .profile import compress
 from .reports import MAX_MESSAGE, Reporter, WorkerError
@@ -60,9 +61,8 @@ def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
         randomize(model, inputs, workload["seed"])
     report("workload", inputs=describe_inputs(inputs), weights_sha256=weights_sha256(model))
     report("stage", stage="preparing --mode %s" % settings["mode"])
-    if settings["channels_last"]:
-        model, inputs = to_channels_last(model, inputs)
-    call, inputs, notes = prepare(model, inputs, settings["mode"])
+    model, inputs = converted(model, inputs, settings)
+    call, inputs, notes = prepare(model, inputs, settings)
     report("notes", notes=[note[:MAX_MESSAGE] for note in notes])
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())
     if orders["onednn"]:

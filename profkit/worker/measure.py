@@ -47,7 +47,7 @@ class Round:
 
         ``chdir`` allows a temporary change of the working directory; not allowed in a user's process.
         """
-        self._forward = Forward(call, inputs)
+        self._forward = Forward(call, inputs, autocast=settings.get("autocast", False))
         self._settings = settings
         self._folder = folder
         self._report = report

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def prepare(model: Any, inputs: Inputs, mode: str) -> tuple[Any, Inputs, list[str]]:
-    """Return the model in ``mode``, the inputs that it takes then, and a note for each fallback."""
+def prepare(model: Any, inputs: Inputs, settings: dict[str, Any]) -> tuple[Any, Inputs, list[str]]:
+    """Return the model in the mode of ``settings``, the inputs that it takes then, and a note for each fallback."""
+    mode = settings["mode"]
     notes: list[str] = []
+    if settings["freezing"] and mode != "compile":
+        raise WorkerError("mode", "--freezing is an option of the compiler", "Use it with --mode compile.")
     if mode == "eager":
         return model, inputs, notes
     if mode == "compile":
-        return compiled(model), inputs, notes
+        return compiled(model, freezing=settings["freezing"]), inputs, notes
+    if settings["autocast"]:
+        raise WorkerError("mode", "--autocast is not possible in TorchScript", "Use --mode eager or --mode compile.")
     if mode == "trace":
         scripted, inputs = traced(model, inputs)
     else:
@@ -77,17 +82,11 @@ def _by_position(model: Any, count: int, names: list[str]) -> Any:
     return ByPosition()
 
 
-def to_channels_last(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
-    """Return model and inputs in channels-last memory format; only four-dimensional tensors are converted."""
-    import torch
+def compiled(model: Any, *, freezing: bool) -> Any:
+    """Return the model under torch.compile, with its weights as constants if ``freezing``.
 
-    layout = torch.channels_last
-    moved = inputs.changed(lambda t: t.contiguous(memory_format=layout) if getattr(t, "ndim", 0) == 4 else t)
-    return model.to(memory_format=layout) if hasattr(model, "to") else model, moved
-
-
-def compiled(model: Any) -> Any:
-    """Return the model under torch.compile; raises WorkerError if torch.compile or a C++ compiler is missing."""
+    Raises WorkerError if torch.compile or a C++ compiler is missing.
+    """
     import torch
 
     if not hasattr(torch, "compile"):
@@ -99,4 +98,18 @@ def compiled(model: Any) -> Any:
             "--mode compile needs a C++ compiler and found none of: %s" % ", ".join(compilers),
             "Install one (Debian: apt-get install g++), or set CXX to its path.",
         )
+    if freezing:
+        _freeze_weights()
     return torch.compile(model)
+
+
+def _freeze_weights() -> None:
+    """Tell the compiler that weights are constants, and to pack them in advance where it can."""
+    import torch
+    import torch._inductor.config as compiler
+
+    if not hasattr(compiler, "freezing"):
+        raise WorkerError("mode", "PyTorch %s has no --freezing" % torch.__version__, "Use --torch 2.1 or newer.")
+    compiler.freezing = True
+    if hasattr(compiler.cpp, "weight_prepack"):
+        compiler.cpp.weight_prepack = True

@@ -34,7 +34,7 @@ def observe_onednn(
     import torch
 
     with torch.no_grad():
-        forward = Forward(call, inputs)
+        forward = Forward(call, inputs, autocast=settings["autocast"])
         for index in range(settings["warmup"]):
             forward()
             report("forward", stage="onednn", index=index + 1, count=settings["warmup"])

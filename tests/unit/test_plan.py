@@ -13,7 +13,7 @@ import pytest
 from profkit.capture.environments.releases import check_request, pythons, release_of, releases
 from profkit.capture.environments.uv import InstallerError
 from profkit.capture.plan import Configuration, EnvironmentRequest, matrix, order_of_round
-from profkit.capture.variables import worker_variables
+from profkit.capture.variables import parse_variables, worker_variables
 from profkit.capture.workloads import Known, WorkloadOptions, WorkloadOrder, known_workloads, resolve
 from profkit.errors import UsageError
 from profkit.runs.settings import Settings
@@ -196,3 +196,23 @@ def test_variables_that_change_what_runs_are_recorded() -> None:
     found = worker_variables(Settings(), {**changing, **others})
     assert found.items() >= changing.items()
     assert not found.keys() & others.keys()
+
+
+def test_variables_of_the_user() -> None:
+    found = parse_variables(["A_B=1", "A_B=2", "C=x=y z", "A_B=1"])
+    assert found == {"A_B": ["1", "2"], "C": ["x=y z"]}
+    configurations = matrix([RESNET], TWO[1:], DEFAULTS, variables=found)
+    assert [(c.label, dict(c.variables)) for c in configurations] == [
+        ("2.0-A_B-1-C-x_y_z", {"A_B": "1", "C": "x=y z"}),
+        ("2.0-A_B-2-C-x_y_z", {"A_B": "2", "C": "x=y z"}),
+    ]
+    for text, words in [
+        ("NAME", "is not NAME=VALUE"),
+        ("a b=1", "is not NAME=VALUE"),
+        ("OMP_NUM_THREADS=2", "is set by an option.*Use --threads"),
+        ("ONEDNN_DEFAULT_FPMATH_MODE=BF16", "Use --fpmath"),
+        ("PYTHONPATH=/x", "cannot be given"),
+        ("ONEDNN_VERBOSE=2", "cannot be given"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            parse_variables([text])

@@ -27,24 +27,24 @@ from profkit.runs.manifest import Fallback, Host, Python, TensorShape, Tool, Tor
 from profkit.runs.settings import SETTINGS, Setting, Settings, settings_schema
 from profkit.views.information import RunInformation
 
-DTYPE = Setting(
-    name="dtype",
+PRECISION = Setting(
+    name="precision",
     type=str,
     default="float32",
     choices=("float32", "bfloat16"),
-    flags=("--dtype",),
+    flags=("--precision",),
     repeatable=True,
     label_suffix="-{value}",
     expected=True,
     variables=lambda value: {"MODEL_DTYPE": value},
     help="Data type of the model and its input.",
 )
-ALL = [*SETTINGS, DTYPE]
+ALL = [*SETTINGS, PRECISION]
 RESNET = resolve("resnet50")
 
 
 @pytest.fixture(autouse=True)
-def with_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new setting is one more record of the table, and nothing else."""
     monkeypatch.setattr(table, "SETTINGS", tuple(ALL))
     for module in ("profkit.runs.manifest", "profkit.runs.configuration", "profkit.cli.commands.capture"):
@@ -61,6 +61,7 @@ def manifest(settings: Settings | None = None, **fields: Any) -> Manifest:
             name="resnet50",
             source="torchvision",
             batch=settings.batch,
+            seed=settings.seed,
             weights=settings.weights,
             inputs=[TensorShape(shape=[1, 3, 224, 224], dtype="float32")],
             weights_sha256="abc",

@@ -22,4 +22,4 @@ def resolve(word: str, options: WorkloadOptions) -> WorkloadOrder | None:
         return None
     if options.weights != "random":
         raise UsageError(f"{word} has no pretrained weights", hint="Leave --weights out.")
-    return WorkloadOrder(word, "builtin", TASKS[word], options.batch, options.weights)
+    return WorkloadOrder(word, "builtin", TASKS[word], options.batch, options.weights, options.seed)

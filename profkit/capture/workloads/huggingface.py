@@ -59,4 +59,6 @@ def resolve(word: str, options: WorkloadOptions) -> WorkloadOrder | None:
         name, task = re.sub("/", "--", hub), ""
     else:
         return None
-    return WorkloadOrder(name, "huggingface", task, options.batch, options.weights, details=details, packages=PACKAGES)
+    return WorkloadOrder(
+        name, "huggingface", task, options.batch, options.weights, options.seed, details=details, packages=PACKAGES
+    )

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from profkit.errors import UsageError
 
-SEED = 0  # of the random weights and inputs; fixed, so that every PyTorch version gets the same ones
-
 
 class Known(NamedTuple):
     """A workload that has a name of its own."""
@@ -24,19 +22,20 @@ class WorkloadOptions:
     """What the user asks of every workload that is not the user's own code.
 
     ``batch`` counts samples per forward, ``sequence_length`` the tokens of a text; ``weights`` are ``random`` or
-    ``pretrained``.
+    ``pretrained``, ``seed`` is that of random weights and inputs.
     """
 
     batch: int = 1
     weights: str = "random"
     sequence_length: int = 128
+    seed: int = 0
 
     def require_defaults(self, workload: str) -> None:
         """Raise UsageError, naming ``workload``, if anything is asked for: it brings its own input and weights."""
         if self != PLAIN:
             raise UsageError(
                 f"{workload} brings its own input and weights",
-                hint="Leave --batch, --weights and --sequence-length out.",
+                hint="Leave --batch, --weights, --sequence-length and --seed out.",
             )
 
 
@@ -57,7 +56,7 @@ class WorkloadOrder:
     task: str
     batch: int
     weights: str
-    seed: int = SEED
+    seed: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
 

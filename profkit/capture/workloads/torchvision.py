@@ -59,4 +59,4 @@ def resolve(word: str, options: WorkloadOptions) -> WorkloadOrder | None:
     if word not in MODELS:
         return None
     details = {"image_size": image_size(word, options.weights)}
-    return WorkloadOrder(word, "torchvision", _TASK, options.batch, options.weights, details=details)
+    return WorkloadOrder(word, "torchvision", _TASK, options.batch, options.weights, options.seed, details=details)

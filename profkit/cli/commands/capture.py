@@ -19,6 +19,7 @@ from profkit.capture.machine import inspect_machine
 from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
+from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import WorkloadOptions, known_workloads, resolve
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
@@ -164,6 +165,14 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Install the packages that this file lists, one per line, beside PyTorch. Repeatable.",
 )
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Environment variable of the workers; part of the configuration and its label. Repeatable: several values of "
+    "one variable make several configurations.",
+)
 @setting_options
 @click.option("--label", help=f"Label of the runs.  [default: the PyTorch version, then {_SUFFIXES} if not default]")
 @click.option(
@@ -180,6 +189,7 @@ def command(
     workloads: Sequence[str],
     torches: Sequence[str],
     pythons: Sequence[Path],
+    variables: Sequence[str],
     packages: Sequence[str],
     requirement_files: Sequence[Path],
     label: str | None,
@@ -204,13 +214,13 @@ def command(
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
-    wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length)
+    wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length, options.seed)
     beside = parse_requirements(packages, requirement_files)
     orders = [resolve(word, wanted).with_packages(beside) for word in workloads]
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
         requests = _environments([check_request(version) for version in torches], pythons, environments)
-        configurations = matrix(orders, requests, varied, label, options)
+        configurations = matrix(orders, requests, varied, label, options, parse_variables(variables))
         if not quiet:
             _warn_of_machine(progress)
         try:
