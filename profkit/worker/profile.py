@@ -122,11 +122,12 @@ def compress(path: str) -> str:
     """
     packed = path + ".gz"
     try:
-        if path.endswith(".json") and not ends_with_brace(path):
-            raise WorkerError("output", "the trace was not written to its end", "Is the disk full? Free some space.")
         with open(path, "rb") as source, open(packed + ".part", "wb") as raw:
             with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as target:
                 shutil.copyfileobj(source, target, 1 << 20)
+        # after packing, which says so if the disk is full now
+        if path.endswith(".json") and not ends_with_brace(path):
+            raise WorkerError("output", "the trace was not written to its end", "Is the disk full? Free some space.")
         os.replace(packed + ".part", packed)
     finally:
         for left in (path, packed + ".part"):
