@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 SCENARIOS = ("new run", "run with rounds", "replacement", "forking model", "two captures", "full disk", "read-only")
 TARGETS = ("parent", "group of the parent", "worker", "group of the worker")
 WAYS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGSTOP then SIGKILL")
+_TARGET_WEIGHTS, _WAY_WEIGHTS = (4, 2, 2, 1), (3, 1, 1, 1, 2)  # the dangerous ones are tried more often
 # with these the capture itself is what goes wrong; a signal comes on top in half of the trials
 _WITHOUT_SPACE = ("full disk", "read-only")
 # what a capture has said when the time until the signal begins, and how long that is at most: about as long as what
@@ -70,13 +71,13 @@ class Trial:
             number=number,
             seed=seed,
             scenario=scenario,
-            target=chance.choice(TARGETS) if signalled else "",
-            way=chance.choice(WAYS) if signalled else "",
+            target=chance.choices(TARGETS, _TARGET_WEIGHTS)[0] if signalled else "",
+            way=chance.choices(WAYS, _WAY_WEIGHTS)[0] if signalled else "",
             moment=moment,
             at_s=round(chance.uniform(0.0, MOMENTS[moment][1]), 3),
             limit=chance.randrange(4, 24) * 4096,
             second_at_s=round(chance.uniform(0.0, 0.8), 3),
-            onednn=chance.random() < 0.5,
+            onednn=chance.random() < 0.3,
         )
 
 
