@@ -206,7 +206,8 @@ def mount(*words: str) -> None:
 def run_trial(trial: Trial, place: Place) -> None:
     """Run the trial, and note in it what came of it."""
     began = time.monotonic()
-    write_model(place.folder / "m", "time.sleep(0.01)", make=_FORKING if trial.scenario == "forking model" else "")
+    forks = trial.scenario == "forking model"
+    write_model(place.folder / "m", f"time.sleep({0.05 if forks else 0.01})", make=_FORKING if forks else "")
     before: set[str] = set()
     if trial.scenario in ("run with rounds", "replacement"):
         _expect(trial, "the capture before", Capture(place).wait(), {0})
