@@ -18,12 +18,6 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", plain(text)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
 
 
-def cell(text: str) -> str:
-    """Prefix a text that a spreadsheet would read as a formula."""
-    text = plain(text)
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
-
-
 def markup(text: str) -> str:
     """Escape what a browser, or plotly in its labels, would read as markup."""
     return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

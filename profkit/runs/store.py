@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from profkit.errors import InputError
-from profkit.files import open_regular, read_bounded, write_whole
+from profkit.files import is_plain_name, open_regular, read_bounded, write_whole
 from profkit.runs.evidence import copies_in_words, find_copies
 from profkit.runs.manifest import Manifest, upgrade_run_1
 
@@ -20,6 +20,7 @@ OUTPUTS_NAME = "outputs.npz"
 LOG_NAME = "worker.log"
 ONEDNN_LOG = "onednn.log.gz"
 ONEDNN_TRACE = "onednn.trace.json.gz"
+TRACE_ENDING = ".pt.trace.json.gz"  # of the traces that captures write, as TensorBoard expects
 MANIFEST_LIMIT = 64 << 20  # bytes; a manifest of 1,000 rounds takes less than 2 MiB
 _BEGINNING = 1 << 16  # bytes in which a trace shows that it is one
 
@@ -96,6 +97,8 @@ def find_runs(path: str | Path) -> list[Run]:
         return [Run(path, (path,))]
     if not path.exists():
         raise InputError("no such file or folder", where=path, hint="Check the path.")
+    if not path.is_dir():
+        open_regular(path).close()  # says what it is: a pipe, a device
     runs = list(_walk(path))
     if not runs:
         hint = "Pass a folder of .json or .json.gz traces, such as profkit capture writes, or one trace file."
@@ -144,7 +147,7 @@ def _with_manifest(folder: Path) -> Run:
     manifest = read_manifest(folder)
     traces = []
     for round_ in manifest.rounds:
-        if Path(round_.trace).name != round_.trace:
+        if not is_plain_name(round_.trace):
             raise InputError(f"names a trace outside its folder: {round_.trace!r}", where=folder / MANIFEST_NAME)
         traces.append(folder / round_.trace)
     return _without_copies(Run(folder, tuple(traces), manifest))

@@ -216,6 +216,7 @@ class OutputsChange(Record, frozen=True, kw_only=True):
     relative_error: Annotated[
         float | None, Meta(description="largest absolute difference / largest absolute baseline output")
     ] = None
+    reason: Annotated[str | None, Meta(description="why they are not comparable; null if they are")] = None
 
 
 class PrimitiveTimes(Record, frozen=True, kw_only=True):

@@ -140,7 +140,7 @@ def _outputs(change: WorkloadChange) -> str:
     if not outputs.finite:
         return "outputs: a side has NaN or infinity"
     if not outputs.comparable or outputs.cosine_similarity is None:
-        return "outputs: not comparable"
+        return f"outputs not comparable: {outputs.reason or 'the reason was not saved'}"
     return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"
 
 
