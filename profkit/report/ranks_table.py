@@ -12,6 +12,8 @@ from profkit.shortening import LONGEST_NAME, listed, shorten
 if TYPE_CHECKING:
     from profkit.views.parts import Rank
 
+MOST = 32  # rows: a screenful; jobs may have thousands of ranks
+
 
 def ranks_table(ranks: Sequence[Rank]) -> Iterator[Table]:
     """Yield the table of ranks side by side, if there are several; its note explains the slowest."""
@@ -31,11 +33,19 @@ def ranks_table(ranks: Sequence[Rank]) -> Iterator[Table]:
             Cell(units.duration(one.forward_ns)),
             Cell("slowest", "bad") if one.is_slowest else Cell(""),
         ]
-        for one in ranks
+        for one in _slowest(ranks)
     ]
     what = "ranks" if with_rank else "processes"
     notes = [_explanation(one, what) for one in ranks if one.is_slowest]
+    if len(ranks) > MOST:
+        notes.append(f"These are the {MOST} slowest of {len(ranks)} {what}; --format json has them all.")
     yield Table(f"{what.capitalize()} side by side", columns, rows, "\n".join(notes))
+
+
+def _slowest(ranks: Sequence[Rank]) -> list[Rank]:
+    """Return the slowest ranks, in the given order."""
+    places = sorted(range(len(ranks)), key=lambda place: -(ranks[place].forward_ns or 0))[:MOST]
+    return [ranks[place] for place in sorted(places)]
 
 
 def ranks_in_words(ranks: Sequence[Rank]) -> str:

@@ -5,6 +5,7 @@ Ranks are not repetitions of a measurement: each does its part of the same forwa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,21 @@ from profkit.arrays import Integers
 from profkit.stats.quantiles import median
 from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, process_ids
-from profkit.trace.operators import sum_operators
+from profkit.trace.spans import nest, sums
 
 
 @dataclass(frozen=True)
 class ProcessTimes:
-    """What one process did, per forward: wall times and self host times by operator (ns), shape ``(forwards,)``."""
+    """What one process did: wall times (ns), shape ``(forwards,)``, and the self host time (ns) of each operator.
+
+    Operators count if they start in a forward; ``self_ns`` is their sum over all forwards.
+    """
 
     rank: int | None
     process: str
     file: str
     forward_ns: Integers
-    self_ns: Mapping[str, Integers]
+    self_ns: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,26 @@ def times_of_processes(trace: Trace, forwards: Forwards) -> list[ProcessTimes]:
     processes = process_ids(trace)
     if not processes or (trace.rank is None and len(processes) < 2):
         return []
-    samples = sum_operators(trace, forwards)
-    of_forward = [trace.tracks[track][0] for track in forwards.track.tolist()]
-    found = []
-    for process in processes:
-        rows = [row for row, owner in enumerate(of_forward) if owner == process]
-        self_ns = {key[0]: samples.self_ns[rows, column] for column, key in enumerate(samples.keys)}
-        file = Path(trace.source).name
-        found.append(ProcessTimes(trace.rank, str(process), file, forwards.wall_ns[rows], self_ns))
+    number = {process: k for k, process in enumerate(processes)}
+    owner = np.array([number.get(trace.tracks[track][0], -1) for track in forwards.track.tolist()], dtype=np.int64)
+    self_ns = _self_by_process(trace, forwards, owner)
+    file = Path(trace.source).name
+    order = np.argsort(owner, kind="stable")
+    edges = np.searchsorted(owner[order], np.arange(len(processes)))
+    walls = np.split(forwards.wall_ns[order], edges)[1:]  # before the first edge: forwards of no process
+    return [ProcessTimes(trace.rank, str(process), file, walls[k], self_ns.get(k, {})) for process, k in number.items()]
+
+
+def _self_by_process(trace: Trace, forwards: Forwards, owner: Integers) -> dict[int, dict[str, int]]:
+    """Return the self host time (ns) in forwards, by process and operator; ``owner`` is the process of each forward."""
+    events = trace.operator_events
+    row = forwards.of(events)
+    inside = row >= 0
+    code, place = np.unique(owner[row[inside]] * len(trace.names) + events.name[inside], return_inverse=True)
+    times = sums(place, nest(events).self_ns[inside], len(code))
+    found: dict[int, dict[str, int]] = {}
+    for key, ns in zip(code.tolist(), times.tolist(), strict=True):
+        found.setdefault(key // len(trace.names), {})[trace.names[key % len(trace.names)]] = ns
     return found
 
 
@@ -91,14 +107,12 @@ def _order(item: tuple[RankTimes, Mapping[str, float]]) -> tuple[bool, int, str,
 
 
 def _together(group: Sequence[ProcessTimes]) -> tuple[RankTimes, Mapping[str, float]]:
-    """Return the row of one rank, and the median self host time per forward (ns) of its operators."""
+    """Return the row of one rank, and the self host time per forward (ns) of its operators."""
     forward_ns = np.concatenate([one.forward_ns for one in group])
     processes = {one.process for one in group}
-    names = dict.fromkeys(name for one in group for name in one.self_ns)
-    own: dict[str, float] = {}
-    for name in names if len(forward_ns) else ():
-        parts = [one.self_ns.get(name, np.zeros(len(one.forward_ns), dtype=np.int64)) for one in group]
-        own[name] = float(median(np.concatenate(parts)))
+    whole: Counter[str] = Counter()
+    for one in group:
+        whole.update(one.self_ns)
     row = RankTimes(
         rank=group[0].rank,
         process=processes.pop() if len(processes) == 1 else None,
@@ -106,7 +120,7 @@ def _together(group: Sequence[ProcessTimes]) -> tuple[RankTimes, Mapping[str, fl
         forwards=len(forward_ns),
         median_ns=float(median(forward_ns)) if len(forward_ns) else None,
     )
-    return row, own
+    return row, {name: ns / len(forward_ns) for name, ns in whole.items()} if len(forward_ns) else {}
 
 
 def _explained(row: RankTimes, own: Mapping[str, float], every: Sequence[Mapping[str, float]]) -> RankTimes:

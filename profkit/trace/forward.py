@@ -18,7 +18,7 @@ from profkit.errors import UsageError
 from profkit.shortening import LONGEST_NAME, listed, shorten
 from profkit.trace import dialect
 from profkit.trace.events import Events, Trace
-from profkit.trace.spans import nest
+from profkit.trace.spans import has_same_above, nest
 
 NAMED = "named"
 # annotations that PyTorch makes itself, and those that this module has rules for
@@ -65,14 +65,16 @@ class Forwards:
         result = self._latest_open(np.arange(len(self)), events.start_ns)
         if len(self) > 1 and (self.start_ns[1:] < self.end_ns[:-1]).any():
             if len(self.process):
-                of_forward, of_event = self.process[self.track], self.process[events.track]
-                for process in np.unique(of_forward):
-                    mine = of_event == process
-                    result[mine] = self._latest_open(np.flatnonzero(of_forward == process), events.start_ns[mine])
-            for track in np.unique(self.track):
-                mine = events.track == track
-                result[mine] = self._latest_open(np.flatnonzero(self.track == track), events.start_ns[mine])
+                self._settle(result, self.process[self.track], self.process[events.track], events.start_ns)
+            self._settle(result, self.track, events.track, events.start_ns)
         return result
+
+    def _settle(self, result: Integers, of_forward: Ids, of_event: Ids, at_ns: Integers) -> None:
+        """Put into ``result`` the forward of each event whose group, a process or a thread, has forwards."""
+        forwards, events = np.argsort(of_forward, kind="stable"), np.argsort(of_event, kind="stable")
+        for group in np.unique(of_forward):
+            mine = _equal_to(group, of_event, events)
+            result[mine] = self._latest_open(_equal_to(group, of_forward, forwards), at_ns[mine])
 
     def _latest_open(self, forwards: Integers, at_ns: Integers) -> Integers:
         """Return the latest of ``forwards`` (rising positions) that is open at each time; -1 if none is."""
@@ -87,6 +89,14 @@ class Forwards:
             inside = (place >= 0) & (at_ns < ends[candidate])
             found[inside] = forwards[candidate[inside]]
         return found
+
+
+def _equal_to(value: np.signedinteger, values: Ids, order: Integers) -> Integers:
+    """Return the positions of a value among ``values``, which ``order`` sorts; without a look at the others."""
+    begin = np.searchsorted(values, value, "left", sorter=order)
+    end = np.searchsorted(values, value, "right", sorter=order)
+    found: Integers = order[begin:end]
+    return found
 
 
 def find_forwards(trace: Trace, name: str | None = None) -> Forwards:
@@ -106,13 +116,19 @@ def find_forwards(trace: Trace, name: str | None = None) -> Forwards:
     if not len(operators):
         nothing = np.zeros(0, dtype=np.int64)
         return Forwards("envelope", nothing, nothing, nothing.astype(np.int32))
-    envelopes = []
-    for number in np.unique(process[operators.track]) if len(process) else [0]:
-        mine = operators.take(process[operators.track] == number) if len(process) else operators
-        envelopes.append((int(mine.start_ns.min()), int(mine.end_ns.max()), int(mine.track[0])))
-    start, end, track = zip(*sorted(envelopes), strict=True)
-    ends = (np.array(start, dtype=np.int64), np.array(end, dtype=np.int64))
-    return Forwards("envelope", *ends, np.array(track, dtype=np.int32), process)
+    if not len(process):
+        first, last = operators.start_ns.min(keepdims=True), operators.end_ns.max(keepdims=True)
+        return Forwards("envelope", first, last, operators.track[:1])
+    return _in_order("envelope", _envelopes(operators, process), process)
+
+
+def _envelopes(operators: Events, process: Ids) -> Events:
+    """Return one span per process, from its first operator to its last, on the track of the first in the file."""
+    _, row, number = np.unique(process[operators.track], return_index=True, return_inverse=True)
+    start, end = operators.start_ns[row], operators.end_ns[row]
+    np.minimum.at(start, number, operators.start_ns)
+    np.maximum.at(end, number, operators.end_ns)
+    return Events.of(start_ns=start, duration_ns=end - start, track=operators.track[row])
 
 
 def _in_order(rule: str, events: Events, process: Ids) -> Forwards:
@@ -164,10 +180,11 @@ def user_annotations(trace: Trace) -> dict[str, int]:
         spans = operators.take(mine[operators.name]) if len(operators) else operators
     else:
         spans = trace.events.take(trace.has_category(dialect.ANNOTATION) & trace.has_name(mine))
-    found: dict[str, int] = {}
-    for number in np.unique(spans.name).tolist():
-        same = spans.take(spans.name == number)
-        found[trace.names[number]] = int((nest(same).parent < 0).sum())
+    if not len(spans):
+        return {}
+    outermost = spans.name[~has_same_above(spans.name.astype(np.int64), nest(spans).parent)]
+    numbers, counts = np.unique(outermost, return_counts=True)
+    found = {trace.names[number]: count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)}
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -27,7 +27,7 @@ class Rank(Record, frozen=True, kw_only=True):
     ] = None
     extra_ns: Annotated[
         float | None,
-        Meta(description="self host time of that operator per forward, less the median of all ranks (ns)"),
+        Meta(description="mean self host time of that operator per forward, less the median of all ranks (ns)"),
     ] = None
 
 

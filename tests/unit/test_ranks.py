@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from profkit.views.diff import compare_runs
 from profkit.views.information import describe_run
 from profkit.views.operators import OperatorsView, view_operators
 from tests.builders import forward
-from tests.conftest import ROOT, trace_json
+from tests.conftest import ROOT, event, trace_json
 from tests.unit.test_evidence import EPOCH_US, SECOND_US, ranked, write
 
 RANKS = ROOT / "tests/data/ranks"
@@ -170,8 +171,8 @@ def test_a_job_that_lacks_a_rank_is_not_guessed_at(tmp_path: Path) -> None:
 
 def processes(us: dict[int, int], **header: Any) -> bytes:
     records: list[dict[str, Any]] = []
-    for pid, time in us.items():
-        records += json.loads(job(pid, EPOCH_US, ("aten::mm", time), ("aten::relu", 10)))["traceEvents"]
+    for pid, mm in us.items():
+        records += json.loads(job(pid, EPOCH_US, ("aten::mm", mm), ("aten::relu", 10)))["traceEvents"]
     return trace_json(records, **header)
 
 
@@ -216,3 +217,27 @@ def test_hostile_names_are_shown_short(tmp_path: Path) -> None:
     assert found.ranks[1].operator == name
     assert "Rank 1 is the slowest: xxxx" in text
     assert len(text) < 100_000
+
+
+def test_of_many_ranks_the_slowest_are_listed(tmp_path: Path) -> None:
+    times = {rank: 100 + rank * 37 % 100 for rank in range(100)}
+    records: dict[str, bytes] = {
+        f"h_{rank}__1": job(rank, EPOCH_US + rank, ("aten::mm", us), **ranked(rank, 100)) for rank, us in times.items()
+    }
+    found = view(write(tmp_path / "run", **records))
+    assert len(found.ranks) == 100
+    text = render_text(operators.document(found, Selection()))
+    assert text.count(".pt.trace.json") == 32
+    assert "These are the 32 slowest of 100 ranks; --format json has them all." in text
+    assert [r.rank for r in found.ranks if r.is_slowest] == [27]
+    assert ["27", "h_27.1.pt.trace.json", "3", "201", "µs", "slowest"] in [line.split() for line in text.splitlines()]
+
+
+def test_a_file_of_many_processes_takes_no_time(write_trace: Callable[..., Path]) -> None:
+    """The work does not grow with the square of the number of processes."""
+    records = [event(f"aten::op{k % 500}", 10 * (k % 7), 5, pid=k) for k in range(5_000)]
+    path = write_trace(records)
+    begin = time.monotonic()
+    found = view(path)
+    assert time.monotonic() - begin < 5
+    assert (len(found.ranks), found.forwards.count) == (5_000, 5_000)
