@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,6 +50,8 @@ def hint_at_annotations(trace: Trace, forwards: Forwards) -> str | None:
     unused = unused_annotations(trace, forwards)
     if not unused:
         return None
+    import shlex
+
     known = listed([f"{shorten(name, LONGEST_NAME)} ({count} times)" for name, count in unused.items()], 200)
     example = shlex.quote(shorten(next(iter(unused)), LONGEST_NAME))
     return (

@@ -5,7 +5,6 @@ Categories are compared in lower case: their capitals changed several times arou
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 OPERATOR = frozenset({"cpu_op", "operator"})
@@ -74,10 +73,10 @@ PROGRAMS = (
     Program("Bazel", (b'"bazel_version"',)),
 )
 # what only PyTorch writes: with one of these the file is its own, whatever the names of its events look like
-_PYTORCH = re.compile(
-    rb'"(?:schemaVersion|deviceProperties|distributedInfo|baseTimeNanoseconds|Ev Idx|Profiler Event Index|External id)"'
-    rb'|"cat":\s*"(?:cpu_op|operator|user_annotation|python_function|cuda_runtime|Trace)"|"' + LEGACY_HOST_PID.encode(),
-    re.IGNORECASE,
+_PYTORCH = (
+    *(b'"schemaVersion"', b'"deviceProperties"', b'"distributedInfo"', b'"baseTimeNanoseconds"'),
+    *(b'"Ev Idx"', b'"Profiler Event Index"', b'"External id"', LEGACY_HOST_PID.encode()),
+    *(b'"cpu_op"', b'"Operator"', b'"user_annotation"', b'"python_function"', b'"cuda_runtime"', b'"Trace"'),
 )
 
 
@@ -97,7 +96,7 @@ def recognise(beginning: bytes, fine: bool) -> str:
 
 def other_program(beginning: bytes) -> Program | None:
     """Return the program that wrote a Chrome trace with these first bytes, None if it is PyTorch or not known."""
-    if _PYTORCH.search(beginning):
+    if any(mark in beginning for mark in _PYTORCH):
         return None
     return next((program for program in PROGRAMS if any(mark in beginning for mark in program.marks)), None)
 

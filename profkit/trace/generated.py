@@ -17,14 +17,15 @@ from profkit.trace.events import Trace
 _LONGEST = 1_000  # characters of such a name: kernels that fuse hundreds of operators have names of a few hundred
 _FORMS = (
     # frame and compilation, such as 0/1, of a compiled function: torch/_dynamo/eval_frame.py
-    re.compile(r"(Torch-Compiled Region)(?:: [!0-9][0-9/_-]*)?"),
+    r"(Torch-Compiled Region)(?:: [!0-9][0-9/_-]*)?",
     # graph number (up to 2.4), fused operators, kernel number: torch/_inductor/codegen/cpp.py
-    re.compile(r"(?:graph_[0-9]+_)?(cpp_(?:fused|Cpp)\w*?)(?:_[0-9]+)?"),
+    r"(?:graph_[0-9]+_)?(cpp_(?:fused|Cpp)\w*?)(?:_[0-9]+)?",
     # the same for Triton; some versions add the specialised arguments, such as 0d1d2de
-    re.compile(r"(?:graph_[0-9]+_)?(triton\w*?)(?:_[0-9]+)?(?:_[0-9][0-9cde]*)?"),
+    r"(?:graph_[0-9]+_)?(triton\w*?)(?:_[0-9]+)?(?:_[0-9][0-9cde]*)?",
     # the key of inductor's cache of graphs: torch/_inductor/output_code.py
-    re.compile(r"(## Call CompiledFxGraph)(?: \w+ ##)?"),
+    r"(## Call CompiledFxGraph)(?: \w+ ##)?",
 )
+_BEGINNINGS = ("Torch-Compiled", "graph_", "cpp_", "triton", "## Call")
 
 
 def stem(name: str) -> str | None:
@@ -32,9 +33,9 @@ def stem(name: str) -> str | None:
 
     The stem of a stem is itself.
     """
-    if len(name) > _LONGEST:
+    if not name.startswith(_BEGINNINGS) or len(name) > _LONGEST:
         return None
-    found = (form.fullmatch(name) for form in _FORMS)
+    found = (re.fullmatch(form, name) for form in _FORMS)
     return next((match[1] for match in found if match is not None), None)
 
 

@@ -13,7 +13,7 @@ from profkit.trace.events import Trace
 
 _ACTIVITIES = "record with activities=[ProfilerActivity.CPU, …] to get operators"
 # categories of torch.profiler, on any device; in lower case
-_PYTORCH = re.compile(
+_PYTORCH = (
     r"annotation|python_function|kernel|mem(?:cpy|set)|(?:cuda|hip|xpu|mtia|hpu|privateuse1|ccl)_|_runtime|_driver"
     r"|overhead|cpu_instant_event|^trace$|^async|^runtime$|collective"
 )
@@ -49,7 +49,7 @@ def nature_of(trace: Trace) -> Nature | None:
         only = "device work only" if work == spans else "device work but no operators"
         return Nature(f"It holds {only} ({work} kernels and copies): {_ACTIVITIES}", is_foreign=False)
     kinds = listed(sorted(name or "(none)" for name in trace.categories))
-    if any(_PYTORCH.search(name.lower()) for name in trace.categories):
+    if any(re.search(_PYTORCH, name.lower()) for name in trace.categories):
         return Nature(f"It holds no operators, only {spans} spans of the categories {kinds}: {_ACTIVITIES}", False)
     if any(name.startswith("aten::") for name in trace.names):
         return Nature(f"Its {spans} spans lack the category cpu_op, which operators have (categories: {kinds})", False)

@@ -64,12 +64,13 @@ _MAGIC: tuple[tuple[bytes, Foreign], ...] = (
         Foreign("a pointer of Git LFS", "fetch the file that it stands for with git lfs pull"),
     ),
 )
-_PICKLE_START = re.compile(rb"\x80[\x02-\x05]|\(?[dl]p[0-9]+\n")
-_SAVED = re.compile(rb'\{\s*"schema"\s*:\s*"(?:diff|operators|compare|info|primitives|run|workloads|machine)/[0-9]')
-_ARRAY_OF_ARRAYS = re.compile(rb"\[\s*\[\s*(?:-?[0-9]|\])")
-_LOG_LINE = re.compile(rb"(?:one|mkl)?dnn_verbose,")
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-_ONNX_START = re.compile(rb"\x08[\x01-\x1f]\x12[\x01-\x40][ -~]{3}")  # the version of its format, and who wrote it
+# patterns, each compiled when it is first used: most files need none
+_PICKLE_START = rb"\x80[\x02-\x05]|\(?[dl]p[0-9]+\n"
+_SAVED = rb'\{\s*"schema"\s*:\s*"(?:diff|operators|compare|info|primitives|run|workloads|machine)/[0-9]'
+_ARRAY_OF_ARRAYS = rb"\[\s*\[\s*(?:-?[0-9]|\])"
+_LOG_LINE = rb"(?:one|mkl)?dnn_verbose,"
+_CONTROL = rb"[\x00-\x08\x0e-\x1f]"
+_ONNX_START = rb"\x08[\x01-\x1f]\x12[\x01-\x40][ -~]{3}"  # the version of its format, and who wrote it
 _ZIP = b"PK\x03\x04"
 _PACKED = (
     (_ZIP, "zip"),
@@ -99,7 +100,10 @@ def recognise(beginning: bytes) -> Foreign | None:
     for magic, found in _MAGIC:
         if beginning.startswith(magic):
             return found
-    return _binary(beginning) or _text(beginning.removeprefix(b"\xef\xbb\xbf").lstrip())
+    text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith((b'{"', b"{\n", b"{ ", b"{\r")):  # as traces begin, and nothing that is not text
+        return _text(text)
+    return _binary(beginning) or _text(text)
 
 
 def packed_by(beginning: bytes) -> str | None:
@@ -111,7 +115,7 @@ def _binary(beginning: bytes) -> Foreign | None:
     if beginning.startswith(b"SQLite format 3\0"):
         nsight = b"CUPTI_ACTIVITY" in beginning or b"NVTX_EVENTS" in beginning or b"META_DATA_CAPTURE" in beginning
         return Foreign("an export of Nsight Systems (SQLite)" if nsight else "an SQLite database", _NSIGHT.advice)
-    if _PICKLE_START.match(beginning):
+    if re.match(_PICKLE_START, beginning):
         is_snapshot = b"segments" in beginning and (b"device_traces" in beginning or b"segment_type" in beginning)
         return _MEMORY_SNAPSHOT if is_snapshot else _PICKLE
     if beginning.startswith(_ZIP):
@@ -122,10 +126,10 @@ def _binary(beginning: bytes) -> Foreign | None:
         return _MODEL if name.endswith(_OF_A_MODEL) else None
     if b"brain.Event:" in beginning[:64]:
         return _EVENTS
-    if beginning.startswith(b"\n") and _CONTROL.search(beginning, 1, 16):  # the tag of a protobuf's first message
+    if beginning.startswith(b"\n") and re.search(_CONTROL, beginning[1:16]):  # the tag of a protobuf's first message
         is_xplane = b"/host:" in beginning[:64] or b"/device:" in beginning[:64]  # the name of its first plane
         return _XPLANE if is_xplane else _PERFETTO
-    if _ONNX_START.match(beginning):
+    if re.match(_ONNX_START, beginning):
         return Foreign("an ONNX model", f"profile it as a PyTorch model, then {_EXPORT}")
     return None
 
@@ -137,12 +141,12 @@ def _text(text: bytes) -> Foreign | None:
     if text.startswith(b"<"):
         return _page(text)
     if text.startswith(b"["):
-        return _MEMORY_TIMELINE if _ARRAY_OF_ARRAYS.match(text) else None
-    if _LOG_LINE.match(text):
+        return _MEMORY_TIMELINE if re.match(_ARRAY_OF_ARRAYS, text) else None
+    if re.match(_LOG_LINE, text):
         return _LOG
     if not text.startswith(b"{"):
         return None
-    if _SAVED.match(text):
+    if re.match(_SAVED, text):
         return _SAVED_RESULT
     if b'"nodes"' in text and b'"schema"' in text:
         return _EXECUTION_TRACE
