@@ -189,6 +189,25 @@ def read_options(command: _F) -> _F:
     return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
 
+def forward_option(command: _F) -> _F:
+    """Add ``--forward``, a part of ``reading``; :func:`read_options`, which makes that, must stand above it."""
+    import functools
+
+    @click.option(
+        "--forward",
+        metavar="NAME",
+        help="Annotation (record_function) that is one forward, instead of those that are found. profkit info lists "
+        "annotations that repeat.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, forward: str | None, reading: Any, **options: Any) -> Any:
+        from dataclasses import replace
+
+        return command(*args, reading=replace(reading, forward=forward), **options)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
+
+
 def margin_option(command: _F) -> _F:
     """Add ``--margin``: which change counts as the same, in percent."""
     return click.option(
