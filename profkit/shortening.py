@@ -1,10 +1,11 @@
-"""Cuts texts of any length for display: the one place that does. Files for programs (JSON) keep them whole."""
+"""Cuts texts of any length for display and for manifests. Files for programs (JSON) keep names and stacks whole."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 LONGEST = 10_000  # characters of one shown text; names of C++ kernels and Python stacks are shorter
+LONGEST_QUOTED = 2_000  # of a text from outside (an exception, a worker's message) that a manifest keeps
 LONGEST_NAME = 100  # of a name among others in a sentence
 SHOWN = 4  # names in a sentence
 

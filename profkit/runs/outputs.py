@@ -18,8 +18,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 
-from profkit.errors import InputError, shorten
+from profkit.errors import InputError
 from profkit.files import read_bounded
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 _MAGIC = b"\x93NUMPY"
 _MOST_HEADER = 10_000  # bytes, as in NumPy
@@ -63,7 +64,9 @@ def read_outputs(path: Path, limit: int) -> dict[str, np.ndarray] | Unreadable:
     except _RefusedError as error:
         return Unreadable(f"{path}: {error}")
     except _DAMAGE as error:
-        return Unreadable(shorten(f"{path}: the file is damaged ({str(error) or type(error).__name__})"))
+        return Unreadable(
+            shorten(f"{path}: the file is damaged ({str(error) or type(error).__name__})", LONGEST_QUOTED)
+        )
 
 
 def _check_directory(data: bytes) -> None:

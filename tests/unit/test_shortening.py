@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from profkit.errors import ProfkitError
-from profkit.report.escape import CELL, cell, markdown, markup, plain
+from profkit.report.escape import CELL, markdown, markup, plain
 from profkit.report.kinds import diff, information, operators
 from profkit.report.kinds.kind import Kind, Selection
 from profkit.report.rendering import render
@@ -45,7 +45,7 @@ def test_every_way_to_show_a_text_cuts_it() -> None:
     begin = time.monotonic()
     for escape in (plain, markdown, markup):
         assert len(escape(HUGE)) == LONGEST
-    assert len(cell(HUGE)) == CELL  # a spreadsheet holds more than a screen
+    assert len(plain(HUGE, CELL)) == CELL  # a spreadsheet holds more than a screen
     assert len(plain("\x00" * 10**7)) == 4 * LONGEST - 3
     assert time.monotonic() - begin < 1
 

@@ -96,7 +96,7 @@ def test_a_text_of_50_mb_is_cut_everywhere(python: Path, tmp_path: Path) -> None
     (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs", heard)
     assert captured.failure is not None
     assert len(captured.failure) == 2_000
-    assert captured.failure.endswith("…")
+    assert "…" in captured.failure
     assert max(map(len, heard.messages)) < 2_200
     manifest = read_manifest(captured.folder)
     assert manifest.reason == captured.failure
