@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from profkit.shortening import shorten
 
-_LONGEST_WHAT = 1_400  # characters of the three parts of an error: all of them make one short paragraph
+_LONGEST_WHAT = 1_000  # characters of the three parts of an error: all of them make one short paragraph
 _LONGEST_PLACE = 300
-_LONGEST_HINT = 1_400
+_LONGEST_HINT = 750
 
 
 class ProfkitError(Exception):

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from profkit import files
 from profkit.errors import OutputError, UsageError
@@ -26,8 +27,7 @@ PICTURES = (".png", ".svg", ".html")
 DEFAULT_TOP = 20  # rows of a text or Markdown table: a screenful
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """Where a report goes and in which format; with ``quiet`` nothing is said about it."""
 
     format: str
@@ -201,7 +201,6 @@ def forward_option(command: _F) -> _F:
     )
     @functools.wraps(command)
     def wrapped(*args: Any, forward: str | None, reading: Any, **options: Any) -> Any:
-        from dataclasses import replace
 
         return command(*args, reading=replace(reading, forward=forward), **options)
 

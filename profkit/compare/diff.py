@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from profkit.arrays import Integers
@@ -69,8 +69,7 @@ def compare(
     return found
 
 
-@dataclass(frozen=True)
-class _Matched:
+class _Matched(msgspec.Struct, frozen=True):
     """A measured pair, with the rounds that are compared with each other and the calls that correspond.
 
     ``names`` are the names of the operators that are compared under a stem, on both sides.

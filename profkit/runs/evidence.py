@@ -20,9 +20,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from profkit.errors import InputError
 from profkit.files import GZIP_MAGIC, gzip_errors, open_regular, open_unpacked
@@ -110,8 +112,7 @@ def host_and_pid(path: Path) -> HostAndPid | None:
     return (match["host"], int(match["pid"])) if match else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """What one trace says about its origin.
 
     ``processes`` are the ids of the processes of its operators, ``pid`` is the id if there is one. ``start_ns`` and
@@ -131,7 +132,7 @@ class Recording:
     rank: int | None = None
     world_size: int | None = None
     dialect: str = ""
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, trace: Trace) -> Recording:
@@ -167,8 +168,7 @@ class Recording:
         return self.processes[0] if len(self.processes) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Rounds:
+class Rounds(msgspec.Struct, frozen=True):
     """The rounds of a run: for each the positions of its traces, in order of time. ``warnings`` say what was decided.
 
     Traces that do not count are in no round.

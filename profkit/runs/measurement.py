@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from profkit.arrays import Integers
 from profkit.runs.contents import RunData
@@ -30,8 +31,7 @@ from profkit.trace.reading.reader import read
 FIGURES = ("calls", "self_ns", "total_ns", "self_device_ns", "total_device_ns")
 
 
-@dataclass(frozen=True)
-class OperatorMatrix:
+class OperatorMatrix(msgspec.Struct, frozen=True, dict=True):
     """Calls, host times and device times (ns) of every operator in every forward of a run.
 
     Each figure has the shape (keys, forwards), the forwards of all rounds in a row; ``round_edges`` are the columns at
@@ -85,8 +85,7 @@ class OperatorMatrix:
         return values
 
 
-@dataclass(frozen=True)
-class Measurement:
+class Measurement(msgspec.Struct, frozen=True, dict=True):
     """What the traces of a run hold. ``forward_ns`` has one array of the shape (forwards,) per round, in ns.
 
     ``tables`` holds the operators for each grouping that was asked for, ``calls`` the call tree of most forwards.
@@ -106,7 +105,7 @@ class Measurement:
     torch: str | None
     calls: CallTree = NO_CALLS
     warnings: tuple[str, ...] = ()
-    stem_tables: Mapping[By, OperatorMatrix] = field(default_factory=dict)
+    stem_tables: Mapping[By, OperatorMatrix] = msgspec.field(default_factory=dict)
     ranks: tuple[RankTimes, ...] = ()
     hints: tuple[str, ...] = ()
 
@@ -218,8 +217,7 @@ def measure(
     )
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """What is kept of one trace; ``stems`` are its samples under stems, empty if it has no numbered operator."""
 
     recording: Recording

@@ -12,10 +12,10 @@ import math
 import re
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
+import msgspec
 import numpy as np
 
 from profkit.errors import InputError
@@ -35,8 +35,7 @@ _HEADER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """Outputs that were saved and cannot be read; ``reason`` says why, and names the file."""
 
     reason: str

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Integers
@@ -19,8 +19,7 @@ from profkit.trace.forward import Forwards, process_ids
 from profkit.trace.spans import nest, sums
 
 
-@dataclass(frozen=True)
-class ProcessTimes:
+class ProcessTimes(msgspec.Struct, frozen=True):
     """What one process did: wall times (ns), shape ``(forwards,)``, and the self host time (ns) of each operator.
 
     Operators count if they start in a forward; ``self_ns`` is their sum over all forwards.
@@ -33,8 +32,7 @@ class ProcessTimes:
     self_ns: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class RankTimes:
+class RankTimes(msgspec.Struct, frozen=True):
     """One rank, or one process, among the others; times in ns.
 
     ``process`` is None if several processes had this rank. ``operator`` is the one whose self host time per forward

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ TRACE_ENDING = ".pt.trace.json.gz"  # of the traces that captures write, as Tens
 MANIFEST_LIMIT = 64 << 20  # bytes; a manifest of 1,000 rounds takes less than 2 MiB
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """A folder of traces with its manifest, or traces without a manifest.
 
     ``traces`` are in order of the rounds. With a manifest they are the files that it names: files that a killed

@@ -6,10 +6,10 @@ pandas and pyarrow are imported only by the methods that need them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import numpy as np
 
 from profkit.errors import UsageError
@@ -20,8 +20,7 @@ from profkit.trace.operators import sum_operators
 from profkit.trace.options import By
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """Columns of equal length ``(rows,)`` by name; one whose name ends in ``_ns`` holds integer nanoseconds."""
 
     columns: Mapping[str, np.ndarray]

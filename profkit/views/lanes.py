@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -37,8 +36,7 @@ PLACED = "by its share of the call"
 _SIDES = ("baseline", "candidate")
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True):
     """The median forward of a run: its trace, and the rows of its calls, shape (calls,), in the order of ``tree``."""
 
     run: Run

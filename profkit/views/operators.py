@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -184,8 +184,7 @@ def _without_operators(parts: Sequence[_TraceSums]) -> list[str]:
     return [f"{name} has no operator. {nature.text}." for name, nature in named if nature is not None]
 
 
-@dataclass(frozen=True)
-class _TraceSums:
+class _TraceSums(msgspec.Struct, frozen=True):
     """What is kept of one trace; ``samples`` are the sums over the whole file.
 
     ``nature`` and ``kernels`` say what it holds if it has no operator.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Document, Paragraph, Table, cut_note
@@ -53,7 +52,7 @@ def select(information: RunInformation, selection: Selection) -> RunInformation:
     """Return ``information`` with the selected traces; raises UsageError if no file name matches."""
     require_match((t.file for t in information.traces), selection, "traces")
     traces = choose(information.traces, selection, lambda t: t.file, ORDERS)
-    return msgspec.structs.replace(information, traces=traces)
+    return replace(information, traces=traces)
 
 
 def document(information: RunInformation, selection: Selection, beside: Any = None) -> Document:

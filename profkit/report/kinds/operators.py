@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note, plural
@@ -62,7 +61,7 @@ def _record() -> type[OperatorsView]:
 def select(view: OperatorsView, selection: Selection) -> OperatorsView:
     """Return ``view`` with the selected operators; raises UsageError if none matches."""
     require_match((row.name for rows in (view.operators, view.kernels) for row in rows), selection, "operators")
-    return msgspec.structs.replace(
+    return replace(
         view,
         operators=choose(view.operators, selection, lambda o: o.name, ORDERS),
         kernels=choose(view.kernels, selection, lambda k: k.name, _KERNEL_ORDERS),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.errors import UsageError
@@ -68,7 +67,7 @@ def select(view: PrimitivesView, selection: Selection) -> PrimitivesView:
     """Return ``view`` with the selected primitives and messages; raises UsageError if none matches."""
     names = [*map(describe, view.primitives), *map(describe_message, view.messages)]
     require_match(names, selection, "primitives")
-    return msgspec.structs.replace(
+    return replace(
         view,
         primitives=choose(view.primitives, selection, describe, ORDERS),
         messages=[row for row in view.messages if selection.matches(describe_message(row))],

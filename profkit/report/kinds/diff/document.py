@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut_note, plural
