@@ -103,7 +103,7 @@ def command(
         from profkit.report.escape import plain
 
         if is_page:
-            import_module("profkit.report.formats.html.render")
+            import_module("profkit.report.formats.html.render").page_template()
         found = pending.result(margin / 100)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
