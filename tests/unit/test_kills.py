@@ -1,4 +1,4 @@
-"""A dozen trials of the kill campaign; ``python -m tests.fuzz.kills`` runs hundreds."""
+"""A dozen trials of the kill campaign; ``python -m tests.fuzz.kills.campaign`` runs hundreds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.checks import left_files, printed_rounds, wrong_runs
-from tests.fuzz.kills import run_trials, table
-from tests.fuzz.trial import MOMENTS, SCENARIOS, TARGETS, WAYS, Trial
+from tests.fuzz.kills.campaign import run_trials, table
+from tests.fuzz.kills.checks import left_files, printed_rounds, wrong_runs
+from tests.fuzz.kills.trial import MOMENTS, SCENARIOS, TARGETS, WAYS, Trial
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system has no /proc")
 SEED = 1

@@ -1,6 +1,6 @@
 """Kills captures at random moments, and checks that no complete round is lost and no half one believed.
 
-    python -m tests.fuzz.kills --kills 200 --seed 0 --to kills.jsonl
+    python -m tests.fuzz.kills.campaign --kills 200 --seed 0 --to kills.jsonl
 
 Each trial starts captures with the real worker under the stub torch, sends a signal to the session, to a worker or to
 a process group, or takes the space on the disk away, and starts the same capture again. Seed and number of a trial
@@ -24,7 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.trial import SCENARIOS, Place, Trial, mount, run_trial
+from tests.fuzz.kills.trial import SCENARIOS, Place, Trial, mount, run_trial
 from tests.unit.stub import make_interpreter
 
 LONGEST_S = 2 * 3600.0
@@ -77,7 +77,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def main() -> int:
     """Run the campaign; return 1 if a trial had a problem."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.kills", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.kills.campaign", description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="Trials in all.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--to", type=Path, required=True, help="File of results; trials in it are not repeated.")

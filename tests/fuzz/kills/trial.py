@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from tests.fuzz import checks
+from tests.fuzz.kills import checks
 from tests.unit.stub import write_model
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 SCENARIOS = ("new run", "run with rounds", "replacement", "forking model", "two captures", "full disk", "read-only")
 TARGETS = ("parent", "group of the parent", "worker", "group of the worker")
 WAYS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGSTOP then SIGKILL")
@@ -108,7 +108,7 @@ class Capture:
             "PROFKIT_TRIAL": place.marker,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz.program", str(limit), *map(str, words)],
+            [sys.executable, "-m", "tests.fuzz.kills.program", str(limit), *map(str, words)],
             cwd=place.folder,
             env=environ,
             stdin=subprocess.DEVNULL,
