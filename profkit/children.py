@@ -95,18 +95,19 @@ def end(process: subprocess.Popen[Any], wait_s: float, grace_s: float) -> int:
                 wait_s = grace_s
         return process.wait()
     finally:
-        _signal_group(process.pid, signal.SIGKILL)  # after a second Ctrl-C during the wait, too
-        if _guard is not None:
-            _guard.tell("-", process.pid)
-        _close_unused()
+        with _interrupts_postponed():  # else the guard would be half closed
+            _signal_group(process.pid, signal.SIGKILL)  # after a second Ctrl-C during the wait, too
+            if _guard is not None:
+                _guard.tell("-", process.pid)
+            _close_unused()
 
 
 def _close_unused() -> None:
     """End the guard if there is no group for it."""
     global _guard
     if _guard is not None and not _guard.groups:
-        _guard.close()
-        _guard = None
+        closing, _guard = _guard, None
+        closing.close()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from profkit import children
 from profkit.capture.reports import Report, Reports
 from profkit.capture.variables import worker_environment
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 WORKER = Path(__file__).parent.parent / "worker" / "start.py"
 _LOG_TAIL = 4_000  # bytes of the worker's output in which the place of a crash is searched
@@ -185,7 +186,7 @@ class Worker:
             missing = reports.missing
             return Outcome(reports.last, f"did not report its {missing}" if missing else None)
         if status < 0:
-            failure = f"died of {_signal_name(-status)} {reports.stage}{_place(self._log)}"
+            failure = shorten(f"died of {_signal_name(-status)} {reports.stage}{_place(self._log)}", LONGEST_QUOTED)
         else:
             failure = f"ended with status {status} while {reports.stage}"
         return Outcome(reports.last, failure, crashed=True)

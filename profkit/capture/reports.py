@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 from msgspec import Meta
 
-from profkit.errors import shorten
 from profkit.files import is_plain_name
 from profkit.runs.manifest import Bytes, Count, Counters, Load, Nanoseconds, Python, TensorShape, Torch
 from profkit.runs.store import ONEDNN_LOG, ONEDNN_TRACE, TRACE_ENDING
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 Report = Mapping[str, Any]
 
@@ -153,7 +153,7 @@ class Reports:
                 report = _parse(line)
                 self._require_expected(report["event"])
             except ValueError as error:
-                self.invalid = shorten(f"sent {error} while {self.stage}")
+                self.invalid = shorten(f"sent {error} while {self.stage}", LONGEST_QUOTED)
                 return
             self.last[report["event"]] = report
             self.stage = _stage(report, self.stage)
@@ -203,7 +203,9 @@ def _refuse(constant: str) -> NoReturn:
 
 def _shortened(value: Any) -> Any:
     """Return a text, or each of a list of texts, cut to what is shown and filed."""
-    return [shorten(text) for text in value] if isinstance(value, list) else shorten(value)
+    return (
+        [shorten(text, LONGEST_QUOTED) for text in value] if isinstance(value, list) else shorten(value, LONGEST_QUOTED)
+    )
 
 
 def _longest(value: Any) -> int:
@@ -219,5 +221,7 @@ def _stage(report: Report, before: str) -> str:
         return str(report["stage"])
     if report["event"] == "forward":
         # the report comes after the forward that it names, so a crash is in the next one
-        return shorten(f"in the {report['stage']} pass after forward {report['index']} of {report['count']}")
+        return shorten(
+            f"in the {report['stage']} pass after forward {report['index']} of {report['count']}", LONGEST_QUOTED
+        )
     return before

@@ -11,11 +11,11 @@ from profkit.capture.disturbance import find_disturbance
 from profkit.capture.process import Outcome
 from profkit.capture.reports import Report
 from profkit.capture.task import INVALID_REPORT, InvalidReportError, Listener, Task, explain_invalid_report
-from profkit.errors import shorten
 from profkit.files import is_regular_file
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Fallback, Python, Round, Torch, Workload
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def take_round(task: Task, outcome: Outcome, place: Place, listener: Listener) -
     if outcome.failure is None:
         _add_round(task, outcome.reports, place)
     else:
-        task.failure = shorten(f"{outcome.failure}. {outcome.hint}".rstrip(". "))
+        task.failure = shorten(f"{outcome.failure}. {outcome.hint}".rstrip(". "), LONGEST_QUOTED)
         task.unwritable = outcome.unwritable
     if task.failure:
         listener.message(f"{task.configuration.name}: failed: {task.failure}")

@@ -21,12 +21,13 @@ from profkit.capture.plan import Configuration
 from profkit.capture.stopping import FEWEST_ROUNDS, Stopping
 from profkit.capture.task import Listener, Task
 from profkit.capture.variables import worker_variables
-from profkit.errors import CaptureError, OutputError, ProfkitError, UsageError, shorten
+from profkit.errors import CaptureError, OutputError, ProfkitError, UsageError
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Host, Tool, Workload
 from profkit.runs.settings import Settings
 from profkit.runs.store import LOG_NAME
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 INTERRUPTED = "interrupted"
 
@@ -84,7 +85,9 @@ def run_session(
     except BaseException as error:
         for task in opened:
             if task.missing_rounds:
-                task.failure = INTERRUPTED if isinstance(error, KeyboardInterrupt) else shorten(str(error))
+                task.failure = (
+                    INTERRUPTED if isinstance(error, KeyboardInterrupt) else shorten(str(error), LONGEST_QUOTED)
+                )
         raise
     finally:
         try:

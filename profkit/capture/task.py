@@ -14,10 +14,10 @@ from profkit.capture.filing import Filing, explain_write_errors
 from profkit.capture.plan import Configuration
 from profkit.capture.process import Worker
 from profkit.capture.reports import Report
-from profkit.errors import shorten
 from profkit.runs import Manifest
 from profkit.runs.settings import Settings
 from profkit.runs.store import LOG_NAME
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 
 class InvalidReportError(Exception):
@@ -30,7 +30,7 @@ INVALID_REPORT = (msgspec.ValidationError, InvalidReportError)
 
 def explain_invalid_report(error: Exception) -> str:
     """Return the failure of a round whose worker sent a report that is not valid."""
-    return shorten(f"the worker's report is not valid: {error}")
+    return shorten(f"the worker's report is not valid: {error}", LONGEST_QUOTED)
 
 
 class Listener(Protocol):

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from profkit import files
 from profkit.errors import OutputError, UsageError
@@ -26,8 +27,7 @@ PICTURES = (".png", ".svg", ".html")
 DEFAULT_TOP = 20  # rows of a text or Markdown table: a screenful
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """Where a report goes and in which format; with ``quiet`` nothing is said about it."""
 
     format: str
@@ -185,6 +185,24 @@ def read_options(command: _F) -> _F:
         from profkit.trace.options import ReadOptions
 
         return command(*args, reading=ReadOptions(int(memory_limit * (1 << 30)), not no_cache), **options)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
+
+
+def forward_option(command: _F) -> _F:
+    """Add ``--forward``, a part of ``reading``; :func:`read_options`, which makes that, must stand above it."""
+    import functools
+
+    @click.option(
+        "--forward",
+        metavar="NAME",
+        help="Annotation (record_function) that is one forward, instead of those that are found. profkit info lists "
+        "annotations that repeat.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, forward: str | None, reading: Any, **options: Any) -> Any:
+
+        return command(*args, reading=replace(reading, forward=forward), **options)
 
     return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 

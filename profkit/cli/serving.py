@@ -46,11 +46,11 @@ def serve(path: Path, port: int, *, open_browser: bool) -> None:
         hint = "Stop the program that uses this port: ui.perfetto.dev reads local traces from no other port."
         raise CaptureError(f"cannot listen on {LOOPBACK}:{port} ({error.strerror})", hint=hint) from None
     address = f"{ORIGIN}/#!/?url=http://{LOOPBACK}:{port}/{path.name}"
-    click.echo(f"Perfetto: {address}  (Ctrl-C to stop)")
-    if open_browser:
-        click.launch(address)
     with server:
         try:
+            click.echo(f"Perfetto: {address}  (Ctrl-C to stop)")
+            if open_browser:
+                click.launch(address)
             server.serve_forever()
         except SignalReceived:
             raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from profkit.compare.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveSide, PrimitiveTimes
 from profkit.onednn.join import Joined
@@ -36,13 +37,12 @@ def compare_primitives(before: Joined | None, after: Joined | None) -> Primitive
     )
 
 
-@dataclass(slots=True)
-class _Use:
+class _Use(msgspec.Struct):
     """The executions of one problem, and their time in ns per (implementation, fpmath mode)."""
 
     calls: int = 0
     ns: int = 0
-    ns_by_implementation: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    ns_by_implementation: dict[tuple[str, str], int] = msgspec.field(default_factory=lambda: defaultdict(int))
 
 
 def _by_problem(joined: Joined) -> Mapping[Problem, _Use]:

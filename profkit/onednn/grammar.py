@@ -20,8 +20,9 @@ onednn_graph_verbose, ``src/utils/verbose.cpp`` of oneDNN Graph; logs of the PyT
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from profkit.onednn.descriptors import UNDEFINED, parse_arguments
 
@@ -50,8 +51,7 @@ class _FirstField(NamedTuple):
     is_nested: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(msgspec.Struct, frozen=True):
     """A distinct record: all of a line except its time stamp and duration.
 
     ``cached`` says whether a creation was served from a cache; None for an execution. ``data_types`` and ``layouts``

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Integers, Mask
@@ -37,8 +37,7 @@ LONGEST_LINE = 1 << 20  # bytes: records of partitions with hundreds of tensors 
 _DIGITS = 13  # of a time stamp's whole milliseconds: more do not fit int64 ns, which ends in the year 2262
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """The records of one log in file order; the arrays have the shape ``(records,)``.
 
     ``start_ns`` is the epoch time of each record in ns, -1 if the log has no time stamps; ``duration_ns`` comes from
@@ -55,7 +54,7 @@ class Log:
     version: str | None = None
     isa: str | None = None
     threads: int | None = None
-    messages: Mapping[Message, int] = field(default_factory=dict)
+    messages: Mapping[Message, int] = msgspec.field(default_factory=dict)
     information: int = 0
     skipped: int = 0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import glob
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Integers
@@ -28,8 +28,7 @@ from profkit.trace.reading.reader import read
 _SHARE_OF_OUTPUTS = 16
 
 
-@dataclass(frozen=True)
-class RunData:
+class RunData(msgspec.Struct, frozen=True):
     """What a comparison needs of a run beside its traces, already read.
 
     ``outputs`` are the model's by name, or why they cannot be read, ``primitives`` are oneDNN's; None if the run kept
@@ -56,8 +55,7 @@ class RunData:
         return tuple(np.array(r.latency_ns, dtype=np.int64) for r in rounds if r.latency_ns)
 
 
-@dataclass(frozen=True)
-class RunContents:
+class RunContents(msgspec.Struct, frozen=True, dict=True):
     """Reads the files of ``run`` beside its traces, each when it is first asked for."""
 
     run: Run

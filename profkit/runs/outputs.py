@@ -12,14 +12,15 @@ import math
 import re
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
+import msgspec
 import numpy as np
 
-from profkit.errors import InputError, shorten
+from profkit.errors import InputError
 from profkit.files import read_bounded
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 _MAGIC = b"\x93NUMPY"
 _MOST_HEADER = 10_000  # bytes, as in NumPy
@@ -34,8 +35,7 @@ _HEADER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """Outputs that were saved and cannot be read; ``reason`` says why, and names the file."""
 
     reason: str
@@ -63,7 +63,9 @@ def read_outputs(path: Path, limit: int) -> dict[str, np.ndarray] | Unreadable:
     except _RefusedError as error:
         return Unreadable(f"{path}: {error}")
     except _DAMAGE as error:
-        return Unreadable(shorten(f"{path}: the file is damaged ({str(error) or type(error).__name__})"))
+        return Unreadable(
+            shorten(f"{path}: the file is damaged ({str(error) or type(error).__name__})", LONGEST_QUOTED)
+        )
 
 
 def _check_directory(data: bytes) -> None:

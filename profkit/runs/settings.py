@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 MOST = 2**31 - 1
 """The largest number of any setting: what is passed on to C, as the number of threads is, has 32 bits."""
@@ -25,8 +26,7 @@ Value = bool | int | float | str | None
 FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any": "ANY"}
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One setting: its values, its command-line option and its part in comparisons.
 
     ``choices`` are the values of its option; a manifest may also hold ``other_values``. A text matches ``pattern``,

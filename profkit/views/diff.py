@@ -6,7 +6,6 @@ needs, which takes as long as reading several traces.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -103,7 +102,7 @@ def _measuring(run: Run, other: Run, groupings: Sequence[By], options: ReadOptio
 
     def side() -> Measurement:
         measured = measure(run, groupings, options, with_calls=True)
-        return dataclasses.replace(measured, data=RunContents(run, options).read(RunContents(other, options)))
+        return replace(measured, data=RunContents(run, options).read(RunContents(other, options)))
 
     return side
 

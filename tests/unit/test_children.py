@@ -114,6 +114,23 @@ def test_a_signal_while_a_program_starts_comes_after_its_start(tmp_path: Path, m
     children._close_unused()
 
 
+def test_a_signal_while_the_guard_is_closed_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next group has a guard of its own, not the closed pipe of the one before."""
+    close = children._Guard.close
+
+    def interrupted(self: children._Guard) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        close(self)
+
+    process = children.start([sys.executable, "-c", ""])
+    monkeypatch.setattr(children._Guard, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        children.end(process, 30.0, 1.0)
+    monkeypatch.undo()
+    assert children._guard is None
+    assert children.end(children.start([sys.executable, "-c", ""]), 30.0, 1.0) == 0
+
+
 KILLING = """
 import os, signal
 from pathlib import Path

@@ -225,3 +225,15 @@ def test_results_of_older_schemas_are_read(path: Path) -> None:
     if kind.name == "compare":
         verdicts = {entry.verdict for run in value.runs for entry in run.entries}  # type: ignore[attr-defined]
         assert verdicts == {None, "faster"}
+
+
+def test_a_comparison_of_nothing_is_not_one(examples: dict[str, Example], tmp_path: Path) -> None:
+    """Results that fit the schema's types, but that no comparison gives, are refused where they are read."""
+    document = json.loads(render(examples["diff"].kind, examples["diff"].value, "json", Selection()))
+    (workload,) = document["workloads"]
+    operator = {**workload["operators"][0], "baseline": None, "candidate": None}
+    path = tmp_path / "diff.json"
+    for workloads, words in (([], "length >= 1"), ([{**workload, "operators": [operator]}], "an operator needs times")):
+        path.write_text(json.dumps({**document, "workloads": workloads}))
+        with pytest.raises(InputError, match=words):
+            load(path)

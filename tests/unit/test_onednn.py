@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
 
@@ -22,6 +23,9 @@ from profkit.onednn.log import Log, parse_log, read_log
 from profkit.onednn.merge import encode_document, merge, read_document
 from profkit.onednn.summary import phase, primitives_by_operator
 from profkit.report.formats.json import render_json
+from profkit.report.kinds import kind_of
+from profkit.report.kinds.kind import Selection
+from profkit.report.rendering import render
 from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.runs.contents import RunContents
@@ -268,6 +272,26 @@ def test_every_warm_record_lies_in_an_operator(label: str) -> None:
     name = "forward" if "frozen" in label else "aten::mkldnn_convolution"
     assert sum(use.calls for use in uses[name] if use.kind == "convolution") == 53
     assert {use.fpmath for use in uses[name]} == {"bf16" if "bf16" in label else "fp32"}
+
+
+def test_records_that_add_up_to_more_than_the_forwards_are_no_share_of_them() -> None:
+    (found,) = find_runs(captured("2.0"))
+    view = view_primitives(RunContents(found), warm=True)
+    assert view.warm_phase is not None
+    tenfold = msgspec.structs.replace(
+        view,
+        warm_phase=msgspec.structs.replace(view.warm_phase, exec_ns=10 * view.warm_phase.exec_ns),
+        primitives=[msgspec.structs.replace(row, exec_ns=10 * row.exec_ns) for row in view.primitives],
+    )
+    for shown, column, words in (
+        (view, "of forward", "oneDNN takes "),
+        (tenfold, "share", "primitives ran at the same time, or lines of the log are repeated"),
+    ):
+        text = render(kind_of("primitives"), shown, "text", Selection())
+        assert words in text
+        assert column in text
+        shares = [float(share) for share in re.findall(r"([\d.]+)%", text)]
+        assert max(shares) <= 100
 
 
 def test_weights_that_are_reordered_again_and_again() -> None:

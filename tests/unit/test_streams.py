@@ -15,8 +15,10 @@ import pytest
 from profkit.cli.main import _end
 from profkit.errors import OutputError, ProfkitError
 from profkit.report.formats.csv import render_csv
+from profkit.runs import read_manifest
 from tests.builders import manifest, write_run
 from tests.conftest import ROOT
+from tests.unit.stub import write_model
 
 PROFKIT = f"{sys.executable} -m profkit.cli"
 
@@ -72,6 +74,13 @@ def test_a_closed_pipe_does_not_keep_files_from_being_written(small: Path, tmp_p
     status, said = shell(f"{PROFKIT} export a/net --parquet {tmp_path} | true", small)
     assert (status, said) == (0, "")
     assert len(list(tmp_path.rglob("*.parquet"))) == 3 * 4
+
+
+def test_a_capture_goes_on_without_a_reader(python: Path, tmp_path: Path) -> None:
+    words = f"capture {write_model(tmp_path / 'm')}:make --python {python} --label stub --logdir {tmp_path}/logs"
+    words += " --rounds 2 --steps 1 --warmup 1 --no-onednn"
+    assert shell(f"PROFKIT_CACHE_DIR={tmp_path}/cache {PROFKIT} {words} 2>&1 | true")[0] == 0
+    assert read_manifest(tmp_path / "logs/stub/model").status == "complete"
 
 
 def test_what_is_written_is_whole(slower: Path) -> None:

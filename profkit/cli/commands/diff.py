@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, by_option, margin_option, output_options, read_options, selection_options
+from profkit.cli.options import (
+    Output,
+    by_option,
+    forward_option,
+    margin_option,
+    output_options,
+    read_options,
+    selection_options,
+)
 from profkit.cli.show import show
 from profkit.report.kinds.diff import KIND
 from profkit.report.rendering import FORMATS
@@ -61,6 +69,7 @@ Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["latency > 3%
 @by_option
 @selection_options(KIND)
 @read_options
+@forward_option
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     baseline: Path,
@@ -94,7 +103,7 @@ def command(
         from profkit.report.escape import plain
 
         if is_page:
-            import_module("profkit.report.formats.html.render")
+            import_module("profkit.report.formats.html.render").page_template()
         found = pending.result(margin / 100)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}

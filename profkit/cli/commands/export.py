@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.one_run import one_run
-from profkit.cli.options import explain_write_errors, read_options
+from profkit.cli.options import explain_write_errors, forward_option, read_options
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -25,6 +25,7 @@ Example:
     "--parquet", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
 )
 @read_options
+@forward_option
 def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     """Write the tables of RUN as Parquet files: operators per forward, forwards, spans and flows.
 
@@ -38,7 +39,7 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     for text in chosen.warnings:
         click.echo(f"Warning: {text}", err=True)
     for path in chosen.traces:
-        trace = TraceFile(read(path, options=reading))
+        trace = TraceFile(read(path, options=reading), reading.forward)
         target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names are kept: they are unique
         with explain_write_errors(folder, hint="Choose another folder."):
             target.mkdir(parents=True, exist_ok=True)

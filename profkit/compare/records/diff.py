@@ -126,6 +126,16 @@ class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
         Meta(description="operator that does its work, or a part of it, on the other side; null unless replaced"),
     ] = None
     since: Annotated[str | None, Meta(description="PyTorch version that introduced the operator")] = None
+    baseline_names: Annotated[
+        list[str],
+        Meta(description="its names in the baseline, if torch.compile numbers them and they are compared under one"),
+    ] = []
+    candidate_names: Annotated[list[str], Meta(description="the same in the candidate")] = []
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if neither side has the operator, which only a saved result that was edited can say."""
+        if self.baseline is None and self.candidate is None:
+            raise ValueError("an operator needs times of the baseline or of the candidate")
 
     @property
     def judged_ns(self) -> tuple[float | None, float | None]:
@@ -342,7 +352,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     margin: Annotated[float, Meta(description="relative change that counts as the same")] = 0.02
     paired: Annotated[bool, Meta(description="whether rounds were compared block by block")] = False
     geomean_speedup: Annotated[Judged, Meta(description="geometric mean of the workloads' speedups")]
-    workloads: Annotated[list[WorkloadChange], Meta(description="the workloads that both sides have")]
+    workloads: Annotated[list[WorkloadChange], Meta(description="the workloads that both sides have", min_length=1)]
     differences: Annotated[list[Difference], Meta(description="differences between the configurations")]
     warnings: Annotated[list[str], Meta(description="what to know before relying on the figures")]
     gates: Annotated[list[GateResult], Meta(description="results of the rules given with --fail-if")] = []

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from profkit.report.escape import plain
+from profkit.report.escape import CELL, plain
 from profkit.report.formats.rounding import rounded
 
 
@@ -35,5 +35,5 @@ def _field(value: object) -> object:
 
 def _text(text: str) -> str:
     """Return a text with an apostrophe before what a spreadsheet would read as a formula; a number stays one."""
-    text = plain(text)  # line breaks and tabs, which separate too, become escapes
+    text = plain(text, CELL)  # line breaks and tabs, which separate too, become escapes
     return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1'", text)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.errors import UsageError
@@ -68,7 +67,7 @@ def select(view: PrimitivesView, selection: Selection) -> PrimitivesView:
     """Return ``view`` with the selected primitives and messages; raises UsageError if none matches."""
     names = [*map(describe, view.primitives), *map(describe_message, view.messages)]
     require_match(names, selection, "primitives")
-    return msgspec.structs.replace(
+    return replace(
         view,
         primitives=choose(view.primitives, selection, describe, ORDERS),
         messages=[row for row in view.messages if selection.matches(describe_message(row))],
@@ -98,11 +97,10 @@ def _head(view: PrimitivesView) -> Iterator[str]:
     if machine := ", ".join(filter(None, (view.isa, threads))):
         yield f"{machine}."
     if view.forwards and view.warm_phase is not None:
-        wall = sum(view.forward_ns)
-        part = units.share(view.warm_phase.exec_ns / wall if wall else None)
         yield (
-            f"In {view.forwards} warm forwards oneDNN takes {part} of the time; {view.matched} of {view.warm_records} "
-            "log records fall within an operator of the trace. Writing the log slows this pass: use shares, not times."
+            f"In {view.forwards} warm forwards {_of_forwards(view.warm_phase.exec_ns, sum(view.forward_ns))}; "
+            f"{view.matched} of {view.warm_records} log records fall within an operator of the trace. "
+            "Writing the log slows this pass: use shares, not times."
         )
     if view.skipped_lines:
         records = plural(view.skipped_lines, "log record")
@@ -146,16 +144,30 @@ def _repeated(view: PrimitivesView) -> Paragraph:
     )
 
 
+def _of_forwards(exec_ns: int, wall_ns: int) -> str:
+    if exec_ns > wall_ns > 0:
+        return (
+            f"the records of oneDNN add up to {units.duration(exec_ns)}, more than the forwards' "
+            f"{units.duration(wall_ns)}: primitives ran at the same time, or lines of the log are repeated"
+        )
+    return f"oneDNN takes {units.share(exec_ns / wall_ns if wall_ns else None)} of the time"
+
+
+def _has_share_of_forwards(view: PrimitivesView) -> bool:
+    """Whether a primitive's time can be a share of the forwards' time: not if all of them together exceed it."""
+    wall = sum(view.forward_ns)
+    return view.warm and view.warm_phase is not None and view.warm_phase.exec_ns <= wall and wall > 0
+
+
 def _primitives(view: PrimitivesView, selection: Selection) -> Iterator[Table]:
     every = select(view, replace(selection, top=0)).primitives
     if not every:  # a log of messages alone
         return
-    of_forward = view.warm and bool(view.forward_ns)
     columns = [
         Column("primitive", right=False, flexible=True),
         Column("calls"),
         Column("time"),
-        Column("of forward" if of_forward else "share"),
+        Column("of forward" if _has_share_of_forwards(view) else "share"),
         Column("hits"),
         Column("misses"),
         Column("create"),
@@ -182,9 +194,9 @@ def _shares(view: PrimitivesView) -> Callable[[PrimitiveRow], float | None]:
     Partitions of the graph API have no share of the time in oneDNN, since their primitives have one; unless the log has
     no primitives.
     """
-    if view.warm and view.forward_ns:
+    if _has_share_of_forwards(view):
         wall = sum(view.forward_ns)
-        return lambda row: row.exec_ns / wall if wall else None
+        return lambda row: row.exec_ns / wall
     primitives = sum(row.exec_ns for row in view.primitives if not row.kind.startswith(_PARTITION))
     whole = primitives or sum(row.exec_ns for row in view.primitives)
     return lambda row: None if not whole or (primitives and row.kind.startswith(_PARTITION)) else row.exec_ns / whole

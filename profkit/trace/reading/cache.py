@@ -22,7 +22,7 @@ from profkit.trace.events import Events, Trace, TraceHead
 from profkit.trace.options import Detail
 from profkit.trace.reading.cache_folder import BOUND_BYTES, SUFFIX, folder, keep_bound
 
-FORMAT = 4  # raise it with every change of the stored data, or of the way a file is read
+FORMAT = 5  # raise it with every change of the stored data, or of the way a file is read
 _MAGIC = b"profkit columns\n"
 _HASH_BYTES = 32
 _LENGTH_BYTES = 8
