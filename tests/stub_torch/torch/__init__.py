@@ -57,4 +57,6 @@ def set_num_threads(count: int) -> None:
 
 
 no_grad = contextlib.nullcontext
-jit = SimpleNamespace(script=lambda model: model, trace=lambda model, inputs, strict: model, optimize_for_inference=lambda m: m)
+jit = SimpleNamespace(
+    script=lambda model: model, trace=lambda model, inputs, strict: model, optimize_for_inference=lambda m: m
+)
