@@ -17,26 +17,26 @@ from profkit.report.formats.html.render import render_html
 from profkit.report.kinds.diff.grid import operators_view
 from profkit.report.page import Field, Grid, Page, Section, Values, View
 
-Times = st.one_of(
-    st.none(),
-    st.builds(
-        OperatorTimes,
-        calls=st.floats(0, 1e6).map(lambda calls: round(calls * 2) / 2),
-        self_host_ns=st.floats(0, 1e13).map(round),
-        total_host_ns=st.floats(0, 1e13).map(round),
-    ),
+Times = st.builds(
+    OperatorTimes,
+    calls=st.floats(0, 1e6).map(lambda calls: round(calls * 2) / 2),
+    self_host_ns=st.floats(0, 1e13).map(round),
+    total_host_ns=st.floats(0, 1e13).map(round),
 )
+Sides = st.sampled_from([("baseline", "candidate"), ("baseline",), ("candidate",)])  # that have the operator
 Ratio = st.one_of(st.none(), st.floats(1e-4, 1e4))
-Changes = st.builds(
-    OperatorChange,
-    name=st.text(min_size=1, max_size=20),
-    baseline=Times,
-    candidate=Times,
-    speedup=Ratio,
-    low=Ratio,
-    high=Ratio,
-    delta_ns=st.floats(-1e13, 1e13).map(round),
-    verdict=st.sampled_from(get_args(Verdict)),
+Changes = Sides.flatmap(
+    lambda sides: st.builds(
+        OperatorChange,
+        name=st.text(min_size=1, max_size=20),
+        baseline=Times if "baseline" in sides else st.none(),
+        candidate=Times if "candidate" in sides else st.none(),
+        speedup=Ratio,
+        low=Ratio,
+        high=Ratio,
+        delta_ns=st.floats(-1e13, 1e13).map(round),
+        verdict=st.sampled_from(get_args(Verdict)),
+    )
 )
 
 
