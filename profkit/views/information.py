@@ -14,9 +14,9 @@ from profkit.runs.manifest import Manifest
 from profkit.runs.measurement import rounds_of
 from profkit.runs.store import Run
 from profkit.trace.forward import find_forwards
+from profkit.trace.operators import sum_operators
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
-from profkit.trace.spans import nest
 
 
 class TraceInformation(Record, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
                 other_events=dict(trace.other_events),
                 rule=forwards.rule,
                 forward_ns=[int(ns) for ns in forwards.wall_ns],
-                anomalies=nest(trace.operator_events).anomalies,
+                anomalies=dict(sum_operators(trace).anomalies),
                 repairs=dict(trace.repairs),
             )
         )

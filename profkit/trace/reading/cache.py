@@ -21,7 +21,7 @@ from profkit.trace.events import Events, Trace, TraceHead
 from profkit.trace.options import Detail
 from profkit.trace.reading.cache_folder import SUFFIX, folder, keep_bound
 
-FORMAT = 4  # raise it with every change of the stored data, or of the way a file is read
+FORMAT = 5  # raise it with every change of the stored data, or of the way a file is read
 _MAGIC = b"profkit columns\n"
 _HASH_BYTES = 32
 _LENGTH_BYTES = 8
@@ -89,7 +89,8 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
     """
     columns = {name: np.ascontiguousarray(column) for name, column in trace.events.stored.items()}
     described = [_Column(name, column.dtype.str, len(column)) for name, column in columns.items()]
-    with contextlib.suppress(OSError, UnicodeEncodeError):  # the latter for a name with half of a surrogate pair
+    with contextlib.suppress(OSError, UnicodeEncodeError, OverflowError, RecursionError):
+        # the latter three for a name with half of a surrogate pair, and for metadata that is beyond what can be stored
         text = msgspec.json.encode(_Entry(FORMAT, content, described, trace.head))
         path = _path(content, Path(trace.source).stat().st_size, detail)
         path.parent.mkdir(parents=True, exist_ok=True)

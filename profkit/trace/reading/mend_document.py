@@ -1,0 +1,142 @@
+"""Reads what is around the events of a damaged trace: the members before and behind their list, and what follows."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from profkit.trace.reading.mend_text import CUT_OFF, BrokenError, Defects, Mender, UnfinishedError, as_utf8
+from profkit.trace.reading.mend_types import SECOND_LIST, Object, coerce_members
+from profkit.trace.reading.window import Window
+
+_BOM = b"\xef\xbb\xbf"
+_OPENS_EVENTS = re.compile(rb'"traceEvents"[ \t\r\n]*:[ \t\r\n]*\[')
+_OVERLAP = 1 << 12  # bytes that are searched again, in which such a text fits
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_NOT_STRICT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OPENING = b'{"traceEvents":['
+
+
+class Document:
+    """The text around the list of events, read through ``window``; what is mended is added to ``defects``."""
+
+    def __init__(self, window: Window, defects: Defects) -> None:
+        self._window = window
+        self._defects = defects
+        self._is_array = False
+        self._outside = 0  # objects that are open around the one with the list
+        self._members: Object = {}
+
+    def head(self) -> bytes | None:
+        """Read up to the first event; return the text before it as strict JSON, None if there is no list of events."""
+        window = self._window
+        if window.has(len(_BOM)) and window.text.startswith(_BOM, window.at):
+            self._defects["byte order mark"] += 1
+            window.at += len(_BOM)
+        if window.skip_space() == b"[":
+            window.at += 1
+            self._is_array = True
+            return _OPENING
+        searched = 0
+        while (found := _OPENS_EVENTS.search(window.text, window.at + searched)) is None:
+            searched = max(0, len(window.text) - window.at - _OVERLAP)
+            if not window.more():
+                return None
+        text = window.text[window.at : found.end()]
+        window.at = found.end()
+        self._members = self._before(as_utf8(text, self._defects))
+        inside = msgspec.json.encode(self._members)[1:-1]
+        return b"{%b%b" % (inside + b"," if inside else b"", _OPENING[1:])
+
+    def members(self) -> bytes:
+        """Return the members read so far as a JSON object, with an empty list of events."""
+        return msgspec.json.encode({**self._members, "traceEvents": []})
+
+    def tail(self) -> bytes:
+        """Read all that follows the list; return the members behind it, and the closing brackets, as strict JSON."""
+        behind = {} if self._is_array else self._behind()
+        self._members |= behind
+        self._ignore_rest()
+        inside = msgspec.json.encode(behind)[1:-1]
+        return b"]%b}" % (b"," + inside if inside else b"")
+
+    def _before(self, text: bytes) -> Object:
+        """Return the members before the list; ``text`` ends with the bracket that opens it."""
+        found = self._strict(text + b"]}")
+        if found is None and (inner := self._innermost(text)) is not None:
+            self._defects["list of events inside another object"] += 1
+            found = inner
+        if found is None:
+            mender = Mender(text + b"]}", 0, ended=True)
+            try:
+                found = self._strict(mender.value())
+                self._defects.update(mender.defects)
+            except (BrokenError, UnfinishedError):
+                pass
+        if found is None:
+            self._defects["unreadable head"] += 1
+        return found or {}
+
+    def _strict(self, document: bytes) -> Object | None:
+        try:
+            members, has_second = coerce_members(document, self._defects)
+        except _NOT_STRICT:
+            return None
+        self._defects[SECOND_LIST] += has_second
+        return members
+
+    def _innermost(self, text: bytes) -> Object | None:
+        """Return the members of the object that holds the list, if that object is inside another one."""
+        open_: list[int] = []
+        for token in _STRUCTURE.finditer(text, 0, len(text) - 1):
+            if token[0] in (b"{", b"["):
+                open_.append(token.start())
+            elif token[0] in (b"}", b"]") and open_:
+                open_.pop()
+        if len(open_) < 2:
+            return None
+        self._outside = len(open_) - 1
+        return self._strict(text[open_[-1] :] + b"]}")
+
+    def _behind(self) -> Object:
+        """Return the members behind the list."""
+        window = self._window
+        while True:
+            mender = Mender(window.text, window.at, ended=window.ended)
+            try:
+                rest = mender.rest_of_object()
+                window.at = mender.at
+            except UnfinishedError as error:
+                if not window.ended:
+                    window.more()
+                    continue
+                self._defects[CUT_OFF] += 1
+                rest = error.complete
+                window.at = len(window.text)
+            except BrokenError:
+                return {}  # what is there is ignored, and counted
+            break
+        self._defects.update(mender.defects)
+        return self._strict(b'{"traceEvents":[]' + as_utf8(rest, self._defects)) or {}
+
+    def _ignore_rest(self) -> None:
+        """Read to the end of the file, and count what is ignored."""
+        window = self._window
+        while self._outside and window.skip_space() == b"}":
+            window.at += 1
+            self._outside -= 1
+        window.skip_space()
+        count = kept = 0
+        before = b""
+        while True:
+            text = window.text[window.at :]
+            ends = (match.end() for match in _OPENS_EVENTS.finditer(before + text))
+            self._defects[SECOND_LIST] += sum(end > len(before) for end in ends)
+            kept = count + len(text.rstrip()) if text.strip() else kept
+            count += len(text)
+            before = (before + text)[-_OVERLAP:]
+            window.at = len(window.text)
+            if not window.more():
+                break
+        self._defects["byte after the end of the trace, ignored"] += kept

@@ -1,0 +1,241 @@
+"""Mends one JSON value, token by token: what is valid is kept as it is, the rest is replaced by valid JSON.
+
+Each defect is counted by its kind. The work is linear in the length of the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+Defects = Counter[str]
+"""How often each kind of defect was found."""
+
+CUT_OFF = "file ends in mid-event"
+_NEAR_END = 1 << 16  # bytes: what follows a quote is judged only if so much text follows it, or the file ends
+# The repetitions are bounded: each one takes memory while a pattern is matched.
+_STRING = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*){0,999}"'
+_ANY_STRING = rb'"[^"\\]*(?:\\.[^"\\]*){0,999}"'
+_NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_SCALAR = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"|true|false|null)"
+_S = rb"[ \t\r\n]*"
+# Members and elements that are valid, with the comma behind them, are skipped many at a time.
+_MEMBERS = re.compile(
+    rb"(?:%b%b%b:%b%b%b,(?=%b%b%b:)){1,64}" % (_S, _STRING, _S, _S, _SCALAR, _S, _S, _ANY_STRING, _S), re.DOTALL
+)
+_NEXT_ELEMENT = rb"(?=%b(?:[\[{\"\-0-9]|true|false|null))" % _S
+_ELEMENTS = re.compile(
+    rb"(?:%b(?:%b(?=%b,%b)|%b|true|false|null)%b,%b){1,64}"
+    % (_S, _STRING, _S, _NEXT_ELEMENT, _NUMBER, _S, _NEXT_ELEMENT),
+)
+_SPACE = re.compile(_S)
+_BARE = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
+_VALID_BARE = re.compile(rb"%b|true|false|null" % _NUMBER)
+_NEEDLESS_COMMA = re.compile(rb"%b[}\],]" % _S)
+_IN_STRING = re.compile(rb'["\\\x00-\x1f]')
+_ESCAPE = re.compile(rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_SURROGATES = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_AFTER_KEY = re.compile(rb"%b:" % _S)
+_AFTER_MEMBER = re.compile(rb"%b(?:\}|,%b(?:\}|%b%b:))" % (_S, _S, _ANY_STRING, _S), re.DOTALL)
+_AFTER_ELEMENT = re.compile(rb'%b(?:\]|,%b(?:[\]"\[{\-0-9]|true|false|null))' % (_S, _S))
+_CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
+_REPLACEMENT = "\ufffd".encode()
+_NOT_JSON = "value that is not JSON, such as inf or nan"
+
+
+def as_utf8(text: bytes, defects: Defects) -> bytes:
+    """Return a text as valid UTF-8."""
+    if text.isascii():
+        return text
+    valid = text.decode("utf-8", "replace").encode()
+    if replaced := valid.count(_REPLACEMENT) - text.count(_REPLACEMENT):
+        defects["invalid UTF-8"] += replaced
+    return valid
+
+
+class BrokenError(Exception):
+    """The brackets of the value do not match, or it is no JSON for another reason that cannot be mended."""
+
+
+class UnfinishedError(Exception):
+    """The text ends within the value. ``complete`` is, for the rest of an object, its complete members, closed."""
+
+    def __init__(self, complete: bytes = b"}") -> None:
+        super().__init__()
+        self.complete = complete
+
+
+def _no_event(_begin: int, _end: int) -> bool:
+    return False
+
+
+class Mender:
+    """One pass over a text from ``at`` on, which ends with the file if ``ended``.
+
+    ``holds_event`` tells whether an event begins between two positions. A string that would contain the beginning of an
+    event was never closed: the value is broken.
+    """
+
+    def __init__(
+        self, text: bytes, at: int, *, ended: bool, holds_event: Callable[[int, int], bool] = _no_event
+    ) -> None:
+        self.defects: Defects = Counter()
+        self.at = at
+        self._text = text
+        self._ended = ended
+        self._holds_event = holds_event
+        self._open: list[int] = []
+        self._out: list[bytes] = []
+        self._copied = at
+        self._whole = (0, at, at)  # after the last complete member: parts of the output, text copied, end in the text
+
+    def value(self) -> bytes:
+        """Return the value as strict JSON; ``at`` is then where it ends. Raises BrokenError or UnfinishedError."""
+        self._value()
+        return self._rest()
+
+    def rest_of_object(self) -> bytes:
+        """Return what follows a member of an object, up to its closing brace, as :meth:`value` does."""
+        self._open.append(ord("{"))
+        self._after_value()
+        return self._rest()
+
+    def _rest(self) -> bytes:
+        while self._open:
+            if self._open[-1] == ord("{"):
+                self._member()
+            else:
+                self._element()
+        return b"".join([*self._out, self._text[self._copied : self.at]])
+
+    def _member(self) -> None:
+        if match := _MEMBERS.match(self._text, self.at):
+            self.at = match.end()
+        byte = self._next()
+        if byte == ord("}"):
+            self._close()
+        elif byte == ord(","):
+            self._drop_comma()
+        elif byte != ord('"'):
+            raise BrokenError
+        else:
+            self._string(_AFTER_KEY)
+            self._next()
+            self.at += 1  # the colon
+            self._value()
+
+    def _element(self) -> None:
+        if match := _ELEMENTS.match(self._text, self.at):
+            self.at = match.end()
+        byte = self._next()
+        if byte == ord("]"):
+            self._close()
+        elif byte == ord(","):
+            self._drop_comma()
+        else:
+            self._value()
+
+    def _value(self) -> None:
+        byte = self._next()
+        if byte in _CLOSING:
+            self._open.append(byte)
+            self.at += 1
+            return
+        if byte == ord('"'):
+            self._string(_AFTER_MEMBER if self._open[-1:] == [ord("{")] else _AFTER_ELEMENT)
+        else:
+            self._bare(byte)
+        self._after_value()
+
+    def _bare(self, byte: int) -> None:
+        """Keep a number or literal; anything else becomes null."""
+        match = _BARE.match(self._text, self.at)
+        end = self.at if match is None else match.end()
+        if end == len(self._text):
+            raise self._unfinished()
+        token = self._text[self.at : end]
+        if not _VALID_BARE.fullmatch(token):
+            if not token and (byte not in b",}" or self._open[-1:] != [ord("{")]):
+                raise BrokenError
+            self._replace(self.at, end, b"null", _NOT_JSON)
+        self.at = end
+
+    def _after_value(self) -> None:
+        """Go on to the next member or element, over the brackets that close behind a value."""
+        while self._open:
+            byte = self._next()
+            if byte == ord(","):
+                if _NEEDLESS_COMMA.match(self._text, self.at + 1):
+                    self._drop_comma()
+                    continue
+                if len(self._open) == 1:
+                    self._whole = (len(self._out), self._copied, self.at)
+                self.at += 1
+                return
+            self._pop(byte)
+
+    def _close(self) -> None:
+        """Close an empty object or array."""
+        self._pop(self._text[self.at])
+        self._after_value()
+
+    def _pop(self, byte: int) -> None:
+        if _CLOSING[self._open[-1]] != byte:
+            raise BrokenError
+        self._open.pop()
+        self.at += 1
+
+    def _drop_comma(self) -> None:
+        self._replace(self.at, self.at + 1, b"", "trailing comma")
+        self.at += 1
+
+    def _next(self) -> int:
+        """Skip white space and return the next byte."""
+        match = _SPACE.match(self._text, self.at)
+        self.at = self.at if match is None else match.end()
+        if self.at == len(self._text):
+            raise self._unfinished()
+        return self._text[self.at]
+
+    def _unfinished(self) -> UnfinishedError:
+        parts, copied, end = self._whole
+        return UnfinishedError(b"".join([*self._out[:parts], self._text[copied:end], b"}"]))
+
+    def _replace(self, begin: int, end: int, new: bytes, defect: str) -> None:
+        self._out += (self._text[self._copied : begin], new)
+        self._copied = end
+        self.defects[defect] += 1
+
+    def _string(self, follows: re.Pattern[bytes]) -> None:
+        """Keep or mend the string that begins here: it ends at a quote that ``follows`` matches behind."""
+        text, begin = self._text, self.at
+        at, parts = begin + 1, len(self._out)
+        while (stop := _IN_STRING.search(text, at)) is not None:
+            where, at = stop.span()
+            if not self._ended and len(text) - at < _NEAR_END:
+                break
+            if text[where] == ord('"'):
+                if follows.match(text, at):
+                    if len(self._out) > parts and self._holds_event(begin, where):
+                        raise BrokenError
+                    self.at = at
+                    return
+                self._replace(where, at, b'\\"', "unescaped quote in a string")
+            elif text[where] == ord("\\"):
+                at = self._escape(where)
+            else:
+                kind = "raw newline in a string" if text[where] in b"\r\n" else "control byte in a string"
+                self._replace(where, at, b"\\u%04x" % text[where], kind)
+        raise self._unfinished()
+
+    def _escape(self, where: int) -> int:
+        """Keep or mend the escape sequence at a backslash; return where it ends."""
+        match = _SURROGATES.match(self._text, where) or _ESCAPE.match(self._text, where)
+        if match is None:
+            self._replace(where, where + 1, b"\\\\", "unescaped backslash in a string")
+            return where + 1
+        if match.end() - where < 12 and _HALF_SURROGATE.fullmatch(match[0]):
+            self._replace(where, match.end(), b"\\ufffd", "half of a surrogate pair in a string")
+        return match.end()
