@@ -13,22 +13,37 @@ Defects = Counter[str]
 """How often each kind of defect was found."""
 
 CUT_OFF = "file ends in mid-event"
+QUOTE = "unescaped quote in a string"
+BACKSLASH = "unescaped backslash in a string"
+RAW_NEWLINE = "raw newline in a string"
+CONTROL_BYTE = "control byte in a string"
+TRAILING_COMMA = "trailing comma"
+NOT_JSON = "value that is not JSON, such as inf or nan"
 _NEAR_END = 1 << 16  # bytes: what follows a quote is judged only if so much text follows it, or the file ends
 # The repetitions are bounded: each one takes memory while a pattern is matched.
 _STRING = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*){0,999}"'
 _ANY_STRING = rb'"[^"\\]*(?:\\.[^"\\]*){0,999}"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-_SCALAR = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"|true|false|null)"
 _S = rb"[ \t\r\n]*"
-# Members and elements that are valid, with the comma behind them, are skipped many at a time.
+
+
+def _value_pattern(depth: int) -> bytes:
+    """Return the pattern of a valid string, number or literal, or of an array of those of up to ``depth`` levels."""
+    scalar = rb"%b|%b|true|false|null" % (_STRING, _NUMBER)
+    if not depth:
+        return rb"(?:%b)" % scalar
+    inner = _value_pattern(depth - 1)
+    return rb"(?:%b|\[%b(?:%b(?:%b,%b%b){0,999})?%b\])" % (scalar, _S, inner, _S, _S, inner, _S)
+
+
+# Members and elements that are valid are skipped many at a time, with the comma behind them. Shapes have three levels.
+_VALUE = _value_pattern(3)
 _MEMBERS = re.compile(
-    rb"(?:%b%b%b:%b%b%b,(?=%b%b%b:)){1,64}" % (_S, _STRING, _S, _S, _SCALAR, _S, _S, _ANY_STRING, _S), re.DOTALL
+    rb"(?:%b%b%b:%b%b%b(?:,(?=%b%b%b:)|(?=\}))){1,64}" % (_S, _STRING, _S, _S, _VALUE, _S, _S, _ANY_STRING, _S),
+    re.DOTALL,
 )
 _NEXT_ELEMENT = rb"(?=%b(?:[\[{\"\-0-9]|true|false|null))" % _S
-_ELEMENTS = re.compile(
-    rb"(?:%b(?:%b(?=%b,%b)|%b|true|false|null)%b,%b){1,64}"
-    % (_S, _STRING, _S, _NEXT_ELEMENT, _NUMBER, _S, _NEXT_ELEMENT),
-)
+_ELEMENTS = re.compile(rb"(?:%b%b%b(?:,%b|(?=\]))){1,64}" % (_S, _VALUE, _S, _NEXT_ELEMENT))
 _SPACE = re.compile(_S)
 _BARE = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
 _VALID_BARE = re.compile(rb"%b|true|false|null" % _NUMBER)
@@ -40,9 +55,10 @@ _HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _AFTER_KEY = re.compile(rb"%b:" % _S)
 _AFTER_MEMBER = re.compile(rb"%b(?:\}|,%b(?:\}|%b%b:))" % (_S, _S, _ANY_STRING, _S), re.DOTALL)
 _AFTER_ELEMENT = re.compile(rb'%b(?:\]|,%b(?:[\]"\[{\-0-9]|true|false|null))' % (_S, _S))
+# A string that contains a key of the event itself was not closed, or a bracket is missing.
+_OWN_KEY = re.compile(rb'"(?:ph|name|cat|pid|tid|ts|dur|args)"%b:' % _S)
 _CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
 _REPLACEMENT = "\ufffd".encode()
-_NOT_JSON = "value that is not JSON, such as inf or nan"
 
 
 def as_utf8(text: bytes, defects: Defects) -> bytes:
@@ -75,7 +91,7 @@ class Mender:
     """One pass over a text from ``at`` on, which ends with the file if ``ended``.
 
     ``holds_event`` tells whether an event begins between two positions. A string that would contain the beginning of an
-    event was never closed: the value is broken.
+    event, or a key of this one, was never closed: the value is broken.
     """
 
     def __init__(
@@ -113,8 +129,10 @@ class Mender:
     def _member(self) -> None:
         if match := _MEMBERS.match(self._text, self.at):
             self.at = match.end()
+            if len(self._open) == 1 and self._text[self.at - 1] == ord(","):
+                self._whole = (len(self._out), self._copied, self.at - 1)
         byte = self._next()
-        if byte == ord("}"):
+        if byte == ord("}"):  # of an empty object, or behind members that are valid
             self._close()
         elif byte == ord(","):
             self._drop_comma()
@@ -159,7 +177,7 @@ class Mender:
         if not _VALID_BARE.fullmatch(token):
             if not token and (byte not in b",}" or self._open[-1:] != [ord("{")]):
                 raise BrokenError
-            self._replace(self.at, end, b"null", _NOT_JSON)
+            self._replace(self.at, end, b"null", NOT_JSON)
         self.at = end
 
     def _after_value(self) -> None:
@@ -188,7 +206,7 @@ class Mender:
         self.at += 1
 
     def _drop_comma(self) -> None:
-        self._replace(self.at, self.at + 1, b"", "trailing comma")
+        self._replace(self.at, self.at + 1, b"", TRAILING_COMMA)
         self.at += 1
 
     def _next(self) -> int:
@@ -218,15 +236,17 @@ class Mender:
                 break
             if text[where] == ord('"'):
                 if follows.match(text, at):
-                    if len(self._out) > parts and self._holds_event(begin, where):
+                    if len(self._out) > parts and (
+                        _OWN_KEY.search(text, begin + 1, where) or self._holds_event(begin, where)
+                    ):
                         raise BrokenError
                     self.at = at
                     return
-                self._replace(where, at, b'\\"', "unescaped quote in a string")
+                self._replace(where, at, b'\\"', QUOTE)
             elif text[where] == ord("\\"):
                 at = self._escape(where)
             else:
-                kind = "raw newline in a string" if text[where] in b"\r\n" else "control byte in a string"
+                kind = RAW_NEWLINE if text[where] in b"\r\n" else CONTROL_BYTE
                 self._replace(where, at, b"\\u%04x" % text[where], kind)
         raise self._unfinished()
 
@@ -234,7 +254,7 @@ class Mender:
         """Keep or mend the escape sequence at a backslash; return where it ends."""
         match = _SURROGATES.match(self._text, where) or _ESCAPE.match(self._text, where)
         if match is None:
-            self._replace(where, where + 1, b"\\\\", "unescaped backslash in a string")
+            self._replace(where, where + 1, b"\\\\", BACKSLASH)
             return where + 1
         if match.end() - where < 12 and _HALF_SURROGATE.fullmatch(match[0]):
             self._replace(where, match.end(), b"\\ufffd", "half of a surrogate pair in a string")

@@ -20,6 +20,7 @@ from profkit.trace.reading.chunks import Chunk
 from profkit.trace.reading.decode import Columns, decode_events, holds_lists
 from profkit.trace.reading.event_types import Flavour, decoder
 from profkit.trace.reading.mend_document import Document
+from profkit.trace.reading.mend_errors import mend_at_errors
 from profkit.trace.reading.mend_text import CUT_OFF, BrokenError, Defects, Mender, UnfinishedError, as_utf8
 from profkit.trace.reading.mend_types import coerce_events
 from profkit.trace.reading.window import Window
@@ -55,7 +56,18 @@ class _Single(NamedTuple):
     is_sound: bool
 
 
+_NO_DEFECTS: Defects = Counter()
 _LEFT_OUT = _Single(b"", is_sound=False)
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Mending:
@@ -176,9 +188,9 @@ class Mending:
     def _decoded(self, text: bytes) -> Piece | None:
         """Decode events, after giving their fields the right types if needed; None if it is not strict JSON."""
         defects: Defects = Counter()
+        if not _is_utf8(text):
+            return None
         try:
-            if not text.isascii():
-                text.decode()
             try:
                 found = self._decode(text)
                 if holds_lists(text, found):
@@ -205,9 +217,12 @@ class Mending:
         window = self._window
         if cut is not None and cut.end() - window.at < _SHORT:
             event = window.text[window.at : cut.start() + 1]
-            if self._is_json(event):
+            is_sound = self._is_json(event)
+            mended = (event, _NO_DEFECTS) if is_sound else mend_at_errors(event)
+            if mended is not None and _is_utf8(event):
                 window.at = cut.end()
-                return _Single(event, is_sound=True)
+                self.defects.update(mended[1])
+                return _Single(mended[0], is_sound)
         found = self._mended()
         if not self._gave_up and found is not _LEFT_OUT:
             self._pass_comma()
@@ -216,8 +231,6 @@ class Mending:
     def _is_json(self, text: bytes) -> bool:
         try:
             decoder(msgspec.Raw).decode(text)
-            if not text.isascii():
-                text.decode()
         except RecursionError as error:
             self.reason = error
             return False

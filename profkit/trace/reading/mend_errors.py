@@ -1,0 +1,81 @@
+"""Mends a short JSON text where the strict decoder says that it is wrong: fast, for the usual kinds of damage.
+
+The decoder's messages name a position. If one does not, or the damage there is of another kind, nothing is mended.
+:mod:`mend_text` then reads the text token by token; what both mend they mend to the same text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import msgspec
+
+from profkit.trace.reading.event_types import decoder
+from profkit.trace.reading.mend_text import (
+    BACKSLASH,
+    CONTROL_BYTE,
+    NOT_JSON,
+    QUOTE,
+    RAW_NEWLINE,
+    TRAILING_COMMA,
+    Defects,
+)
+
+_MOST_DEFECTS = 16  # of one text: it is decoded from its beginning after each
+_POSITION = re.compile(r"(?P<kind>[^:]+) \(byte (?P<at>[0-9]+)\)")
+_BARE_BEGIN = re.compile(rb'[^ \t\r\n,:{}\[\]"]*\Z')
+_BARE_END = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
+_LONGEST_BARE = 64  # bytes of a word such as inf
+_LEAST_PRINTABLE = 0x20
+
+Change = tuple[int, int, bytes, str]
+"""From where to where in the text, the new text, and the defect."""
+
+
+def mend_at_errors(text: bytes) -> tuple[bytes, Defects] | None:
+    """Return ``text`` as strict JSON, and its defects; None if it has others than the usual ones, or too many."""
+    defects: Defects = Counter()
+    for _ in range(_MOST_DEFECTS + 1):
+        try:
+            decoder(msgspec.Raw).decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = _POSITION.search(str(error))
+            change = None if found is None else _change(text, found["kind"].strip(), int(found["at"]))
+        except RecursionError:
+            return None
+        else:
+            return text, defects
+        if change is None:
+            return None
+        begin, end, new, defect = change
+        text = text[:begin] + new + text[end:]
+        defects[defect] += 1
+    return None
+
+
+def _change(text: bytes, kind: str, at: int) -> Change | None:
+    if kind == "invalid escaped character" and text[at - 1 : at] == b"\\":
+        return at - 1, at, b"\\\\", BACKSLASH
+    if kind in ("trailing comma in object", "trailing comma in array"):
+        comma = text.rindex(b",", 0, at)
+        return comma, comma + 1, b"", TRAILING_COMMA
+    if kind in ("expected ',' or '}'", "expected ',' or ']'") and text[at - 1 : at] == b'"':
+        return at - 1, at, b'\\"', QUOTE
+    if kind in ("invalid character", "invalid number") and at < len(text):
+        return _change_character(text, at)
+    return None
+
+
+def _change_character(text: bytes, at: int) -> Change | None:
+    """Mend a control byte in a string, or a word that is not JSON: no other byte is wrong in a string."""
+    match = _BARE_BEGIN.search(text, max(0, at - _LONGEST_BARE), at)
+    begin = at if match is None else match.start()
+    is_value = text[:begin].rstrip(b" \t\r\n")[-1:] in (b":", b",", b"[") and begin > at - _LONGEST_BARE
+    if text[at] < _LEAST_PRINTABLE:
+        if text[at] in b"\r\n\t" and not is_value:
+            return at, at + 1, b"\\u%04x" % text[at], RAW_NEWLINE if text[at] in b"\r\n" else CONTROL_BYTE
+        return None
+    match = _BARE_END.match(text, at)
+    end = at if match is None else match.end()
+    return (begin, end, b"null", NOT_JSON) if is_value and begin < end else None
