@@ -35,7 +35,8 @@ before = peak()
 start = time.process_time()
 trace = read(sys.argv[2], detail=Detail.NONE, options=ReadOptions(use_cache=False))
 seconds = time.process_time() - start
-print(seconds, peak() - before >> 10, len(trace.events), *(f"{n} x {name}" for name, n in trace.repairs.items()), sep="|")
+repairs = [f"{n} x {name}" for name, n in trace.repairs.items()]
+print(seconds, peak() - before >> 10, len(trace.events), *repairs, sep="|")
 """
 LIMIT_S = 600
 _NAME = b'"name": "aten::'

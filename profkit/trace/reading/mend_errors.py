@@ -7,7 +7,6 @@ The decoder's messages name a position. If one does not, or the damage there is 
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import msgspec
 
@@ -19,13 +18,13 @@ from profkit.trace.reading.mend_text import (
     QUOTE,
     RAW_NEWLINE,
     TRAILING_COMMA,
-    Defects,
 )
 
 _MOST_DEFECTS = 16  # of one text: it is decoded from its beginning after each
 _POSITION = re.compile(r"(?P<kind>[^:]+) \(byte (?P<at>[0-9]+)\)")
 _BARE_BEGIN = re.compile(rb'[^ \t\r\n,:{}\[\]"]*\Z')
 _BARE_END = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
+_LITERAL_BEGINS = frozenset(word[:length] for word in (b"null", b"true", b"false", b"-") for length in range(1, 5))
 _LONGEST_BARE = 64  # bytes of a word such as inf
 _LEAST_PRINTABLE = 0x20
 
@@ -33,9 +32,9 @@ Change = tuple[int, int, bytes, str]
 """From where to where in the text, the new text, and the defect."""
 
 
-def mend_at_errors(text: bytes) -> tuple[bytes, Defects] | None:
+def mend_at_errors(text: bytes) -> tuple[bytes, list[str]] | None:
     """Return ``text`` as strict JSON, and its defects; None if it has others than the usual ones, or too many."""
-    defects: Defects = Counter()
+    defects: list[str] = []
     for _ in range(_MOST_DEFECTS + 1):
         try:
             decoder(msgspec.Raw).decode(text)
@@ -50,7 +49,7 @@ def mend_at_errors(text: bytes) -> tuple[bytes, Defects] | None:
             return None
         begin, end, new, defect = change
         text = text[:begin] + new + text[end:]
-        defects[defect] += 1
+        defects.append(defect)
     return None
 
 
@@ -71,11 +70,11 @@ def _change_character(text: bytes, at: int) -> Change | None:
     """Mend a control byte in a string, or a word that is not JSON: no other byte is wrong in a string."""
     match = _BARE_BEGIN.search(text, max(0, at - _LONGEST_BARE), at)
     begin = at if match is None else match.start()
-    is_value = text[:begin].rstrip(b" \t\r\n")[-1:] in (b":", b",", b"[") and begin > at - _LONGEST_BARE
-    if text[at] < _LEAST_PRINTABLE:
-        if text[at] in b"\r\n\t" and not is_value:
-            return at, at + 1, b"\\u%04x" % text[at], RAW_NEWLINE if text[at] in b"\r\n" else CONTROL_BYTE
-        return None
+    if text[at] in b"\r\n\t":  # wrong between two values only behind the beginning of a literal
+        if text[begin:at] in _LITERAL_BEGINS:
+            return None
+        return at, at + 1, b"\\u%04x" % text[at], CONTROL_BYTE if text[at] == ord("\t") else RAW_NEWLINE
     match = _BARE_END.match(text, at)
     end = at if match is None else match.end()
-    return (begin, end, b"null", NOT_JSON) if is_value and begin < end else None
+    is_value = text[:begin].rstrip(b" \t\r\n")[-1:] in (b":", b",", b"[") and begin > at - _LONGEST_BARE
+    return (begin, end, b"null", NOT_JSON) if is_value and begin < end and text[at] >= _LEAST_PRINTABLE else None

@@ -103,9 +103,9 @@ class Mender:
         self._ended = ended
         self._holds_event = holds_event
         self._open: list[int] = []
-        self._out: list[bytes] = []
+        self._out = bytearray()
         self._copied = at
-        self._whole = (0, at, at)  # after the last complete member: parts of the output, text copied, end in the text
+        self._whole = (0, at, at)  # after the last complete member: length of the output, text copied, end in the text
 
     def value(self) -> bytes:
         """Return the value as strict JSON; ``at`` is then where it ends. Raises BrokenError or UnfinishedError."""
@@ -124,7 +124,8 @@ class Mender:
                 self._member()
             else:
                 self._element()
-        return b"".join([*self._out, self._text[self._copied : self.at]])
+        self._out += self._text[self._copied : self.at]
+        return bytes(self._out)
 
     def _member(self) -> None:
         if match := _MEMBERS.match(self._text, self.at):
@@ -218,25 +219,28 @@ class Mender:
         return self._text[self.at]
 
     def _unfinished(self) -> UnfinishedError:
-        parts, copied, end = self._whole
-        return UnfinishedError(b"".join([*self._out[:parts], self._text[copied:end], b"}"]))
+        if not self._ended:
+            return UnfinishedError()
+        length, copied, end = self._whole
+        return UnfinishedError(b"%b%b}" % (self._out[:length], self._text[copied:end]))
 
     def _replace(self, begin: int, end: int, new: bytes, defect: str) -> None:
-        self._out += (self._text[self._copied : begin], new)
+        self._out += self._text[self._copied : begin]
+        self._out += new
         self._copied = end
         self.defects[defect] += 1
 
     def _string(self, follows: re.Pattern[bytes]) -> None:
         """Keep or mend the string that begins here: it ends at a quote that ``follows`` matches behind."""
         text, begin = self._text, self.at
-        at, parts = begin + 1, len(self._out)
+        at, length = begin + 1, len(self._out)
         while (stop := _IN_STRING.search(text, at)) is not None:
             where, at = stop.span()
             if not self._ended and len(text) - at < _NEAR_END:
                 break
             if text[where] == ord('"'):
                 if follows.match(text, at):
-                    if len(self._out) > parts and (
+                    if len(self._out) > length and (
                         _OWN_KEY.search(text, begin + 1, where) or self._holds_event(begin, where)
                     ):
                         raise BrokenError

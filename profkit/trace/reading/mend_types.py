@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
@@ -19,13 +20,17 @@ _IDS = ("pid", "tid", "id")
 _HEAD_TYPES = {"baseTimeNanoseconds": b"-0123456789", "profkit": b"{", "deviceProperties": b"["}
 _INT64 = range(-(1 << 63), 1 << 63)
 _INTEGER = re.compile(rb"-?[0-9]+")
+_SHORT_INTEGER = re.compile(rb"-?[0-9]{1,18}")  # fits 64 bits
 _INTEGER_DIGITS = 19  # of 64 bits
+_MOST_DIGITS = 4_000  # of an integer that is decoded: Python's own limit is 4,300
 _LONGEST_NUMBER = 400  # characters of a text that may be a number: float64 has at most 309 digits before the point
 _LARGEST = Decimal(10) ** 308  # of float64, about
 _NO_NUMBER = "value that is not a number, left out"
 _HUGE = "integer beyond 64 bits"
 _NOT_TEXT = "number instead of a text"
 _TEXT_FOR_NUMBER = "text instead of a number"
+
+_TYPES = types_of(Detail.ALL, GENERAL)
 
 Object = dict[str, msgspec.Raw]
 
@@ -51,17 +56,19 @@ def coerce_events(text: bytes, defects: Defects) -> bytes:
 
 
 def _is_right(record: bytes) -> bool:
-    types = types_of(Detail.ALL, GENERAL)
     try:
-        event = decoder(types.event).decode(record)
-        arguments = event.args or types.arguments()
-        numbers = (arguments.index_0, arguments.index_1, arguments.external_id, arguments.external_id_1_8)
-        ids = (i for i in (event.pid, event.tid, event.id) if isinstance(i, int))
-        bytes(arguments.input_dims).decode()
-        bytes(arguments.input_dims_1_8).decode()
-        return all(number in _INT64 for number in (*numbers, arguments.correlation, *ids))
+        event = decoder(_TYPES.event).decode(record)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
+    ids = (i for i in (event.pid, event.tid, event.id) if isinstance(i, int))
+    return all(number in _INT64 for number in ids) and (event.args is None or _fits(event.args))
+
+
+def _fits(arguments: Any) -> bool:
+    """Whether the numbers of an event's arguments fit 64 bits."""
+    a = arguments
+    numbers = (a.index_0, a.index_1, a.external_id, a.external_id_1_8, a.correlation)
+    return min(numbers) in _INT64 and max(numbers) in _INT64
 
 
 def _coerce_event(record: bytes, defects: Defects) -> bytes:
@@ -80,6 +87,11 @@ def _coerce_event(record: bytes, defects: Defects) -> bytes:
 
 
 def _coerce_arguments(text: bytes, defects: Defects) -> bytes:
+    try:
+        if _fits(decoder(_TYPES.arguments).decode(text)):
+            return text
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
     arguments: Object = decoder(Object).decode(text)
     _apply(arguments, ARGUMENT_NUMBERS, _whole_number, defects)
     _apply(arguments, ARGUMENT_TEXTS, _only_text, defects)
@@ -128,6 +140,8 @@ def _identifier(value: bytes, defects: Defects) -> bytes | None:
 
 
 def _is_int64(value: bytes) -> bool:
+    if _SHORT_INTEGER.fullmatch(value):
+        return True
     return _INTEGER.fullmatch(value) is not None and len(value) <= _INTEGER_DIGITS + 1 and int(value) in _INT64
 
 
@@ -147,27 +161,23 @@ def _decimal(value: bytes) -> Decimal | None:
 
 
 def _number(value: bytes, defects: Defects) -> bytes | None:
-    """Return a JSON number that fits 64 bits or float64, with the digits that it has; null is left out."""
+    """Return a JSON number that can be decoded, with the digits that it has; null is left out."""
     if value == b"null":
         return None
-    if not value.startswith(b'"'):
-        if _INTEGER.fullmatch(value):
-            if _is_int64(value):
-                return value
-            defects[_HUGE] += 1
-            return None
-        if _decimal(value) is not None:
+    if value.startswith(b'"'):
+        found = _decimal(value)
+        if found is not None:
+            defects[_TEXT_FOR_NUMBER] += 1
+            return _plain(found)
+    elif _INTEGER.fullmatch(value):
+        if len(value) <= _MOST_DIGITS:
             return value
-    found = _decimal(value) if value.startswith(b'"') else None
-    if found is None:
-        defects[_NO_NUMBER] += 1
+        defects[_HUGE] += 1
         return None
-    text = _plain(found)
-    if _INTEGER.fullmatch(text) and not _is_int64(text):
-        defects[_NO_NUMBER] += 1
-        return None
-    defects[_TEXT_FOR_NUMBER] += 1
-    return text
+    elif _decimal(value) is not None:
+        return value
+    defects[_NO_NUMBER] += 1
+    return None
 
 
 def _plain(number: Decimal) -> bytes:

@@ -56,7 +56,6 @@ class _Single(NamedTuple):
     is_sound: bool
 
 
-_NO_DEFECTS: Defects = Counter()
 _LEFT_OUT = _Single(b"", is_sound=False)
 
 
@@ -217,12 +216,12 @@ class Mending:
         window = self._window
         if cut is not None and cut.end() - window.at < _SHORT:
             event = window.text[window.at : cut.start() + 1]
-            is_sound = self._is_json(event)
-            mended = (event, _NO_DEFECTS) if is_sound else mend_at_errors(event)
+            mended = mend_at_errors(event)
             if mended is not None and _is_utf8(event):
                 window.at = cut.end()
-                self.defects.update(mended[1])
-                return _Single(mended[0], is_sound)
+                for defect in mended[1]:
+                    self.defects[defect] += 1
+                return _Single(mended[0], is_sound=not mended[1])
         found = self._mended()
         if not self._gave_up and found is not _LEFT_OUT:
             self._pass_comma()
