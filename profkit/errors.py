@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+MOST_TEXT = 2_000
+"""Characters of a text from outside (an exception, a worker's message) that are kept in a manifest."""
+_MOST_WHAT = 1_400  # characters of the three parts of an error: all of them make one short paragraph
+_MOST_PLACE = 300
+
+
+def shorten(text: str, most: int = MOST_TEXT) -> str:
+    """Return ``text``, cut to ``most`` characters; a cut one ends in an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
 
 class ProfkitError(Exception):
     """Base of all errors that end a command; shown as one paragraph, without a traceback.
 
-    ``what`` is the problem, ``where`` a path or a position in a file, ``hint`` the next step.
-    ``exit_status`` is the documented exit status of the process.
+    ``what`` is the problem, ``where`` a path or a position in a file, ``hint`` the next step. They are cut to a length
+    that can be read, because they may quote a text from outside. ``exit_status`` is the documented exit status of the
+    process.
     """
 
     exit_status = 3
 
     def __init__(self, what: str, *, where: object = None, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = None if where is None else str(where)
-        self.hint = hint
+        self.what = shorten(what, _MOST_WHAT)
+        self.where = None if where is None else shorten(str(where), _MOST_PLACE)
+        self.hint = shorten(hint, _MOST_PLACE)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = self.what if self.where is None else f"{self.where}: {self.what}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from profkit.compare.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveSide, PrimitiveTimes
 from profkit.onednn.join import Joined
-from profkit.onednn.summary import Phase, phase
+from profkit.onednn.summary import Phase, phase, summed
 from profkit.stats.quantiles import median
 
 Problem = tuple[str, str]
@@ -48,9 +48,9 @@ class _Use:
 def _by_problem(joined: Joined) -> Mapping[Problem, _Use]:
     log = joined.log
     found: dict[Problem, _Use] = defaultdict(_Use)
-    for number, p in enumerate(log.primitives):
+    for number, (p, counts) in enumerate(zip(log.primitives, summed(log), strict=True)):
         mask = joined.is_warm & (log.primitive == number)
-        if p.operation == "exec" and not p.is_graph and mask.any():
+        if p.operation == "exec" and counts and mask.any():
             # some oneDNN versions log pooling and eltwise as pooling_v2 and eltwise_v2
             use = found[p.kind.removesuffix("_v2"), p.problem]
             use.calls += int(mask.sum())

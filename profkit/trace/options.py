@@ -34,10 +34,15 @@ DETAIL: dict[By, Detail] = {
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """``memory_limit``: approximate limit per trace, in bytes. ``use_cache``: read and write the parsed-trace cache."""
+    """``memory_limit``: approximate limit per trace, in bytes. ``use_cache``: read and write the parsed-trace cache.
+
+    ``forward``: the name of the annotation that is a forward; None to find the forwards by the rules of
+    :mod:`profkit.trace.forward`.
+    """
 
     memory_limit: int = MEMORY_LIMIT
     use_cache: bool = True
+    forward: str | None = None
 
 
 DEFAULT = ReadOptions()

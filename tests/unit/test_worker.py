@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture.process import worker_environment
-from profkit.capture.reports import MOST_TEXT
+from profkit.capture.variables import worker_environment
+from profkit.errors import MOST_TEXT
 
 WORKER = Path(__file__).parent.parent.parent / "profkit" / "worker"
 FILES = sorted(WORKER.rglob("*.py"))

@@ -19,7 +19,15 @@ import msgspec
 
 from profkit.trace.options import Detail
 from profkit.trace.reading.chunks import LIST_MARK, Chunk
-from profkit.trace.reading.event_types import GENERAL, ExactEvent, ExactFile, Flavour, decoder, types_of
+from profkit.trace.reading.event_types import (
+    GENERAL,
+    ExactEvent,
+    ExactFile,
+    Flavour,
+    count_list_keys,
+    decoder,
+    types_of,
+)
 
 # The nearest float64 to a time with three decimals lies within half a nanosecond of it below this many µs
 # (2**43 µs is 101 days; its spacing there is 0.98 ns), so rounding float * 1000 gives the exact nanosecond.
@@ -31,7 +39,6 @@ _BEGINNING = 1 << 16  # bytes from which the dialect is recognised: the head and
 _SPANS = frozenset({"X"})
 _FLOWS = frozenset({"s", "t", "f"})
 _MARKS = frozenset({"B", "E"})
-_LIST_KEY = b'"traceEvents"'
 _TWO_LISTS = "it does not hold one list of events"
 _INT64 = range(-(1 << 63), 1 << 63)
 
@@ -103,14 +110,14 @@ def decode(chunk: Chunk, detail: Detail, flavour: Flavour = GENERAL) -> Columns:
     if chunk.place == "middle" or _is_array(chunk):
         if holds_lists(chunk.text, found):
             raise ListsError(_TWO_LISTS)
-    elif bytes(chunk.text).count(_LIST_KEY) != 1:
+    elif count_list_keys(bytes(chunk.text)) != 1:
         raise ListsError(_TWO_LISTS)  # msgspec would take the last of two lists
     return found
 
 
 def holds_lists(text: memoryview | bytes, found: Columns) -> bool:
     """Whether one of the events of a list may be a document with a list of events of its own."""
-    return bool(found.others.get("")) and _LIST_KEY in bytes(text)
+    return bool(found.others.get("")) and count_list_keys(bytes(text)) > 0
 
 
 def decode_events(chunk: Chunk, detail: Detail, flavour: Flavour = GENERAL) -> Columns:

@@ -63,6 +63,17 @@ ARGUMENT_TEXTS = tuple(key for _, kind, key, _ in _DETAIL_FIELDS[Detail.STACKS] 
 """The names of the arguments that are texts."""
 
 
+_LIST_KEY = b'"traceEvents"'
+LIST_KEY = rb'"%b"' % b"".join(rb"(?:%c|\\u(?i:%04x))" % (byte, byte) for byte in b"traceEvents")
+"""The pattern of the name of the list of events, in any of its spellings: JSON may escape each letter."""
+_ANY_LIST_KEY = re.compile(LIST_KEY)
+
+
+def count_list_keys(text: bytes) -> int:
+    """Return how often the name of the list of events occurs."""
+    return len(_ANY_LIST_KEY.findall(text)) if b"\\u00" in text else text.count(_LIST_KEY)
+
+
 class Flavour(NamedTuple):
     """A guess at how a file is written, which allows faster types; a chunk that differs is decoded by general types.
 

@@ -6,24 +6,43 @@ import re
 
 import msgspec
 
+from profkit.trace.reading.event_types import LIST_KEY
 from profkit.trace.reading.mend_text import CUT_OFF, BrokenError, Defects, Mender, UnfinishedError, as_utf8
 from profkit.trace.reading.mend_types import SECOND_LIST, Object, coerce_members
 from profkit.trace.reading.window import Window
 
 _BOM = b"\xef\xbb\xbf"
-_OPENS_EVENTS = re.compile(rb'"traceEvents"[ \t\r\n]*:[ \t\r\n]*\[')
-_OVERLAP = 1 << 12  # bytes that are searched again, in which such a text fits
+_S = rb"[ \t\r\n]*"
+_OPENS_EVENTS = re.compile(rb"%b%b:%b\[" % (LIST_KEY, _S, _S))
+_OPENS_EVENTS_OR_NULL = re.compile(rb"%b%b:%b(?:\[|null)" % (LIST_KEY, _S, _S))
+_BEGUN = re.compile(rb"%b%b(?::%b(?:nul?)?)?\Z" % (LIST_KEY, _S, _S))  # such a text that goes on behind the window
+_OVERLAP = 1 << 7  # bytes that are searched again, in which the longest spelling of the key fits
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _NOT_STRICT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OPENING = b'{"traceEvents":['
 
 
+def _open_brackets(text: bytes) -> list[int]:
+    """Return where the brackets are that are open at the end of a text."""
+    open_: list[int] = []
+    for token in _STRUCTURE.finditer(text):
+        if token[0] in (b"{", b"["):
+            open_.append(token.start())
+        elif token[0] in (b"}", b"]") and open_:
+            open_.pop()
+    return open_
+
+
 class Document:
-    """The text around the list of events, read through ``window``; what is mended is added to ``defects``."""
+    """The text around the list of events, read through ``window``; what is mended is added to ``defects``.
+
+    ``has_no_list`` is whether there is null in its place.
+    """
 
     def __init__(self, window: Window, defects: Defects) -> None:
         self._window = window
         self._defects = defects
+        self.has_no_list = False  # null is in its place
         self._is_array = False
         self._outside = 0  # objects that are open around the one with the list
         self._members: Object = {}
@@ -38,16 +57,35 @@ class Document:
             window.at += 1
             self._is_array = True
             return _OPENING
-        searched = 0
-        while (found := _OPENS_EVENTS.search(window.text, window.at + searched)) is None:
-            searched = max(0, len(window.text) - window.at - _OVERLAP)
-            if not window.more():
-                return None
+        found = self._list_begin()
+        if found is None:
+            return None
         text = window.text[window.at : found.end()]
         window.at = found.end()
+        self.has_no_list = text.endswith(b"l")
+        if self.has_no_list:
+            self._defects["null instead of the list of events"] += 1
+            text = text[: -len(b"null")] + b"["
         self._members = self._before(as_utf8(text, self._defects))
         inside = msgspec.json.encode(self._members)[1:-1]
         return b"{%b%b" % (inside + b"," if inside else b"", _OPENING[1:])
+
+    def _list_begin(self) -> re.Match[bytes] | None:
+        """Read up to where the list begins, or null in its place; None if there is no list in the whole text."""
+        window, searched, opens = self._window, 0, _OPENS_EVENTS_OR_NULL
+        while True:
+            found = opens.search(window.text, window.at + searched)
+            if found is not None:
+                if found[0].endswith(b"[") or len(_open_brackets(window.text[window.at : found.start()])) == 1:
+                    return found
+                # null inside another object; later ones are not looked at, so that the work stays linear
+                searched, opens = found.end() - window.at, _OPENS_EVENTS
+                continue
+            begun = _BEGUN.search(window.text, window.at + searched)
+            at = len(window.text) - _OVERLAP if begun is None else begun.start()
+            searched = max(searched, at - window.at)
+            if not window.more():
+                return None
 
     def members(self) -> bytes:
         """Return the members read so far as a JSON object, with an empty list of events."""
@@ -88,12 +126,7 @@ class Document:
 
     def _innermost(self, text: bytes) -> Object | None:
         """Return the members of the object that holds the list, if that object is inside another one."""
-        open_: list[int] = []
-        for token in _STRUCTURE.finditer(text, 0, len(text) - 1):
-            if token[0] in (b"{", b"["):
-                open_.append(token.start())
-            elif token[0] in (b"}", b"]") and open_:
-                open_.pop()
+        open_ = _open_brackets(text[:-1])
         if len(open_) < 2:
             return None
         self._outside = len(open_) - 1

@@ -222,7 +222,7 @@ class Mender:
         if not self._ended:
             return UnfinishedError()
         length, copied, end = self._whole
-        return UnfinishedError(b"%b%b}" % (self._out[:length], self._text[copied:end]))
+        return UnfinishedError(b"%b%b}" % (bytes(self._out[:length]), self._text[copied:end]))
 
     def _replace(self, begin: int, end: int, new: bytes, defect: str) -> None:
         self._out += self._text[self._copied : begin]

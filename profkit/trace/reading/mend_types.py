@@ -10,7 +10,14 @@ from typing import Any
 import msgspec
 
 from profkit.trace.options import Detail
-from profkit.trace.reading.event_types import ARGUMENT_NUMBERS, ARGUMENT_TEXTS, GENERAL, decoder, types_of
+from profkit.trace.reading.event_types import (
+    ARGUMENT_NUMBERS,
+    ARGUMENT_TEXTS,
+    GENERAL,
+    count_list_keys,
+    decoder,
+    types_of,
+)
 from profkit.trace.reading.mend_text import Defects
 
 SECOND_LIST = "second list of events, ignored"
@@ -46,7 +53,7 @@ def coerce_events(text: bytes, defects: Defects) -> bytes:
         record = bytes(raw)
         if not record.startswith(b"{"):
             defects["record that is not an event, left out"] += 1
-        elif b'"traceEvents"' in record and "traceEvents" in decoder(Object).decode(record):
+        elif count_list_keys(record) and "traceEvents" in decoder(Object).decode(record):
             defects[SECOND_LIST] += 1
         elif _is_right(record):
             kept.append(record)

@@ -101,6 +101,7 @@ class Mending:
         """
         head = self._document.head()
         if head is not None:
+            self._list_ended = self._document.has_no_list
             self._window.has(4)
             if _INDENTED.match(self._window.text, self._window.at):
                 self._before_event = _BEFORE_INDENTED
@@ -159,7 +160,7 @@ class Mending:
 
     def _is_at_event(self) -> bool:
         """Move to the next element of the list; return whether there is one."""
-        if self._gave_up:
+        if self._gave_up or self._list_ended:
             return False
         window = self._window
         while (byte := window.skip_space()) == b",":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from profkit.trace.reading.budget import TooLargeError
 from profkit.trace.reading.cache_folder import Hashing, content_hash, is_worthwhile
 from profkit.trace.reading.chunks import CannotCutError
 from profkit.trace.reading.parallel import Decoding, Job
+from profkit.trace.reading.source import SourceText
 from profkit.trace.reading.whole import damage_errors, decode_damaged, decode_text, too_large
 from profkit.trace.reading.window import Blocks
 
@@ -125,13 +126,14 @@ class MendedFile(NamedTuple):
 def write_mended(path: Path, target: Path, *, memory_limit: int = MEMORY_LIMIT) -> MendedFile:
     """Write the mended trace of ``path`` to ``target``, gzipped if its name ends in .gz; return what was found.
 
-    A file without a defect is written unchanged. ``memory_limit`` is in bytes. Raises InputError as :func:`read` does,
-    and OSError if ``target`` cannot be written.
+    A file without a defect is written unchanged, unpacked if it is packed. ``memory_limit`` is in bytes. Raises
+    InputError as :func:`read` does, and OSError if ``target`` cannot be written.
     """
     with refused_in_words(path):
         job = Job.of(path, Detail.ALL, memory_limit)
         trace = _decode_strictly(Decoding(job))
     is_packed = target.suffix == ".gz"
+    unchanged: Iterable[bytes] = Blocks(path)
     with replacing(target) as part:
         if trace is None:
             with _writing(part, is_packed) as write:
@@ -139,8 +141,9 @@ def write_mended(path: Path, target: Path, *, memory_limit: int = MEMORY_LIMIT) 
             trace = assemble(decoded.columns, str(path), decoded.defects)
             if trace.repairs or part == target:  # the latter for a device, to which nothing can be written again
                 return MendedFile(trace.repairs, trace.anomalies)
+            unchanged = SourceText(path, memory_limit)
         with _writing(part, is_packed) as write:
-            for block in Blocks(path):
+            for block in unchanged:
                 write(block)
     return MendedFile({}, trace.anomalies)
 

@@ -14,12 +14,14 @@ from profkit.files import gzip_errors
 from profkit.trace.options import Detail
 from profkit.trace.reading.budget import TooLargeError
 from profkit.trace.reading.chunks import Chunk
-from profkit.trace.reading.decode import Columns, decode, decode_events, no_collector
+from profkit.trace.reading.decode import Columns, ListsError, decode, decode_events, no_collector
 from profkit.trace.reading.event_types import GENERAL, Flavour
 from profkit.trace.reading.mending import Mending
-from profkit.trace.reading.window import Blocks, Window
+from profkit.trace.reading.source import SourceText
+from profkit.trace.reading.window import Window
 
 _TEXT_SHARE = 8  # the text of one event may take an eighth of the memory limit: mending it takes several copies
+_NO_LIST = "it has no list of events"
 _LEAST_WINDOW = 4 << 20  # bytes of text
 _BEGINNING = 1 << 16  # bytes from which the dialect is recognised
 _NOT_STRICT: tuple[type[Exception], ...] = (ValueError, OverflowError, RecursionError)
@@ -64,13 +66,13 @@ def decode_damaged(
 
     ``write`` is called with the parts of its text as strict JSON.
     """
-    blocks = Blocks(path)
-    window = Window(iter(blocks), max(memory_limit // _TEXT_SHARE, _LEAST_WINDOW))
     with _limited(str(path), memory_limit):
-        if not window.has(1) and blocks.cut_short:
+        text = SourceText(path, memory_limit)
+        window = Window(iter(text), max(memory_limit // _TEXT_SHARE, _LEAST_WINDOW))
+        if not window.has(1) and text.defects:
             raise InputError("the gzip is cut short before its first event", where=path)
     found = _decode_window(window, str(path), detail, flavour, memory_limit, write)
-    return Decoded(found.columns, {**({"gzip cut short": 1} if blocks.cut_short else {}), **found.defects})
+    return Decoded(found.columns, {**text.defects, **found.defects})
 
 
 @contextmanager
@@ -88,11 +90,12 @@ def _begin(mending: Mending, window: Window, source: str) -> bytes:
     head = mending.begin()
     if head is not None:
         return head
-    try:  # the window holds the whole text, in which there is no list
+    reason: Exception = ListsError(_NO_LIST)
+    try:  # the window holds the whole text, in which there is no list: its first error says what it is instead
         decode(Chunk("whole", window.text), Detail.NONE)
     except _NOT_STRICT as error:
-        raise _refusal(error, source) from None
-    raise AssertionError("a trace has a list of events")
+        reason = error
+    raise _refusal(reason, source)
 
 
 def _decode_window(
