@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -106,17 +106,29 @@ class Types(NamedTuple):
 
 @cache
 def types_of(detail: Detail, flavour: Flavour) -> Types:
-    """Return the types with the fields of ``detail``.
+    """Return the types with the fields of ``detail``."""
+    return _types(detail, flavour, int)
+
+
+@cache
+def bounded_types() -> Types:
+    """Return the general types with all fields, of which the whole numbers other than times must fit 64 bits."""
+    return _types(Detail.ALL, GENERAL, Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)])
+
+
+def _types(detail: Detail, flavour: Flavour, whole: Any) -> Types:
+    """Make the types; ``whole`` is that of whole numbers other than times.
 
     An absent time is None, although no time in the file may be null: the default of a field is not checked. So events
     without a time are found when their times are put into an array, and cost other events nothing.
     """
     keys = [flavour.index_key] if flavour.index_key else _INDEX_KEYS
     fields: list[tuple[str, Any, Any]] = [
-        (f"index_{place}", int, msgspec.field(name=key, default=-1)) for place, key in enumerate(keys)
+        (f"index_{place}", whole, msgspec.field(name=key, default=-1)) for place, key in enumerate(keys)
     ]
     for flag, extra in _DETAIL_FIELDS.items():
         if flag in detail:
+            extra = [(name, whole if kind is int else kind, key, default) for name, kind, key, default in extra]
             fields += [(name, kind, msgspec.field(name=key, default=default)) for name, kind, key, default in extra]
     arguments = msgspec.defstruct("Arguments", fields, gc=False)
     time = flavour.time if flavour.index_key else flavour.time | None
@@ -126,12 +138,12 @@ def types_of(detail: Detail, flavour: Flavour) -> Types:
             ("ph", _PHASES if flavour.index_key else str, ""),
             ("name", str, ""),
             ("cat", _CATEGORIES if flavour.index_key else str, ""),
-            ("pid", int | str, 0),
-            ("tid", int | str, 0),
+            ("pid", whole | str, 0),
+            ("tid", whole | str, 0),
             ("ts", time, None),
             ("dur", time, None),
             ("args", arguments | None, None),
-            *([("id", int | str, -1)] if Detail.FLOWS in detail else []),
+            *([("id", whole | str, -1)] if Detail.FLOWS in detail else []),
         ],
         gc=False,
     )

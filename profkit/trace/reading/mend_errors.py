@@ -21,7 +21,7 @@ from profkit.trace.reading.mend_text import (
 )
 
 _MOST_DEFECTS = 16  # of one text: it is decoded from its beginning after each
-_POSITION = re.compile(r"(?P<kind>[^:]+) \(byte (?P<at>[0-9]+)\)")
+_AT_BYTE = " (byte "  # before the position, at the end of the decoder's messages
 _BARE_BEGIN = re.compile(rb'[^ \t\r\n,:{}\[\]"]*\Z')
 _BARE_END = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
 _LITERAL_BEGINS = frozenset(word[:length] for word in (b"null", b"true", b"false", b"-") for length in range(1, 5))
@@ -39,8 +39,9 @@ def mend_at_errors(text: bytes) -> tuple[bytes, list[str]] | None:
         try:
             decoder(msgspec.Raw).decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            found = _POSITION.search(str(error))
-            change = None if found is None else _change(text, found["kind"].strip(), int(found["at"]))
+            before, _, place = str(error).rpartition(_AT_BYTE)
+            at = place.rstrip(")")
+            change = _change(text, before.rpartition(": ")[2], int(at)) if before and at.isdecimal() else None
         except RecursionError:
             return None
         else:

@@ -24,7 +24,8 @@ _NEAR_END = 1 << 16  # bytes: what follows a quote is judged only if so much tex
 _STRING = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*){0,999}"'
 _ANY_STRING = rb'"[^"\\]*(?:\\.[^"\\]*){0,999}"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-_S = rb"[ \t\r\n]*"
+_SPACES = b" \t\r\n"
+_S = rb"[%b]*" % _SPACES
 
 
 def _value_pattern(depth: int) -> bytes:
@@ -47,6 +48,9 @@ _ELEMENTS = re.compile(rb"(?:%b%b%b(?:,%b|(?=\]))){1,64}" % (_S, _VALUE, _S, _NE
 _SPACE = re.compile(_S)
 _BARE = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
 _VALID_BARE = re.compile(rb"%b|true|false|null" % _NUMBER)
+_SCALARS = re.compile(rb'[^":\[\]{}]{1,65536}')  # elements without strings and brackets
+_VALID_ELEMENT = re.compile(rb"%b(?:%b|true|false|null)%b" % (_S, _NUMBER, _S))
+_ONE_ELEMENT = re.compile(rb"%b[^ \t\r\n]+%b" % (_S, _S))
 _NEEDLESS_COMMA = re.compile(rb"%b[}\],]" % _S)
 _IN_STRING = re.compile(rb'["\\\x00-\x1f]')
 _ESCAPE = re.compile(rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
@@ -105,6 +109,7 @@ class Mender:
         self._open: list[int] = []
         self._out = bytearray()
         self._copied = at
+        self._tried = at  # up to where elements were mended many at a time, or cannot be
         self._whole = (0, at, at)  # after the last complete member: length of the output, text copied, end in the text
 
     def value(self) -> bytes:
@@ -178,8 +183,32 @@ class Mender:
         if not _VALID_BARE.fullmatch(token):
             if not token and (byte not in b",}" or self._open[-1:] != [ord("{")]):
                 raise BrokenError
+            if self._open[-1:] == [ord("[")] and self._mend_elements():
+                return
             self._replace(self.at, end, b"null", NOT_JSON)
         self.at = end
+
+    def _mend_elements(self) -> bool:
+        """Mend the numbers and words from here on, many at a time; whether that was possible.
+
+        The last one, and those that have no comma between them, are left to the way that takes one at a time.
+        """
+        if self.at < self._tried:
+            return False
+        match = _SCALARS.match(self._text, self.at)
+        self._tried = self.at if match is None else match.end()
+        end = self._text.rfind(b",", self.at, self._tried)
+        if end < 0:
+            return False
+        elements = self._text[self.at : end].split(b",")
+        wrong = [element for element in set(elements) if not _VALID_ELEMENT.fullmatch(element)]
+        if not all(map(_ONE_ELEMENT.fullmatch, wrong)):
+            return False
+        mended = {element: element.replace(element.strip(_SPACES), b"null") for element in wrong}
+        count = sum(map(mended.__contains__, elements))
+        self._replace(self.at, end, b",".join(map(mended.get, elements, elements)), NOT_JSON, count)
+        self.at = end
+        return True
 
     def _after_value(self) -> None:
         """Go on to the next member or element, over the brackets that close behind a value."""
@@ -224,11 +253,11 @@ class Mender:
         length, copied, end = self._whole
         return UnfinishedError(b"%b%b}" % (bytes(self._out[:length]), self._text[copied:end]))
 
-    def _replace(self, begin: int, end: int, new: bytes, defect: str) -> None:
+    def _replace(self, begin: int, end: int, new: bytes, defect: str, count: int = 1) -> None:
         self._out += self._text[self._copied : begin]
         self._out += new
         self._copied = end
-        self.defects[defect] += 1
+        self.defects[defect] += count
 
     def _string(self, follows: re.Pattern[bytes]) -> None:
         """Keep or mend the string that begins here: it ends at a quote that ``follows`` matches behind."""

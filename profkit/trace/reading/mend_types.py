@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from functools import lru_cache
 
 import msgspec
 
-from profkit.trace.options import Detail
 from profkit.trace.reading.event_types import (
     ARGUMENT_NUMBERS,
     ARGUMENT_TEXTS,
-    GENERAL,
+    bounded_types,
     count_list_keys,
     decoder,
-    types_of,
 )
 from profkit.trace.reading.mend_text import Defects
 
 SECOND_LIST = "second list of events, ignored"
-_TEXTS = ("ph", "name", "cat")
-_TIMES = ("ts", "dur")
-_IDS = ("pid", "tid", "id")
 _HEAD_TYPES = {"baseTimeNanoseconds": b"-0123456789", "profkit": b"{", "deviceProperties": b"["}
 _INT64 = range(-(1 << 63), 1 << 63)
 _INTEGER = re.compile(rb"-?[0-9]+")
+_USUAL_NUMBER = re.compile(rb"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _SHORT_INTEGER = re.compile(rb"-?[0-9]{1,18}")  # fits 64 bits
 _INTEGER_DIGITS = 19  # of 64 bits
 _MOST_DIGITS = 4_000  # of an integer that is decoded: Python's own limit is 4,300
 _LONGEST_NUMBER = 400  # characters of a text that may be a number: float64 has at most 309 digits before the point
+_LONGEST_KNOWN = 40  # bytes of an id whose conversion is remembered
 _LARGEST = Decimal(10) ** 308  # of float64, about
 _NO_NUMBER = "value that is not a number, left out"
 _HUGE = "integer beyond 64 bits"
+_ODD_ID = "id of another type"
 _NOT_TEXT = "number instead of a text"
 _TEXT_FOR_NUMBER = "text instead of a number"
 
-_TYPES = types_of(Detail.ALL, GENERAL)
+_NOT_RIGHT = (msgspec.DecodeError, UnicodeDecodeError)
 
 Object = dict[str, msgspec.Raw]
+Converted = tuple[bytes | None, str]
+"""The JSON of a value of the right type, None if the member is removed; and the defect, empty if there is none."""
 
 
 def coerce_events(text: bytes, defects: Defects) -> bytes:
@@ -49,40 +49,27 @@ def coerce_events(text: bytes, defects: Defects) -> bytes:
     are not events are left out. Raises msgspec.DecodeError if the text is not strict JSON.
     """
     kept: list[bytes] = []
+    may_hold_list = count_list_keys(text) > 0
+    is_right = decoder(bounded_types().event).decode
     for raw in decoder(list[msgspec.Raw]).decode(b"[%b]" % text):
         record = bytes(raw)
-        if not record.startswith(b"{"):
-            defects["record that is not an event, left out"] += 1
-        elif count_list_keys(record) and "traceEvents" in decoder(Object).decode(record):
+        if may_hold_list and record.startswith(b"{") and "traceEvents" in decoder(Object).decode(record):
             defects[SECOND_LIST] += 1
-        elif _is_right(record):
-            kept.append(record)
-        else:
-            kept.append(_coerce_event(record, defects))
+            continue
+        try:
+            is_right(record)
+        except _NOT_RIGHT:
+            if not record.startswith(b"{"):
+                defects["record that is not an event, left out"] += 1
+                continue
+            record = _coerce_event(record, defects)
+        kept.append(record)
     return b",\n".join(kept)
-
-
-def _is_right(record: bytes) -> bool:
-    try:
-        event = decoder(_TYPES.event).decode(record)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    ids = (i for i in (event.pid, event.tid, event.id) if isinstance(i, int))
-    return all(number in _INT64 for number in ids) and (event.args is None or _fits(event.args))
-
-
-def _fits(arguments: Any) -> bool:
-    """Whether the numbers of an event's arguments fit 64 bits."""
-    a = arguments
-    numbers = (a.index_0, a.index_1, a.external_id, a.external_id_1_8, a.correlation)
-    return min(numbers) in _INT64 and max(numbers) in _INT64
 
 
 def _coerce_event(record: bytes, defects: Defects) -> bytes:
     event: Object = decoder(Object).decode(record)
-    _apply(event, _TEXTS, _text, defects)
-    _apply(event, _IDS, _identifier, defects)
-    _apply(event, _TIMES, _number, defects)
+    _apply(event, _OF_EVENT, defects)
     if "args" in event:
         arguments = bytes(event["args"])
         if arguments.startswith(b"{"):
@@ -95,55 +82,56 @@ def _coerce_event(record: bytes, defects: Defects) -> bytes:
 
 def _coerce_arguments(text: bytes, defects: Defects) -> bytes:
     try:
-        if _fits(decoder(_TYPES.arguments).decode(text)):
-            return text
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    arguments: Object = decoder(Object).decode(text)
-    _apply(arguments, ARGUMENT_NUMBERS, _whole_number, defects)
-    _apply(arguments, ARGUMENT_TEXTS, _only_text, defects)
-    return msgspec.json.encode(arguments)
+        decoder(bounded_types().arguments).decode(text)
+    except _NOT_RIGHT:
+        arguments: Object = decoder(Object).decode(text)
+        _apply(arguments, _OF_ARGUMENTS, defects)
+        return msgspec.json.encode(arguments)
+    return text
 
 
-def _apply(
-    holder: Object, names: Iterable[str], convert: Callable[[bytes, Defects], bytes | None], defects: Defects
-) -> None:
+def _apply(holder: Object, conversions: Mapping[str, Callable[[bytes], Converted]], defects: Defects) -> None:
     """Convert some members; one that cannot be converted is removed."""
-    for name in names:
-        if name in holder:
-            old = bytes(holder[name])
-            new = convert(old, defects)
+    for name, convert in conversions.items():
+        raw = holder.get(name)
+        if raw is not None:
+            old = bytes(raw)
+            new, defect = convert(old)
+            if defect:
+                defects[defect] += 1
             if new is None:
                 del holder[name]
-            elif new != old:
+            elif new is not old:
                 holder[name] = msgspec.Raw(new)
 
 
-def _text(value: bytes, defects: Defects) -> bytes | None:
+def _text(value: bytes) -> Converted:
     if value.startswith(b'"'):
-        return value
-    defects[_NOT_TEXT] += 1
-    return None if value == b"null" else msgspec.json.encode(value.decode("utf-8", "replace"))
+        return value, ""
+    return None if value == b"null" else msgspec.json.encode(value.decode("utf-8", "replace")), _NOT_TEXT
 
 
-def _only_text(value: bytes, defects: Defects) -> bytes | None:
-    if value.startswith(b'"'):
-        return value
-    defects[_NOT_TEXT] += 1
-    return None
+def _only_text(value: bytes) -> Converted:
+    return (value, "") if value.startswith(b'"') else (None, _NOT_TEXT)
 
 
-def _identifier(value: bytes, defects: Defects) -> bytes | None:
+def _identifier(value: bytes) -> Converted:
     """Return a text or an integer of 64 bits; anything else becomes the text of its JSON, 7.0 the integer 7."""
-    if value.startswith(b'"') or _is_int64(value):
-        return value
-    defects["id of another type"] += 1
+    if value.startswith(b'"') or _SHORT_INTEGER.fullmatch(value):
+        return value, ""
+    return _other_identifier(value) if len(value) <= _LONGEST_KNOWN else _other_identifier.__wrapped__(value)
+
+
+@lru_cache(maxsize=1 << 10)
+def _other_identifier(value: bytes) -> Converted:
+    if _is_int64(value):
+        return value, ""
     if value == b"null":
-        return None
+        return None, _ODD_ID
     whole = _decimal(value)
     if whole is not None and whole == whole.to_integral_value() and int(whole) in _INT64:
-        return b"%d" % int(whole)
-    return msgspec.json.encode(value.decode("utf-8", "replace"))
+        return b"%d" % int(whole), _ODD_ID
+    return msgspec.json.encode(value.decode("utf-8", "replace")), _ODD_ID
 
 
 def _is_int64(value: bytes) -> bool:
@@ -167,24 +155,21 @@ def _decimal(value: bytes) -> Decimal | None:
     return number if number.is_finite() and abs(number) < _LARGEST else None
 
 
-def _number(value: bytes, defects: Defects) -> bytes | None:
+def _number(value: bytes) -> Converted:
     """Return a JSON number that can be decoded, with the digits that it has; null is left out."""
+    if _USUAL_NUMBER.fullmatch(value):
+        return value, ""
     if value == b"null":
-        return None
+        return None, ""
     if value.startswith(b'"'):
         found = _decimal(value)
         if found is not None:
-            defects[_TEXT_FOR_NUMBER] += 1
-            return _plain(found)
+            return _plain(found), _TEXT_FOR_NUMBER
     elif _INTEGER.fullmatch(value):
-        if len(value) <= _MOST_DIGITS:
-            return value
-        defects[_HUGE] += 1
-        return None
+        return (value, "") if len(value) <= _MOST_DIGITS else (None, _HUGE)
     elif _decimal(value) is not None:
-        return value
-    defects[_NO_NUMBER] += 1
-    return None
+        return value, ""
+    return None, _NO_NUMBER
 
 
 def _plain(number: Decimal) -> bytes:
@@ -192,19 +177,29 @@ def _plain(number: Decimal) -> bytes:
     return f"{number:f}".encode() if number.adjusted() > -_LONGEST_NUMBER else b"0"
 
 
-def _whole_number(value: bytes, defects: Defects) -> bytes | None:
+def _whole_number(value: bytes) -> Converted:
     """Return a JSON integer of 64 bits, without its fraction if it has one; null is left out."""
-    if value == b"null" or _is_int64(value):
-        return None if value == b"null" else value
+    if value == b"null":
+        return None, ""
+    if _is_int64(value):
+        return value, ""
     if _INTEGER.fullmatch(value):
-        defects[_HUGE] += 1
-        return None
+        return None, _HUGE
     found = _decimal(value)
     if found is None or int(found) not in _INT64:
-        defects[_NO_NUMBER] += 1
-        return None
-    defects[_TEXT_FOR_NUMBER if value.startswith(b'"') else "fraction instead of a whole number"] += 1
-    return b"%d" % int(found)
+        return None, _NO_NUMBER
+    return b"%d" % int(found), _TEXT_FOR_NUMBER if value.startswith(b'"') else "fraction instead of a whole number"
+
+
+_OF_EVENT = {
+    **dict.fromkeys(("ph", "name", "cat"), _text),
+    **dict.fromkeys(("pid", "tid", "id"), _identifier),
+    **dict.fromkeys(("ts", "dur"), _number),
+}
+_OF_ARGUMENTS = {
+    **dict.fromkeys(ARGUMENT_NUMBERS, _whole_number),
+    **dict.fromkeys(ARGUMENT_TEXTS, _only_text),
+}
 
 
 def coerce_members(document: bytes, defects: Defects) -> tuple[Object, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from profkit.trace.reading.budget import TooLargeError
 BLOCK_BYTES = 1 << 20
 _PACKED_BYTES = 1 << 13  # read at a time from a gzip: it may unpack to a thousand times as much
 _NO_LIMIT = 1 << 62
+_NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 
 
 class Blocks:
@@ -83,10 +85,9 @@ class Window:
 
     def skip_space(self) -> bytes:
         """Move ``at`` to the next byte that is not white space of JSON; return that byte, empty at the end."""
-        while self.has(1):
-            rest = self.text[self.at : self.at + 4096]
-            stripped = rest.lstrip(b" \t\r\n")
-            self.at += len(rest) - len(stripped)
-            if stripped:
-                return stripped[:1]
-        return b""
+        while (found := _NOT_SPACE.search(self.text, self.at)) is None:
+            self.at = len(self.text)
+            if not self.more():
+                return b""
+        self.at = found.start()
+        return found[0]
