@@ -23,13 +23,12 @@ class DeviceTimes:
 
     ``self_ns`` is the time of the kernels and copies that the call itself launched, ``subtree_ns`` includes those of
     the calls below it. ``unattributed`` counts the device events whose operator is not in the file, and those of a
-    category that is not known to be work; ``negative`` counts negative durations, which add nothing.
+    category that is not known to be work.
     """
 
     self_ns: Integers
     subtree_ns: Integers
     unattributed: int
-    negative: int
 
 
 def has_device_events(trace: Trace) -> bool:
@@ -59,9 +58,9 @@ def device_times(trace: Trace, operators: Events, nesting: Nesting) -> DeviceTim
         by_flow = _by_flow(trace, operators, work)
         owner = np.where(owner >= 0, owner, by_flow)
     found = owner >= 0
-    own = sums(owner[found], np.maximum(work.duration_ns[found], 0), len(operators))
+    own = sums(owner[found], work.duration_ns[found], len(operators))
     unattributed = int((~found).sum()) + _uncertain(trace)
-    return DeviceTimes(own, nesting.subtree_sums(own), unattributed, int((work.duration_ns < 0).sum()))
+    return DeviceTimes(own, nesting.subtree_sums(own), unattributed)
 
 
 def _old_devices(trace: Trace) -> Mask:

@@ -64,14 +64,13 @@ def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name
     tracks = max(1, len(trace.tracks))
     covered, ns = covered_ns(cell * tracks + events.track[inside], events.start_ns[inside], events.end_ns[inside])
     self_device_ns = total_device_ns = np.zeros(cells, dtype=np.int64)
-    anomalies = {**nesting.anomalies, "implausible": 0, **trace.anomalies}
+    anomalies = {**nesting.anomalies, "negative": 0, "implausible": 0, **trace.anomalies}
     if has_device_events(trace):
         device = device_times(trace, events, nesting)
         self_device_ns = sums(cell, device.self_ns[inside], cells)
         outermost = ~nesting.has_same_above(column)
         total_device_ns = sums(cell, (device.subtree_ns * outermost)[inside], cells)
         anomalies["unattributed"] = device.unattributed
-        anomalies["negative"] += device.negative
     shape = (rows, len(keys))
     return OperatorSamples(
         keys,

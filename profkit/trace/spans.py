@@ -26,9 +26,9 @@ class Nesting:
     """The call tree of some spans; the arrays have the shape ``(spans,)``, in the order of the events.
 
     ``parent`` is a row, -1 at the top. ``self_ns`` is the span's duration less the parts of its direct children
-    inside it, in ns. ``anomalies`` counts: ``crossing`` children that end after their parent, ``negative`` durations,
-    and ``clamped`` self times that would have been negative. ``order`` holds the rows in nesting order, in which the
-    descendants of a span follow it directly; None if that is the order of the events.
+    inside it, in ns. ``anomalies`` counts: ``crossing`` children that end after their parent, and ``clamped`` self
+    times that would have been negative. ``order`` holds the rows in nesting order, in which the descendants of a span
+    follow it directly; None if that is the order of the events.
     """
 
     parent: Integers
@@ -201,7 +201,6 @@ def _self_times(events: Events, parent: Integers) -> tuple[Integers, dict[str, i
     anomalies = {
         "clamped": int(clamped.sum()),
         "crossing": crossing,
-        "negative": int((events.duration_ns < 0).sum()),
     }
     self_ns[clamped] = 0
     return self_ns, anomalies

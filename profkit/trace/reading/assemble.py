@@ -16,13 +16,13 @@ from profkit.trace import dialect
 from profkit.trace.events import Events, Trace
 from profkit.trace.reading.begin_end import close_spans
 from profkit.trace.reading.decode import FAR_NS, Columns
+from profkit.trace.reading.event_types import INT64
 
 # not the last number of a text that was cut inside it
 _EXTERNAL_ID = re.compile(rb'"external id":\s*([1-9][0-9]{0,18})(?=[^0-9])', re.IGNORECASE)
 _MOST_RANKS = 1 << 31
 _YEAR_NS = 365 * 86_400 * 10**9  # no profile lasts a year: a longer duration is a damaged number
 _MOST_NS = 1 << 58  # of all durations of a file together: the sums over a hundred files fit 64 bits
-_INT64 = range(-(1 << 63), 1 << 63)
 
 
 def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] | None = None) -> Trace:
@@ -38,6 +38,7 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     coarse = all(part.coarse for part in parts)
     start_ns = _join([_ns(_taken(p, "start"), p.coarse) for p in parts])
     duration_ns = _join([_ns(_taken(p, "duration"), p.coarse) for p in parts])
+    anomalies["negative"] = _no_negative(duration_ns)
     anomalies["implausible"] = _bound(start_ns, duration_ns)
     index = _join([_column(_taken(p, "index")) for p in parts])
     # signatures that only records other than spans have are left out of the tables
@@ -102,6 +103,15 @@ def _count_anomalies(parts: Sequence[Columns], odd: Mapping[str, int]) -> Counte
     return found
 
 
+def _no_negative(duration_ns: Any) -> int:
+    """Set negative durations to 0, in place: they add nothing to any time. Return how many there are."""
+    if not len(duration_ns) or duration_ns.min() >= 0:
+        return 0
+    negative = duration_ns < 0
+    duration_ns[negative] = 0
+    return int(negative.sum())
+
+
 def _bound(start_ns: Any, duration_ns: Any) -> int:
     """Clip durations that are damaged numbers, in place, so that no sum exceeds 64 bits.
 
@@ -110,21 +120,24 @@ def _bound(start_ns: Any, duration_ns: Any) -> int:
     if not len(start_ns):
         return 0
     far = FAR_NS // 1_000 * 1_000
-    longest = max(int(duration_ns.max()), -int(duration_ns.min()))
-    if longest * len(duration_ns) <= _MOST_NS and -far < int(start_ns.min()) and int(start_ns.max()) < far:
+    if (
+        int(duration_ns.max()) * len(duration_ns) <= _MOST_NS
+        and -far < int(start_ns.min())
+        and int(start_ns.max()) < far
+    ):
         return 0
-    implausible = (np.abs(duration_ns) > _YEAR_NS) | (np.abs(start_ns) >= far)
-    np.clip(duration_ns, -_YEAR_NS, _YEAR_NS, out=duration_ns)
-    if float(np.abs(duration_ns).sum(dtype=np.float64)) > _MOST_NS:
+    implausible = (duration_ns > _YEAR_NS) | (np.abs(start_ns) >= far)
+    np.minimum(duration_ns, _YEAR_NS, out=duration_ns)
+    if float(duration_ns.sum(dtype=np.float64)) > _MOST_NS:
         most = _MOST_NS // len(duration_ns)
-        implausible |= np.abs(duration_ns) > most
-        np.clip(duration_ns, -most, most, out=duration_ns)
+        implausible |= duration_ns > most
+        np.minimum(duration_ns, most, out=duration_ns)
     return int(implausible.sum())
 
 
 def _stored(identifier: int | str) -> int | str:
     """Return an id that the cache can hold: a number beyond 64 bits as text."""
-    return str(identifier) if isinstance(identifier, int) and identifier not in _INT64 else identifier
+    return str(identifier) if isinstance(identifier, int) and identifier not in INT64 else identifier
 
 
 def _distributed(head: Mapping[str, Any], name: str) -> int | None:

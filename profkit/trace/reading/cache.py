@@ -22,7 +22,7 @@ from profkit.trace.events import Events, Trace, TraceHead
 from profkit.trace.options import Detail
 from profkit.trace.reading.cache_folder import BOUND_BYTES, SUFFIX, folder, keep_bound
 
-FORMAT = 6  # raise it with every change of the stored data, or of the way a file is read
+FORMAT = 7  # raise it with every change of the stored data, or of the way a file is read
 _MAGIC = b"profkit columns\n"
 _HASH_BYTES = 32
 _LENGTH_BYTES = 8
@@ -109,7 +109,7 @@ def _check(events: Events, head: TraceHead) -> None:
     for name, (table, least) in _POSITIONS.items():
         _require_within(stored.get(name), least, len(getattr(head, table)) - 1)
     _require_within(stored.get("start_ns"), -_FURTHEST_NS, _FURTHEST_NS)
-    _require_within(stored.get("duration_ns"), -_FURTHEST_NS, _FURTHEST_NS)
+    _require_within(stored.get("duration_ns"), 0, _FURTHEST_NS)
     counts = [*head.other_events.values(), *head.repairs.values(), *head.anomalies.values(), head.devices]
     if head.resolution_ns < 1 or min(counts) < 0 or any(abs(flow[-1]) > _FURTHEST_NS for flow in head.flow_records):
         raise ValueError("head")

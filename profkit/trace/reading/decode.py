@@ -40,7 +40,6 @@ _SPANS = frozenset({"X"})
 _FLOWS = frozenset({"s", "t", "f"})
 _MARKS = frozenset({"B", "E"})
 _TWO_LISTS = "it does not hold one list of events"
-_INT64 = range(-(1 << 63), 1 << 63)
 
 Signature = tuple[str, str, str, int | str, int | str]
 """The part of an event that repeats: phase, category, name, pid, tid."""
@@ -138,8 +137,6 @@ def _decode(chunk: Chunk, detail: Detail, flavour: Flavour) -> Columns:
     else:
         file = decoder(types.file).decode(chunk.text)
         events = file.events
-        if file.base_ns not in _INT64:
-            raise OverflowError
         head = {"base_ns": file.base_ns, "profkit": file.profkit, "devices": len(file.devices)}
         head |= {"distributed": file.distributed, "host": file.host}
     if chunk.place == "first" and (not events or events.pop().name != LIST_MARK):

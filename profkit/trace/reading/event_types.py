@@ -57,6 +57,19 @@ _DETAIL_FIELDS: dict[Detail, list[tuple[str, Any, str, Any]]] = {
         ("module_hierarchy", str, "Module Hierarchy", ""),
     ],
 }
+INT64 = range(-(1 << 63), 1 << 63)
+"""The numbers that fit 64 bits."""
+_WITHIN_64_BITS = Annotated[int, msgspec.Meta(ge=INT64[0], le=INT64[-1])]
+_METADATA = dict[str, Any]
+_DEVICES = list[Any]
+HEAD_TYPES = {
+    "baseTimeNanoseconds": _WITHIN_64_BITS,
+    "profkit": _METADATA,
+    "deviceProperties": _DEVICES,
+    "distributedInfo": Any,
+    "host_name": Any,
+}
+"""The types of the members of a file beside its events."""
 ARGUMENT_NUMBERS = (*_INDEX_KEYS, *(key for _, kind, key, _ in _DETAIL_FIELDS[Detail.DEVICE] if kind is int))
 """The names of the arguments that are whole numbers."""
 ARGUMENT_TEXTS = tuple(key for _, kind, key, _ in _DETAIL_FIELDS[Detail.STACKS] if kind is str)
@@ -113,7 +126,7 @@ def types_of(detail: Detail, flavour: Flavour) -> Types:
 @cache
 def bounded_types() -> Types:
     """Return the general types with all fields, of which the whole numbers other than times must fit 64 bits."""
-    return _types(Detail.ALL, GENERAL, Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)])
+    return _types(Detail.ALL, GENERAL, _WITHIN_64_BITS)
 
 
 def _types(detail: Detail, flavour: Flavour, whole: Any) -> Types:
@@ -151,9 +164,9 @@ def _types(detail: Detail, flavour: Flavour, whole: Any) -> Types:
         "File",
         [
             ("events", list[event], msgspec.field(name="traceEvents")),  # type: ignore[valid-type]  # made just above
-            ("base_ns", int, msgspec.field(name="baseTimeNanoseconds", default=0)),
-            ("profkit", dict[str, Any], msgspec.field(default_factory=dict)),
-            ("devices", list[Any], msgspec.field(name="deviceProperties", default_factory=list)),
+            ("base_ns", _WITHIN_64_BITS, msgspec.field(name="baseTimeNanoseconds", default=0)),
+            ("profkit", _METADATA, msgspec.field(default_factory=dict)),
+            ("devices", _DEVICES, msgspec.field(name="deviceProperties", default_factory=list)),
             ("distributed", Any, msgspec.field(name="distributedInfo", default=None)),
             ("host", Any, msgspec.field(name="host_name", default=None)),
         ],

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from profkit.trace.reading.event_types import LIST_KEY
+from profkit.trace.reading.event_types import LIST_KEY, decoder
 from profkit.trace.reading.mend_text import CUT_OFF, BrokenError, Defects, Mender, UnfinishedError, as_utf8
 from profkit.trace.reading.mend_types import SECOND_LIST, Object, coerce_members
 from profkit.trace.reading.window import Window
@@ -31,6 +31,23 @@ def _open_brackets(text: bytes) -> list[int]:
         elif token[0] in (b"}", b"]") and open_:
             open_.pop()
     return open_
+
+
+def _own_list(text: bytes) -> int | None:
+    """Return where a file names its own list of events, not one inside an object; None if it is damaged before that."""
+    depth = 0
+    for token in _STRUCTURE.finditer(text):
+        if token[0] in (b"{", b"["):
+            depth += 1
+        elif token[0] in (b"}", b"]"):
+            depth -= 1
+        elif depth == 1 and (found := _OPENS_EVENTS.match(text, token.start())) is not None:
+            try:
+                decoder(msgspec.Raw).decode(text[: found.end()] + b"]}")
+            except _NOT_STRICT:
+                return None
+            return found.start()
+    return None
 
 
 class Document:
@@ -76,9 +93,14 @@ class Document:
         while True:
             found = opens.search(window.text, window.at + searched)
             if found is not None:
-                if found[0].endswith(b"[") or len(_open_brackets(window.text[window.at : found.start()])) == 1:
+                text = window.text[window.at :]
+                is_own = len(_open_brackets(text[: found.start() - window.at])) == 1
+                # Of an object in the file? The file's own list may follow. Looked at once, so that the work is linear.
+                own = None if is_own or opens is _OPENS_EVENTS else _own_list(text)
+                if own is not None:
+                    return _OPENS_EVENTS.match(window.text, window.at + own)
+                if is_own or found[0].endswith(b"["):
                     return found
-                # null inside another object; later ones are not looked at, so that the work stays linear
                 searched, opens = found.end() - window.at, _OPENS_EVENTS
                 continue
             begun = _BEGUN.search(window.text, window.at + searched)
@@ -113,7 +135,7 @@ class Document:
             except (BrokenError, UnfinishedError):
                 pass
         if found is None:
-            self._defects["unreadable head"] += 1
+            self._defects["unreadable members before the events, left out"] += 1
         return found or {}
 
     def _strict(self, document: bytes) -> Object | None:
@@ -151,7 +173,10 @@ class Document:
                 return {}  # what is there is ignored, and counted
             break
         self._defects.update(mender.defects)
-        return self._strict(b'{"traceEvents":[]' + as_utf8(rest, self._defects)) or {}
+        found = self._strict(b'{"traceEvents":[]' + as_utf8(rest, self._defects))
+        if found is None:
+            self._defects["unreadable members behind the events, left out"] += 1
+        return found or {}
 
     def _ignore_rest(self) -> None:
         """Read to the end of the file, and count what is ignored."""

@@ -58,7 +58,9 @@ _SURROGATES = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA
 _HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _AFTER_KEY = re.compile(rb"%b:" % _S)
 _AFTER_MEMBER = re.compile(rb"%b(?:\}|,%b(?:\}|%b%b:))" % (_S, _S, _ANY_STRING, _S), re.DOTALL)
-_AFTER_ELEMENT = re.compile(rb'%b(?:\]|,%b(?:[\]"\[{\-0-9]|true|false|null))' % (_S, _S))
+_AFTER_ELEMENT = re.compile(
+    rb'%b(?:\]|,%b(?:[\]"\[{\-0-9]|true|false|null|(?i:nan|inf|infinity)%b[,\]]))' % (_S, _S, _S)
+)
 # A string that contains a key of the event itself was not closed, or a bracket is missing.
 _OWN_KEY = re.compile(rb'"(?:ph|name|cat|pid|tid|ts|dur|args)"%b:' % _S)
 _CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}

@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from profkit.trace.reading.event_types import (
     ARGUMENT_NUMBERS,
     ARGUMENT_TEXTS,
+    HEAD_TYPES,
+    INT64,
     bounded_types,
     count_list_keys,
     decoder,
@@ -19,8 +22,6 @@ from profkit.trace.reading.event_types import (
 from profkit.trace.reading.mend_text import Defects
 
 SECOND_LIST = "second list of events, ignored"
-_HEAD_TYPES = {"baseTimeNanoseconds": b"-0123456789", "profkit": b"{", "deviceProperties": b"["}
-_INT64 = range(-(1 << 63), 1 << 63)
 _INTEGER = re.compile(rb"-?[0-9]+")
 _USUAL_NUMBER = re.compile(rb"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _SHORT_INTEGER = re.compile(rb"-?[0-9]{1,18}")  # fits 64 bits
@@ -28,11 +29,13 @@ _INTEGER_DIGITS = 19  # of 64 bits
 _MOST_DIGITS = 4_000  # of an integer that is decoded: Python's own limit is 4,300
 _LONGEST_NUMBER = 400  # characters of a text that may be a number: float64 has at most 309 digits before the point
 _LONGEST_KNOWN = 40  # bytes of an id whose conversion is remembered
-_LARGEST = Decimal(10) ** 308  # of float64, about
+_MOST_PLACES = 308  # before the point, of a float64
 _NO_NUMBER = "value that is not a number, left out"
 _HUGE = "integer beyond 64 bits"
 _ODD_ID = "id of another type"
-_NOT_TEXT = "number instead of a text"
+_NUMBER_FOR_TEXT = "number instead of a text"
+_NO_TEXT = "value that is not a text"
+_NUMBER_BEGINS = b"-0123456789"
 _TEXT_FOR_NUMBER = "text instead of a number"
 
 _NOT_RIGHT = (msgspec.DecodeError, UnicodeDecodeError)
@@ -108,11 +111,13 @@ def _apply(holder: Object, conversions: Mapping[str, Callable[[bytes], Converted
 def _text(value: bytes) -> Converted:
     if value.startswith(b'"'):
         return value, ""
-    return None if value == b"null" else msgspec.json.encode(value.decode("utf-8", "replace")), _NOT_TEXT
+    if value[0] in _NUMBER_BEGINS:
+        return msgspec.json.encode(value.decode()), _NUMBER_FOR_TEXT
+    return None if value == b"null" else msgspec.json.encode(value.decode("utf-8", "replace")), _NO_TEXT
 
 
 def _only_text(value: bytes) -> Converted:
-    return (value, "") if value.startswith(b'"') else (None, _NOT_TEXT)
+    return (value, "") if value.startswith(b'"') else (None, f"{_NO_TEXT}, left out")
 
 
 def _identifier(value: bytes) -> Converted:
@@ -129,7 +134,7 @@ def _other_identifier(value: bytes) -> Converted:
     if value == b"null":
         return None, _ODD_ID
     whole = _decimal(value)
-    if whole is not None and whole == whole.to_integral_value() and int(whole) in _INT64:
+    if whole is not None and whole == whole.to_integral_value() and int(whole) in INT64:
         return b"%d" % int(whole), _ODD_ID
     return msgspec.json.encode(value.decode("utf-8", "replace")), _ODD_ID
 
@@ -137,13 +142,13 @@ def _other_identifier(value: bytes) -> Converted:
 def _is_int64(value: bytes) -> bool:
     if _SHORT_INTEGER.fullmatch(value):
         return True
-    return _INTEGER.fullmatch(value) is not None and len(value) <= _INTEGER_DIGITS + 1 and int(value) in _INT64
+    return _INTEGER.fullmatch(value) is not None and len(value) <= _INTEGER_DIGITS + 1 and int(value) in INT64
 
 
 def _decimal(value: bytes) -> Decimal | None:
     """Return the number that a JSON number, or the text in a JSON text, stands for; None if there is none.
 
-    Its absolute value is less than 10**308, the limit of float64: larger ones would take much memory as integers.
+    Its absolute value is less than 10**308, about the limit of float64: larger ones would take much memory as integers.
     """
     if len(value) > _LONGEST_NUMBER:
         return None
@@ -152,7 +157,9 @@ def _decimal(value: bytes) -> Decimal | None:
         number = Decimal(text.strip().replace("_", "?"))  # Python's own separator of digits is no part of a number
     except (InvalidOperation, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return number if number.is_finite() and abs(number) < _LARGEST else None
+    if not number.is_finite() or (number and number.adjusted() >= _MOST_PLACES):
+        return None
+    return number or Decimal(0)  # a zero may have a huge exponent too
 
 
 def _number(value: bytes) -> Converted:
@@ -186,7 +193,7 @@ def _whole_number(value: bytes) -> Converted:
     if _INTEGER.fullmatch(value):
         return None, _HUGE
     found = _decimal(value)
-    if found is None or int(found) not in _INT64:
+    if found is None or int(found) not in INT64:
         return None, _NO_NUMBER
     return b"%d" % int(found), _TEXT_FOR_NUMBER if value.startswith(b'"') else "fraction instead of a whole number"
 
@@ -210,9 +217,16 @@ def coerce_members(document: bytes, defects: Defects) -> tuple[Object, bool]:
     """
     members: Object = decoder(Object).decode(document)
     second = bytes(members.pop("traceEvents", b"[]")) != b"[]"
-    for name, first in _HEAD_TYPES.items():
-        value = bytes(members.get(name, b""))
-        if value and (value[0] not in first or (name == "baseTimeNanoseconds" and not _is_int64(value))):
+    for name, kind in HEAD_TYPES.items():
+        if name in members and not _is_decodable(bytes(members[name]), kind):
             defects[f"{name} of another type, left out"] += 1
             del members[name]
     return members, second
+
+
+def _is_decodable(value: bytes, kind: Any) -> bool:
+    try:
+        decoder(kind).decode(value)
+    except _NOT_RIGHT:
+        return False
+    return True
