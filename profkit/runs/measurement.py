@@ -196,15 +196,17 @@ def measure(
     parts = [every[position] for position in rounds.counted]
     first = [part.samples[groupings[0]] for part in parts]
     repairs: Counter[str] = Counter()
-    for part in parts:
+    anomalies: Counter[str] = Counter()
+    for part, of_part in zip(parts, first, strict=True):
         repairs.update(part.repairs)
+        anomalies.update(of_part.anomalies)
     return Measurement(
         data=RunData(run),
         rule=" / ".join(dict.fromkeys(part.forwards.rule for part in parts)),
         resolution_ns=max(part.resolution_ns for part in parts),
         forward_ns=_pool(rounds, [part.forwards for part in every]),
         tables={by: _matrix([part.samples[by] for part in parts], rounds) for by in groupings},
-        anomalies={name: sum(s.anomalies.get(name, 0) for s in first) for name in first[0].anomalies},
+        anomalies=dict(anomalies),
         repairs=dict(repairs),
         torch=next((part.torch for part in parts if part.torch is not None), None),
         calls=merge([tree for part in parts for tree in part.trees]),

@@ -10,9 +10,61 @@ from typing import NamedTuple
 OPERATOR = frozenset({"cpu_op", "operator"})
 ANNOTATION = frozenset({"user_annotation"})
 PYTHON = frozenset({"python_function"})
-RUNTIME = frozenset({"cuda_runtime", "cuda_driver", "runtime", "xpu_runtime", "xpu_driver", "privateuse1_runtime"})
-DEVICE = frozenset({"kernel", "gpu_memcpy", "gpu_memset", "memcpy", "memset", "concurrent_kernel"})
+# Host-side calls that launch device work. Source of these and the next: kineto's ActivityType.h, all versions.
+RUNTIME = frozenset(
+    {
+        "runtime",
+        "cuda_runtime",  # ROCm's too
+        "cuda_driver",
+        "xpu_runtime",
+        "xpu_driver",
+        "mtia_runtime",
+        "privateuse1_runtime",
+        "privateuse1_driver",
+        "glow_runtime",
+    }
+)
+# Work on a device. PyTorch takes these for device events (deviceTypeFromActivity in its profiler).
+DEVICE = frozenset(
+    {
+        "kernel",
+        "concurrent_kernel",
+        "gpu_memcpy",
+        "gpu_memset",
+        "memcpy",
+        "memset",
+        "mtia_ccp_events",
+        "hpu_op",
+    }
+)
+# Of a device, but whether it is work that no kernel covers depends on the vendor: such events are only counted.
+DEVICE_UNCERTAIN = frozenset({"collective_comm", "mtia_insight"})
+# Known, and neither a runtime call nor device work: of the host, or beside the kernels of the device.
+_NO_WORK = frozenset(
+    {
+        "",
+        "async",
+        "async_cpu_to_gpu",
+        "async_gpu",
+        "ac2g",
+        "cpu_instant_event",
+        "cuda_event",
+        "cuda_profiler_range",
+        "cuda_sync",
+        "external_correlation",
+        "fwdbwd",
+        "gpu_user_annotation",
+        "mtia_counters",
+        "onednn",  # written by profkit
+        "overhead",
+        "trace",
+        "xpu_scope_profiler",
+        "xpu_sync",
+    }
+)
+_KNOWN = OPERATOR | ANNOTATION | PYTHON | RUNTIME | DEVICE | DEVICE_UNCERTAIN | _NO_WORK
 LEGACY_HOST_PID = "CPU functions"  # of the autograd profiler's exporter, which writes no categories
+_LEGACY_PID_SUFFIX = " functions"  # "CUDA functions" is the process of its kernels
 
 FORWARD_ANNOTATION = "profkit.forward"  # around each forward that profkit captured
 STEP_PREFIX = "ProfilerStep#"  # around each step of torch.profiler
@@ -21,6 +73,25 @@ MODULE_PREFIX = "nn.Module: "  # a Python frame that is a module's call
 
 RESOLUTION_COARSE_NS = 1_000  # up to 2.3 the exporter writes whole microseconds
 RESOLUTION_FINE_NS = 1  # from 2.4: microseconds with three decimals
+
+
+PHASES = frozenset("X B E i I n b e C M s t f S T p F P N O D R c V v ( ) = a A".split())
+"""The phases of records. Source: "Trace Event Format" (Google, 2016) and Catapult's importer."""
+
+
+def is_unknown(category: str) -> bool:
+    """Whether no version of PyTorch writes the category: it may be that of a vendor's device."""
+    return category.lower() not in _KNOWN
+
+
+def may_be_device(category: str) -> bool:
+    """Whether events of the category are device work, or may be: their ids tell."""
+    return category.lower() in DEVICE or is_unknown(category)
+
+
+def is_old_device(pid: int | str) -> bool:
+    """Whether the exporter before kineto writes the kernels of a device under this process."""
+    return isinstance(pid, str) and pid.endswith(_LEGACY_PID_SUFFIX) and pid != LEGACY_HOST_PID
 
 
 class Dialect(NamedTuple):

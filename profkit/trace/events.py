@@ -84,7 +84,9 @@ class TraceHead:
     file's time 0; 0 if its times are epoch times. ``dialect`` names the PyTorch versions, or the other program, that
     write like this, ``devices`` is the number of accelerators that the file names. ``other_events`` counts the records
     that are not spans, by phase. ``metadata`` is written by profkit's worker, and empty in other traces; ``repairs``
-    counts the mended defects.
+    counts the mended defects. ``anomalies`` counts what is odd in sound records: ``no_start`` and ``no_duration`` (left
+    out of the spans), ``begin_without_end`` and ``end_without_begin`` (the same), ``no_phase``, ``unknown_phase``,
+    ``negative`` durations, which are set to 0, and ``implausible`` ones of more than a year, which are clipped.
     ``rank`` and ``world_size`` are those of a distributed job, ``host`` is the machine that wrote the file, and
     ``first_external_id`` is the least ``External id`` at the beginning of the file; None if the file does not say.
     """
@@ -103,6 +105,7 @@ class TraceHead:
     other_events: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
+    anomalies: Mapping[str, int] = field(default_factory=dict)
     rank: int | None = None
     world_size: int | None = None
     host: str | None = None

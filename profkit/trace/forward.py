@@ -18,7 +18,7 @@ from profkit.errors import UsageError
 from profkit.shortening import LONGEST_NAME, listed, shorten
 from profkit.trace import dialect
 from profkit.trace.events import Events, Trace
-from profkit.trace.spans import has_same_above, nest
+from profkit.trace.spans import nest
 
 NAMED = "named"
 # annotations that PyTorch makes itself, and those that this module has rules for
@@ -182,7 +182,7 @@ def user_annotations(trace: Trace) -> dict[str, int]:
         spans = trace.events.take(trace.has_category(dialect.ANNOTATION) & trace.has_name(mine))
     if not len(spans):
         return {}
-    outermost = spans.name[~has_same_above(spans.name.astype(np.int64), nest(spans).parent)]
+    outermost = spans.name[~nest(spans).has_same_above(spans.name.astype(np.int64))]
     numbers, counts = np.unique(outermost, return_counts=True)
     found = {trace.names[number]: count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)}
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

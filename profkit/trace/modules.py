@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 
 from profkit.arrays import Integers
@@ -10,6 +12,7 @@ from profkit.trace.events import Events, Trace
 from profkit.trace.spans import innermost_open, nest
 
 NOWHERE = ""  # the module or stack of an operator outside all frames
+_SHOWN_FRAMES = 256  # of a path; deeper ones would take text that grows with the square of their depth
 
 
 def modules(trace: Trace, operators: Events) -> tuple[Integers, list[str]]:
@@ -46,11 +49,12 @@ def _place(
     given_texts: tuple[str, ...],
     joint: str,
 ) -> tuple[Integers, list[str]]:
-    path_of_frame, paths = _paths(frames, names, joint)
     around = innermost_open(_on_operator_tracks(trace, frames, operators), operators)
-    table = [NOWHERE, *paths, *given_texts]
-    by_frame = np.where(around >= 0, path_of_frame[around] + 1, 0) if len(frames) else np.zeros(len(operators), int)
-    return np.where(given >= 0, given + len(paths) + 1, by_frame), table
+    paths, of_frame = _number_paths(frames, names)
+    # only the paths that some operator ran in become text
+    used, place = np.unique(np.append(of_frame, -1)[around], return_inverse=True)
+    table = [NOWHERE if path < 0 else paths.text(path, names, joint) for path in used.tolist()]
+    return np.where(given >= 0, given + len(table), place), [*table, *given_texts]
 
 
 def _on_operator_tracks(trace: Trace, frames: Events, operators: Events) -> Events:
@@ -65,18 +69,55 @@ def _on_operator_tracks(trace: Trace, frames: Events, operators: Events) -> Even
     return frames
 
 
-def _paths(frames: Events, names: list[str], joint: str) -> tuple[Integers, list[str]]:
-    """Return for each frame the position of its path (all frames around it and itself), and the distinct paths."""
+class _Paths:
+    """The distinct paths of frames (a frame and all around it): a path is a name below another path, -1 at the top.
+
+    ``name`` holds positions in the table of names; ``depth`` is the number of frames of a path, and ``digest``
+    identifies all of them. ``begin`` is the path of the first frames, those that are shown of a path that is too deep.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[int, int], int] = {}
+        self.above: list[int] = []
+        self.name: list[int] = []
+        self.depth: list[int] = []
+        self.begin: list[int] = []
+        self.digest: list[bytes] = []
+
+    def number(self, above: int, name: int, text: str) -> int:
+        """Return the number of a path, which is a new one if it was not asked for before."""
+        found = self.numbers.setdefault((above, name), len(self.name))
+        if found == len(self.name):
+            self.above.append(above)
+            self.name.append(name)
+            self.depth.append(1 + (self.depth[above] if above >= 0 else 0))
+            self.begin.append(found if self.depth[found] <= _SHOWN_FRAMES // 2 else self.begin[above])
+            before = self.digest[above] if above >= 0 else b""
+            self.digest.append(blake2b(before + text.encode("utf-8", "replace"), digest_size=8).digest())
+        return found
+
+    def text(self, path: int, names: list[str], joint: str) -> str:
+        """Return the names of a path; in a path of too many frames those in the middle are left out."""
+        if self.depth[path] <= _SHOWN_FRAMES:
+            return joint.join(self._last(path, names, _SHOWN_FRAMES))
+        left_out = f"{self.depth[path] - 2 * (_SHOWN_FRAMES // 2)} frames ({self.digest[path].hex()})"
+        half = _SHOWN_FRAMES // 2
+        return joint.join([*self._last(self.begin[path], names, half), left_out, *self._last(path, names, half)])
+
+    def _last(self, path: int, names: list[str], count: int) -> list[str]:
+        found: list[str] = []
+        while path >= 0 and len(found) < count:
+            found.append(names[self.name[path]])
+            path = self.above[path]
+        return found[::-1]
+
+
+def _number_paths(frames: Events, names: list[str]) -> tuple[_Paths, Integers]:
+    """Return the paths of the frames, and for each frame the number of its path."""
     nesting = nest(frames)
-    known: dict[tuple[int, int], int] = {}
-    paths: list[str] = []
-    of_frame = np.full(len(frames), -1, dtype=np.int64)
-    parent, name = nesting.parent.tolist(), frames.name.tolist()
-    for row in np.argsort(nesting.depth, kind="stable").tolist():
-        above = int(of_frame[parent[row]]) if parent[row] >= 0 else -1
-        key = (above, name[row])
-        if key not in known:
-            known[key] = len(paths)
-            paths.append(names[name[row]] if above < 0 else paths[above] + joint + names[name[row]])
-        of_frame[row] = known[key]
-    return of_frame, paths
+    paths = _Paths()
+    order = range(len(frames)) if nesting.order is None else nesting.order.tolist()
+    parent, name, of = nesting.parent.tolist(), frames.name.tolist(), [-1] * len(frames)
+    for row in order:  # callers before what they call
+        of[row] = paths.number(of[parent[row]] if parent[row] >= 0 else -1, name[row], names[name[row]])
+    return paths, np.array(of, dtype=np.int64)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from profkit.arrays import Integers, Mask
-from profkit.trace import dialect
-from profkit.trace.device import device_times
+from profkit.trace.device import device_times, has_device_events
 from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards
 from profkit.trace.modules import modules, stacks
 from profkit.trace.options import By
-from profkit.trace.spans import covered_ns, has_same_above, nest, sums
+from profkit.trace.spans import covered_ns, nest, sums
 
 Key = tuple[str, str | None]
 """An operator's name, and its shapes, module or stack if the operators are grouped by that, else None."""
@@ -27,7 +26,8 @@ class OperatorSamples:
     The arrays have the shape ``(rows, keys)``. Self host time is an operator's own duration less its direct child
     operators; total host time is the time with at least one call of that key on the stack. Device times are
     the durations of the kernels and copies that the operator launched, itself or, in total, through what it calls.
-    ``anomalies`` counts the oddities of :class:`Nesting` and ``unattributed`` device events.
+    ``anomalies`` counts the oddities of :class:`Nesting` and of the file (:class:`TraceHead`), and ``unattributed``
+    device events.
     """
 
     keys: tuple[Key, ...]
@@ -64,11 +64,11 @@ def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name
     tracks = max(1, len(trace.tracks))
     covered, ns = covered_ns(cell * tracks + events.track[inside], events.start_ns[inside], events.end_ns[inside])
     self_device_ns = total_device_ns = np.zeros(cells, dtype=np.int64)
-    anomalies = dict(nesting.anomalies)
-    if trace.devices or trace.has_category(dialect.DEVICE).any():
+    anomalies = {**nesting.anomalies, "negative": 0, "implausible": 0, **trace.anomalies}
+    if has_device_events(trace):
         device = device_times(trace, events, nesting)
         self_device_ns = sums(cell, device.self_ns[inside], cells)
-        outermost = ~has_same_above(column, nesting.parent)
+        outermost = ~nesting.has_same_above(column)
         total_device_ns = sums(cell, (device.subtree_ns * outermost)[inside], cells)
         anomalies["unattributed"] = device.unattributed
     shape = (rows, len(keys))

@@ -8,6 +8,7 @@ and ``[s, s+1]`` the longer, later one would become the parent of the earlier.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +18,7 @@ from profkit.arrays import Ids, Integers, Mask
 from profkit.trace.events import Events
 
 _STRETCH = 1 << 15  # spans per step: their columns fit the core's own cache
-_YEAR_NS = 365 * 86_400 * 10**9  # a longer span is a damaged number: no profile lasts a year
+_MOST_ROUNDS = 256  # of nearest_open on one stretch: traces with Python stacks need about 100
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,82 @@ class Nesting:
     """The call tree of some spans; the arrays have the shape ``(spans,)``, in the order of the events.
 
     ``parent`` is a row, -1 at the top. ``self_ns`` is the span's duration less the parts of its direct children
-    inside it, in ns. ``anomalies`` counts: ``crossing`` children that end after their parent, ``negative`` durations,
-    ``implausible`` ones of more than a year, and ``clamped`` self times that would have been negative.
+    inside it, in ns. ``anomalies`` counts: ``crossing`` children that end after their parent, and ``clamped`` self
+    times that would have been negative. ``order`` holds the rows in nesting order, in which the descendants of a span
+    follow it directly; None if that is the order of the events.
     """
 
     parent: Integers
     self_ns: Integers
     anomalies: dict[str, int]
+    order: Integers | None = None
 
     @cached_property
     def depth(self) -> Ids:
         """The number of ancestors of each span."""
-        return _depths(self.parent)
+        depth = (self.parent >= 0).astype(np.int32)
+        for above, active in _jumps(self.parent):
+            depth[active] += depth[above]
+        return depth
+
+    @cached_property
+    def _last(self) -> Integers:
+        """For each place in nesting order, the place of the last descendant of the span there, or its own."""
+        last = np.arange(len(self.parent))
+        parent = self.parent if self.order is None else _in_order(self.parent, self.order)
+        child = np.flatnonzero(parent >= 0)
+        last[parent[child]] = child  # of several children the last one stays
+        while len(child := np.flatnonzero(last[last] != last)):
+            last[child] = last[last[child]]
+        return last
+
+    def subtree_sums(self, values: Integers) -> Integers:
+        """Return for each span the sum of ``values`` over it and its descendants; both are of shape ``(spans,)``."""
+        order: Integers | slice = slice(None) if self.order is None else self.order
+        until = np.concatenate(([0], np.cumsum(values[order])))
+        result = np.empty_like(values)
+        result[order] = until[self._last + 1] - until[:-1]
+        return result
+
+    def has_same_above(self, key: Integers) -> Mask:
+        """Return for each span whether one of its ancestors has the same key."""
+        found = np.zeros(len(key), dtype=bool)
+        if not len(key):
+            return found
+        order = np.arange(len(key)) if self.order is None else self.order
+        by_key = np.argsort(key[order], kind="stable")
+        keys = key[order][by_key]
+        first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        # the descendants of a span follow it directly: an earlier span that reaches as far as a later one contains it
+        reach = _running_maximum(self._last[by_key], first)
+        same = np.zeros(len(key), dtype=bool)
+        same[1:] = reach[:-1] >= by_key[1:]
+        same[first] = False
+        found[order[by_key]] = same
+        return found
+
+
+def _jumps(parent: Integers) -> Iterator[tuple[Integers, Integers]]:
+    """Yield ancestors of spans 1, 2, 4, ... levels above, and the rows of the spans that have one."""
+    above = parent.copy()
+    active = np.flatnonzero(above >= 0)
+    while len(active):
+        yield above[active], active
+        above[active] = above[above[active]]
+        active = active[above[active] >= 0]
+
+
+def _in_order(parent: Integers, order: Integers) -> Integers:
+    """Return the parents of the spans in nesting order, as places in that order."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    above = parent[order]
+    return np.where(above >= 0, place[above], -1)
 
 
 def nest(events: Events) -> Nesting:
     """Nest ``events``, which must all be of one kind: operators, or Python frames, ..."""
+    order = None
     if is_in_order(events):  # as most files are written
         parent = nearest_open(events.track, events.start_ns, events.end_ns)
     else:
@@ -49,7 +110,7 @@ def nest(events: Events) -> Nesting:
         parent = np.full(len(events), -1, dtype=np.int64)
         parent[order] = np.where(position >= 0, order[position], -1)
     self_ns, anomalies = _self_times(events, parent)
-    return Nesting(parent=parent, self_ns=self_ns, anomalies=anomalies)
+    return Nesting(parent=parent, self_ns=self_ns, anomalies=anomalies, order=order)
 
 
 def is_in_order(events: Events) -> bool:
@@ -84,11 +145,31 @@ def nearest_open(track: Ids, start: Integers, end: Integers) -> Integers:
         candidate[1:][track[1:] != track[:-1]] = -1
     for begin in range(0, len(start), _STRETCH):
         active = np.flatnonzero(candidate[begin : begin + _STRETCH] >= 0) + begin
+        rounds = 0
         while len(active):
+            rounds += 1
+            if rounds > _MOST_ROUNDS:
+                return _nearest_open_by_stack(track, start, end)
             active = active[end[candidate[active]] <= start[active]]
             candidate[active] = candidate[candidate[active]]
             active = active[candidate[active] >= 0]
     return candidate
+
+
+def _nearest_open_by_stack(track: Ids, start: Integers, end: Integers) -> Integers:
+    """Return what :func:`nearest_open` does: in linear time whatever the depth, but slowly."""
+    found = []
+    open_: list[int] = []
+    ends = end.tolist()
+    on = None
+    for place, (here, begin) in enumerate(zip(track.tolist(), start.tolist(), strict=True)):
+        if here != on:
+            open_, on = [], here
+        while open_ and ends[open_[-1]] <= begin:  # starts rise: what is closed now stays closed
+            open_.pop()
+        found.append(open_[-1] if open_ else -1)
+        open_.append(place)
+    return np.array(found, dtype=np.int64)
 
 
 def innermost_open(outer: Events, inner: Events) -> Integers:
@@ -106,31 +187,6 @@ def innermost_open(outer: Events, inner: Events) -> Integers:
     return result[count:]
 
 
-def has_same_above(key: Integers, parent: Integers) -> Mask:
-    """Return for each span whether one of its ancestors has the same key."""
-    found = np.zeros(len(key), dtype=bool)
-    ancestor = parent.copy()
-    active = np.flatnonzero(ancestor >= 0)
-    while len(active):
-        same = key[ancestor[active]] == key[active]
-        found[active[same]] = True
-        active = active[~same]
-        ancestor[active] = parent[ancestor[active]]
-        active = active[ancestor[active] >= 0]
-    return found
-
-
-def _depths(parent: Integers) -> Ids:
-    depth = np.zeros(len(parent), dtype=np.int32)
-    ancestor = parent.copy()
-    active = np.flatnonzero(ancestor >= 0)
-    while len(active):
-        depth[active] += 1
-        ancestor[active] = parent[ancestor[active]]
-        active = active[ancestor[active] >= 0]
-    return depth
-
-
 def _self_times(events: Events, parent: Integers) -> tuple[Integers, dict[str, int]]:
     start, end = events.start_ns, events.end_ns
     self_ns = events.duration_ns.copy()
@@ -145,8 +201,6 @@ def _self_times(events: Events, parent: Integers) -> tuple[Integers, dict[str, i
     anomalies = {
         "clamped": int(clamped.sum()),
         "crossing": crossing,
-        "negative": int((events.duration_ns < 0).sum()),
-        "implausible": int((events.duration_ns > _YEAR_NS).sum()),
     }
     self_ns[clamped] = 0
     return self_ns, anomalies

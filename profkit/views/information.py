@@ -17,9 +17,9 @@ from profkit.runs.ranks import ProcessTimes, side_by_side, times_of_processes
 from profkit.runs.store import Run
 from profkit.trace.forward import find_forwards, user_annotations
 from profkit.trace.nature import nature_of
+from profkit.trace.operators import sum_operators
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
-from profkit.trace.spans import nest
 from profkit.views.parts import Rank, ranks
 
 
@@ -85,7 +85,7 @@ def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
                 other_events=dict(trace.other_events),
                 rule=forwards.rule,
                 forward_ns=[int(ns) for ns in forwards.wall_ns],
-                anomalies=nest(trace.operator_events).anomalies,
+                anomalies=dict(sum_operators(trace).anomalies),
                 repairs=dict(trace.repairs),
                 contents=None if nature is None else f"{nature.text}.",
                 annotations=user_annotations(trace),

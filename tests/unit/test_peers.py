@@ -229,7 +229,7 @@ def test_a_mended_trace_opens_in_the_plugin(tmp_path: Path) -> None:
     broken = text[: len(text) * 2 // 3].replace(b'"aten::conv2d"', b'"aten::conv\n2d"', 1)
     (tmp_path / "broken.pt.trace.json").write_bytes(broken)
     mended = tmp_path / "mended.pt.trace.json"
-    assert set(write_mended(tmp_path / "broken.pt.trace.json", mended)) == {
+    assert set(write_mended(tmp_path / "broken.pt.trace.json", mended).repairs) == {
         "raw newline in a string",
         "file ends in mid-event",
     }

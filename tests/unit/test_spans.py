@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,13 +41,7 @@ def test_a_child_beyond_its_parents_end_is_counted_and_its_overhang_not_charged(
     nesting = nest(events_of(event("a", 0, 10, 0), event("b", 8, 6, 1), event("c", 12, 1, 2)))
     assert nesting.parent.tolist() == [-1, 0, 1]
     assert nesting.self_ns.tolist() == [8000, 5000, 1000]
-    assert nesting.anomalies == {"clamped": 0, "crossing": 1, "negative": 0, "implausible": 0}
-
-
-def test_a_negative_duration_is_kept_clamped_and_counted() -> None:
-    nesting = nest(events_of(event("a", 0, 10, 0), event("b", 5, -3, 1)))
-    assert nesting.self_ns.tolist() == [10000, 0]
-    assert nesting.anomalies == {"clamped": 1, "crossing": 0, "negative": 1, "implausible": 0}
+    assert nesting.anomalies == {"clamped": 0, "crossing": 1}
 
 
 def test_tracks_do_not_nest_in_each_other() -> None:
@@ -65,6 +60,19 @@ def test_many_siblings_take_few_passes() -> None:
     nesting = nest(events)
     assert (nesting.parent[1:] == 0).all()
     assert nesting.self_ns[0] == n * 1000
+
+
+@pytest.mark.timeout(60)
+def test_deep_nesting_takes_no_more_than_its_events() -> None:
+    n = 100_000
+    depth = np.arange(n)
+    events = columns([(0, k, 2 * (n - k)) for k in range(n)])
+    nesting = nest(events)
+    assert nesting.parent.tolist() == list(range(-1, n - 1))
+    assert (nesting.depth == depth).all()
+    assert (nesting.self_ns[:-1] == 2).all()
+    assert (nesting.subtree_sums(depth) == np.cumsum(depth[::-1])[::-1]).all()
+    assert (nesting.has_same_above(depth % 7) == (depth >= 7)).all()
 
 
 def columns(spans: list[tuple[int, int, int]]) -> Events:
@@ -98,6 +106,32 @@ def test_any_input_nests_as_the_definition_says(spans: list[tuple[int, int, int]
     assert nesting.parent.tolist() == slow_parents(events)
     assert (nesting.self_ns >= 0).all()
     assert len(nesting.self_ns) == len(spans)  # nothing is dropped
+
+
+@given(any_spans, st.data())
+@settings(max_examples=300, deadline=None)
+def test_sums_over_the_tree_are_those_of_a_recursion(spans: list[tuple[int, int, int]], data: st.DataObject) -> None:
+    """Whatever crosses what, and in any order of the rows."""
+    shuffled = data.draw(st.permutations(range(len(spans))))
+    sorted_events = columns(spans)
+    events = sorted_events.take(np.array(shuffled))
+    values = data.draw(st.lists(st.integers(0, 1 << 40), min_size=len(spans), max_size=len(spans)))
+    keys = data.draw(st.lists(st.integers(0, 3), min_size=len(spans), max_size=len(spans)))
+    nesting = nest(events)
+    parents = slow_parents(events)
+    assert nesting.parent.tolist() == parents
+
+    def below(row: int) -> int:
+        return values[row] + sum(below(child) for child, parent in enumerate(parents) if parent == row)
+
+    def above(row: int) -> list[int]:
+        return [] if parents[row] < 0 else [parents[row], *above(parents[row])]
+
+    rows = range(len(spans))
+    assert nesting.subtree_sums(np.array(values)).tolist() == [below(row) for row in rows]
+    assert nesting.depth.tolist() == [len(above(row)) for row in rows]
+    found = nesting.has_same_above(np.array(keys))
+    assert found.tolist() == [keys[row] in [keys[other] for other in above(row)] for row in rows]
 
 
 @st.composite

@@ -15,7 +15,7 @@ from profkit.errors import InputError, UsageError
 from profkit.trace.events import Events
 from profkit.trace.file import TraceFile
 from profkit.trace.operators import sum_operators
-from profkit.trace.reading import whole
+from profkit.trace.reading import reader
 from profkit.trace.reading.reader import write_mended
 from tests.conftest import ROOT, event
 
@@ -80,22 +80,26 @@ def test_columns_that_were_not_read_take_no_memory() -> None:
         Events.of(start_ns=np.arange(4), tracks=np.arange(4))
 
 
-@pytest.mark.parametrize(("broken", "decodes"), [(False, 1), (True, 2)])
-def test_mending_decodes_a_text_once(
-    tmp_path: Path, broken: bool, decodes: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("broken", [False, True])
+def test_mending_reads_a_file_once_and_writes_a_sound_one_as_it_is(
+    tmp_path: Path, broken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text that is strict JSON is decoded once; a broken one fails once, and its mended text is decoded once."""
+    """Strictly, and once more piece by piece only if that fails."""
     text = gzip.decompress(SOURCE.read_bytes())
     path = tmp_path / "trace.json"
     path.write_bytes(text.replace(b'"aten::conv2d"', b'"aten::conv\n2d"', 1) if broken else text)
-    decoded: list[int] = []
-    original = whole.decode
+    windows: list[Path] = []
+    original = reader.decode_damaged
 
-    def counting(chunk: Any, detail: Any) -> Any:
-        decoded.append(len(chunk.text))
-        return original(chunk, detail)
+    def counting(path: Path, *args: Any) -> Any:
+        windows.append(path)
+        return original(path, *args)
 
-    monkeypatch.setattr(whole, "decode", counting)
-    defects = write_mended(path, tmp_path / "mended.json")
-    assert len(decoded) == decodes
-    assert defects == ({"raw newline in a string": 1} if broken else {})
+    monkeypatch.setattr(reader, "decode_damaged", counting)
+    found = write_mended(path, tmp_path / "mended.json")
+    assert windows == [path] * broken
+    assert found == (({"raw newline in a string": 1} if broken else {}), {})
+    assert broken or (tmp_path / "mended.json").read_bytes() == text
+    expected = profkit.load(SOURCE).operators()
+    names = [name.replace("\n", "") for name in profkit.load(tmp_path / "mended.json").operators()["name"]]
+    assert set(names) == set(expected["name"])

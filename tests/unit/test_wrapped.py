@@ -70,7 +70,7 @@ def test_ways_to_pack(way: str, tmp_path: Path) -> None:
     path.write_bytes(WAYS[way](PLAIN))
     assert self_ns(path) == EXPECTED
     assert read(path).repairs == {}
-    assert write_mended(path, tmp_path / "out.json") == {}
+    assert write_mended(path, tmp_path / "out.json").repairs == {}
     assert (tmp_path / "out.json").read_bytes() == PLAIN
 
 

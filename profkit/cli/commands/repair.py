@@ -33,7 +33,9 @@ def command(source: Path, target: Path, memory_limit: float) -> None:
     The other commands repair a trace in memory when they read it. OUT is gzipped if its name ends in .gz.
     """
     with explain_write_errors(target, hint="Choose another OUT."):
-        repairs = write_mended(source, target, memory_limit=int(memory_limit * (1 << 30)))
-    for defect, count in repairs.items():
+        found = write_mended(source, target, memory_limit=int(memory_limit * (1 << 30)))
+    for defect, count in found.repairs.items():
         click.echo(f"{count:6}  {defect}")
-    click.echo(f"{target}: {'repaired' if repairs else 'no damage found'}")
+    for anomaly, count in found.anomalies.items():
+        click.echo(f"{count:6}  {anomaly} (not repaired)")
+    click.echo(f"{target}: {'repaired' if found.repairs else 'no damage found'}")

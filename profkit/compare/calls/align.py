@@ -99,8 +99,13 @@ def align(baseline: CallTree, candidate: CallTree) -> Alignment:
 def _visible(tree: CallTree, caller: int) -> list[int]:
     """Return the callees of ``caller``; an operator that only runs others is replaced by its callees."""
     found = []
-    for position in tree.children[caller]:
-        found += _visible(tree, position) if is_transparent(tree.calls[position][0]) else [position]
+    waiting = tree.children[caller][::-1]
+    while waiting:
+        position = waiting.pop()
+        if is_transparent(tree.calls[position][0]):
+            waiting += reversed(tree.children[position])
+        else:
+            found.append(position)
     return found
 
 
@@ -265,11 +270,19 @@ def _explain(found: Alignment, caller: Pair, rest: Sequence[Positions]) -> None:
     trees = (found.baseline, found.candidate)
     sides = zip(trees, caller, rest, strict=True)
     paths = [_carriers(tree, calls, MINOR * tree.median_ns[at]) for tree, at, calls in sides]
-    while all(paths) and len({canonical(t.calls[path[-1]][0]) for t, path in zip(trees, paths, strict=True)}) == 1:
-        paths = [path[:-1] for path in paths]  # the same operator does the work on both sides
+    left = _without_common_end(*([canonical(t.calls[at][0]) for at in p] for t, p in zip(trees, paths, strict=True)))
+    paths = [path[:length] for path, length in zip(paths, left, strict=True)]
     # an empty path counts as an implementation only if the caller's own self time carries the work
     if all(path or _has_own_work(tree, at) for tree, at, path in zip(trees, caller, paths, strict=True)) and any(paths):
         found.changes.append(PathChange(caller, paths[0], paths[1]))
+
+
+def _without_common_end(left: Sequence[str], right: Sequence[str]) -> tuple[int, int]:
+    """Return the lengths of two paths without the last operators, which do the work on both sides."""
+    same = 0
+    while same < min(len(left), len(right)) and left[-1 - same] == right[-1 - same]:
+        same += 1
+    return len(left) - same, len(right) - same
 
 
 def _has_own_work(tree: CallTree, position: int) -> bool:

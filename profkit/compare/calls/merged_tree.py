@@ -12,7 +12,24 @@ from profkit.compare.records.diff import CallChange, CallTimes
 from profkit.stats.quantiles import median
 from profkit.trace.calls import CallTree
 
-Path = tuple[str, ...]
+_TOP = -1
+
+
+class _Paths:
+    """Numbers the call paths of both sides: a path is a name below another path, so a deep one takes no more memory."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int, str], int] = {}
+        self.above: list[int] = []
+        self.names: list[str] = []
+
+    def number(self, above: int, name: str) -> int:
+        """Return the number of a path; those above it have lower numbers."""
+        number = self._numbers.setdefault((above, name), len(self.names))
+        if number == len(self.names):
+            self.above.append(above)
+            self.names.append(name)
+        return number
 
 
 def call_changes(baseline: CallTree, candidate: CallTree) -> list[CallChange]:
@@ -21,51 +38,53 @@ def call_changes(baseline: CallTree, candidate: CallTree) -> list[CallChange]:
     An operator that only runs others (TorchScript's ``forward``) is replaced by its callees, so that both sides begin
     with the model's operators. Its self time is a separate top-level entry under its name.
     """
-    before, after = _by_path(baseline), _by_path(candidate)
-    paths = _in_order(before, after)
-    index: dict[Path, int] = {}
+    paths = _Paths()
+    before, after = _by_path(baseline, paths), _by_path(candidate, paths)
+    index: dict[int, int] = {}
     found: list[CallChange] = []
-    for path in paths:
+    for path in _in_order(paths, before, after):
         index[path] = len(found)
-        parent = index.get(path[:-1], -1)
-        found.append(CallChange(name=path[-1], parent=parent, baseline=before.get(path), candidate=after.get(path)))
+        parent = index.get(paths.above[path], -1)
+        name = paths.names[path]
+        found.append(CallChange(name=name, parent=parent, baseline=before.get(path), candidate=after.get(path)))
     return found
 
 
-def _in_order(*sides: Mapping[Path, CallTimes]) -> list[Path]:
+def _in_order(paths: _Paths, *sides: Mapping[int, CallTimes]) -> list[int]:
     """Return all paths, callers before callees, siblings by descending time."""
-    children: dict[Path, list[Path]] = defaultdict(list)
+    children: dict[int, list[int]] = defaultdict(list)
     for path in dict.fromkeys(path for side in sides for path in side):
-        children[path[:-1]].append(path)
+        children[paths.above[path]].append(path)
     found = []
-    waiting: list[Path] = [()]
+    waiting = [_TOP]
     while waiting:
         path = waiting.pop()
-        if path:
+        if path != _TOP:
             found.append(path)
         siblings = children.get(path, [])
-        siblings.sort(key=lambda p: (max(side[p].total_host_ns for side in sides if p in side), p[-1]))
+        siblings.sort(key=lambda p: (max(side[p].total_host_ns for side in sides if p in side), paths.names[p]))
         waiting += siblings
     return found
 
 
-def _by_path(tree: CallTree) -> dict[Path, CallTimes]:
+def _by_path(tree: CallTree, paths: _Paths) -> dict[int, CallTimes]:
     if not len(tree.total_ns):
         return {}
-    paths: list[Path] = []
-    positions: dict[Path, list[int]] = defaultdict(list)
-    self_ns: dict[Path, np.ndarray] = {}
-    runs: Counter[Path] = Counter()
+    of_call: list[int] = []
+    positions: dict[int, list[int]] = defaultdict(list)
+    self_ns: dict[int, np.ndarray] = {}
+    runs: Counter[int] = Counter()
     for at, ((name, _), parent) in enumerate(zip(tree.calls, tree.parent, strict=True)):
-        above = paths[parent] if parent >= 0 else ()
+        above = of_call[parent] if parent >= 0 else _TOP
         if is_transparent(name):
-            paths.append(above)
+            of_call.append(above)
+            own = paths.number(_TOP, name)
             inside = tree.total_ns[:, tree.children[at]].sum(axis=1)
-            self_ns[(name,)] = self_ns.get((name,), 0) + np.maximum(tree.total_ns[:, at] - inside, 0)
-            runs[(name,)] += 1
+            self_ns[own] = self_ns.get(own, 0) + np.maximum(tree.total_ns[:, at] - inside, 0)
+            runs[own] += 1
             continue
-        paths.append((*above, canonical(name)))
-        positions[paths[-1]].append(at)
+        of_call.append(paths.number(above, canonical(name)))
+        positions[of_call[-1]].append(at)
     found = {
         path: CallTimes(calls=len(calls), total_host_ns=float(median(tree.total_ns[:, calls].sum(axis=1))))
         for path, calls in positions.items()

@@ -14,11 +14,15 @@ import numpy as np
 from profkit.arrays import Ids
 from profkit.trace import dialect
 from profkit.trace.events import Events, Trace
+from profkit.trace.reading.begin_end import close_spans
 from profkit.trace.reading.decode import FAR_NS, Columns
+from profkit.trace.reading.event_types import INT64
 
 # not the last number of a text that was cut inside it
 _EXTERNAL_ID = re.compile(rb'"external id":\s*([1-9][0-9]{0,18})(?=[^0-9])', re.IGNORECASE)
 _MOST_RANKS = 1 << 31
+_YEAR_NS = 365 * 86_400 * 10**9  # no profile lasts a year: a longer duration is a damaged number
+_MOST_NS = 1 << 58  # of all durations of a file together: the sums over a hundred files fit 64 bits
 
 
 def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] | None = None) -> Trace:
@@ -26,11 +30,16 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
 
     ``source`` names the file, ``repairs`` counts the defects mended in its text.
     """
+    closed, odd = close_spans([part.marks for part in parts if part.marks is not None])
+    parts = [*parts, *closed]
+    anomalies = _count_anomalies(parts, odd)
     signatures: dict[Any, int] = {}
     signature = _renumber([(p.signature, p.signatures) for p in parts], signatures)
     coarse = all(part.coarse for part in parts)
     start_ns = _join([_ns(_taken(p, "start"), p.coarse) for p in parts])
     duration_ns = _join([_ns(_taken(p, "duration"), p.coarse) for p in parts])
+    anomalies["negative"] = _no_negative(duration_ns)
+    anomalies["implausible"] = _bound(start_ns, duration_ns)
     index = _join([_column(_taken(p, "index")) for p in parts])
     # signatures that only records other than spans have are left out of the tables
     used = np.bincount(signature, minlength=len(signatures)) > 0
@@ -38,7 +47,7 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     kept = [s for s, is_used in zip(signatures, used.tolist(), strict=True) if is_used]
     names, name_of = _distinct([s[2] for s in kept])
     categories, category_of = _distinct([s[1] for s in kept])
-    tracks, track_of = _distinct([(s[3], s[4]) for s in kept])
+    tracks, track_of = _distinct([(_stored(s[3]), _stored(s[4])) for s in kept])
     extra: dict[str, Any] = {}
     tables: dict[str, tuple[str, ...]] = {}
     for name in parts[0].extra if parts else ():
@@ -48,7 +57,7 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     flows: list[Any] = []
     for part in parts:
         others.update(part.others)
-        flows += [tuple(flow) for flow in part.head.pop("flows", ())]
+        flows += [(f[0], f[1], *map(_stored, f[2:5]), f[5]) for f in part.head.pop("flows", ())]
         head.update({key: value for key, value in part.head.items() if value})
     return Trace(
         source=source,
@@ -75,11 +84,60 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
         other_events=dict(others),
         metadata=head.get("profkit", {}),
         repairs=dict(repairs or {}),
+        anomalies={name: count for name, count in anomalies.items() if count},
         rank=_distributed(head, "rank"),
         world_size=_distributed(head, "world_size"),
         host=host if isinstance(host := head.get("host"), str) else None,
         first_external_id=min(map(int, _EXTERNAL_ID.findall(head.get("beginning", b""))), default=None),
     )
+
+
+def _count_anomalies(parts: Sequence[Columns], odd: Mapping[str, int]) -> Counter[str]:
+    """Count the records that are left out of all times, and those of a phase that is not known."""
+    found = Counter(odd)
+    for part in parts:
+        for counts in (part.untimed, {} if part.marks is None else part.marks.untimed):
+            found.update(counts)
+        found["no_phase"] += part.others.get("", 0) - part.empty
+        found["unknown_phase"] += sum(n for phase, n in part.others.items() if phase and phase not in dialect.PHASES)
+    return found
+
+
+def _no_negative(duration_ns: Any) -> int:
+    """Set negative durations to 0, in place: they add nothing to any time. Return how many there are."""
+    if not len(duration_ns) or duration_ns.min() >= 0:
+        return 0
+    negative = duration_ns < 0
+    duration_ns[negative] = 0
+    return int(negative.sum())
+
+
+def _bound(start_ns: Any, duration_ns: Any) -> int:
+    """Clip durations that are damaged numbers, in place, so that no sum exceeds 64 bits.
+
+    Return the number of spans that have one, or a start that was clipped before (FAR_NS).
+    """
+    if not len(start_ns):
+        return 0
+    far = FAR_NS // 1_000 * 1_000
+    if (
+        int(duration_ns.max()) * len(duration_ns) <= _MOST_NS
+        and -far < int(start_ns.min())
+        and int(start_ns.max()) < far
+    ):
+        return 0
+    implausible = (duration_ns > _YEAR_NS) | (np.abs(start_ns) >= far)
+    np.minimum(duration_ns, _YEAR_NS, out=duration_ns)
+    if float(duration_ns.sum(dtype=np.float64)) > _MOST_NS:
+        most = _MOST_NS // len(duration_ns)
+        implausible |= duration_ns > most
+        np.minimum(duration_ns, most, out=duration_ns)
+    return int(implausible.sum())
+
+
+def _stored(identifier: int | str) -> int | str:
+    """Return an id that the cache can hold: a number beyond 64 bits as text."""
+    return str(identifier) if isinstance(identifier, int) and identifier not in INT64 else identifier
 
 
 def _distributed(head: Mapping[str, Any], name: str) -> int | None:

@@ -22,7 +22,7 @@ from profkit.trace.events import Events, Trace, TraceHead
 from profkit.trace.options import Detail
 from profkit.trace.reading.cache_folder import BOUND_BYTES, SUFFIX, folder, keep_bound
 
-FORMAT = 5  # raise it with every change of the stored data, or of the way a file is read
+FORMAT = 7  # raise it with every change of the stored data, or of the way a file is read
 _MAGIC = b"profkit columns\n"
 _HASH_BYTES = 32
 _LENGTH_BYTES = 8
@@ -109,8 +109,8 @@ def _check(events: Events, head: TraceHead) -> None:
     for name, (table, least) in _POSITIONS.items():
         _require_within(stored.get(name), least, len(getattr(head, table)) - 1)
     _require_within(stored.get("start_ns"), -_FURTHEST_NS, _FURTHEST_NS)
-    _require_within(stored.get("duration_ns"), -_FURTHEST_NS, _FURTHEST_NS)
-    counts = [*head.other_events.values(), *head.repairs.values(), head.devices]
+    _require_within(stored.get("duration_ns"), 0, _FURTHEST_NS)
+    counts = [*head.other_events.values(), *head.repairs.values(), *head.anomalies.values(), head.devices]
     if head.resolution_ns < 1 or min(counts) < 0 or any(abs(flow[-1]) > _FURTHEST_NS for flow in head.flow_records):
         raise ValueError("head")
 
@@ -126,7 +126,8 @@ def store(trace: Trace, content: str, detail: Detail) -> None:
     """
     columns = {name: np.ascontiguousarray(column) for name, column in trace.events.stored.items()}
     described = [_Column(name, column.dtype.str, len(column)) for name, column in columns.items()]
-    with contextlib.suppress(OSError, UnicodeEncodeError):  # the latter for a name with half of a surrogate pair
+    with contextlib.suppress(OSError, UnicodeEncodeError, OverflowError, RecursionError):
+        # the latter three for a name with half of a surrogate pair, and for metadata that is beyond what can be stored
         text = msgspec.json.encode(_Entry(FORMAT, content, described, trace.head))
         path = _path(content, Path(trace.source).stat().st_size, detail)
         path.parent.mkdir(parents=True, exist_ok=True)

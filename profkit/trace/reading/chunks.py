@@ -2,7 +2,7 @@
 
 A cut is made between two events, at a text that cannot occur inside a JSON string because it contains a raw newline
 or an unescaped quote. So a chunk holds whole events; if the file's structure is different, a chunk fails to parse and
-the file is decoded whole. Chunk k holds the events that begin in the k-th ``size`` bytes, so any process finds it
+the file is decoded another way. Chunk k holds the events that begin in the k-th ``size`` bytes, so any process finds it
 without the others. The first chunk keeps the file's head and the last one its tail: both are closed into objects, the
 others into arrays.
 """
@@ -18,6 +18,10 @@ CHUNK_BYTES = 1 << 20  # fits a core's own cache
 # the text between two events: as PyTorch writes it, and as json.dump does
 _SEPARATORS = (b"\n  },\n  {", b'},{"ph"', b'}, {"ph"', b'},\n{"ph"', b'},{"name"', b'}, {"name"', b'},\n{"name"')
 _WINDOW = 1 << 17  # bytes in which one event must end; events with long stacks take a few KiB
+
+LIST_MARK = "end of the first chunk"
+"""The name of the record that ends the first chunk: the list that was cut is the list of events if it is in that."""
+_MARK = b',{"name":"' + LIST_MARK.encode() + b'"}]}'
 
 Place = Literal["whole", "first", "middle", "last"]
 
@@ -67,13 +71,11 @@ class Chunks:
         if end is None:
             view = memoryview(text)[begin[1] : length]
             return Chunk("last", b'{"traceEvents":[' + view) if k else Chunk("whole", view)
+        if not k:
+            return Chunk("first", bytes(memoryview(text)[: end[0]]) + _MARK)
         # the brackets overwrite the comma after the last event and the byte before the first one
-        text[end[0]] = ord("]")
-        if k:
-            text[begin[1] - 1] = ord("[")
-            return Chunk("middle", memoryview(text)[begin[1] - 1 : end[0] + 1])
-        text[end[0] + 1] = ord("}")
-        return Chunk("first", memoryview(text)[: end[0] + 2])
+        text[end[0]], text[begin[1] - 1] = ord("]"), ord("[")
+        return Chunk("middle", memoryview(text)[begin[1] - 1 : end[0] + 1])
 
     def _fill(self, k: int) -> int:
         """Read ``size`` bytes and a window from ``k * size`` on into the buffer; return how many there were."""

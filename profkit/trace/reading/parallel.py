@@ -18,8 +18,10 @@ from typing import NamedTuple
 from profkit.files import gzip_errors, is_gzip, open_unpacked
 from profkit.forked import may_fork, processors, receive_answer, start_answering
 from profkit.trace.options import Detail
+from profkit.trace.reading.budget import Budget
 from profkit.trace.reading.chunks import CHUNK_BYTES, CannotCutError, Chunks
-from profkit.trace.reading.decode import Columns, Flavour, decode, no_collector, sniff
+from profkit.trace.reading.decode import Columns, decode, no_collector
+from profkit.trace.reading.event_types import Flavour, sniff
 
 _NUMBER = struct.Struct("<I")
 _TURNS = 8_192  # their numbers take 32 KiB: half of a pipe's buffer, so that filling it never blocks
@@ -27,15 +29,14 @@ _PACKED_RATIO = 64  # upper bound of text per gzipped byte; traces of 1.8 to 2.1
 _USUAL_RATIO = 8  # text per gzipped byte, a low estimate (see above)
 _HEAD_BYTES = 1 << 16  # the head of a file ends before this
 _DEVICES = re.compile(rb'"deviceProperties":\s*\[\s*\{')
-_EVENT_BYTES = 200  # of text per event, at least; traces of 1.8 to 2.15 have 200 to 840
-_ROW_BYTES = 64  # of columns per event, approximately: up to nine of 4 or 8 bytes
+_OLD_DEVICES = b'"pid": "CUDA functions"'  # of the exporter before kineto, which ties kernels to operators by flows
 SMALL_BYTES = 24 << 20  # of text; below this one process is done before forking a second pays
 
 Numbered = tuple[int, Columns]
 
 
 class Job(NamedTuple):
-    """The task of both processes. ``memory_limit`` is in bytes of columns; beyond it TooLargeError is raised."""
+    """The task of both processes. ``memory_limit`` is in bytes; beyond it TooLargeError is raised."""
 
     path: Path
     detail: Detail
@@ -48,16 +49,9 @@ class Job(NamedTuple):
         beginning = _read_beginning(path)
         if _DEVICES.search(beginning):
             detail |= Detail.DEVICE
+        if _OLD_DEVICES in beginning:
+            detail |= Detail.DEVICE | Detail.FLOWS
         return cls(path, detail, sniff(beginning), memory_limit)
-
-    def check(self, position: int) -> None:
-        """Raise TooLargeError if the columns of ``position`` bytes of text exceed the limit."""
-        if position // _EVENT_BYTES * _ROW_BYTES > self.memory_limit:
-            raise TooLargeError
-
-
-class TooLargeError(Exception):
-    """The columns of the file would take more than the memory limit."""
 
 
 class Decoding:
@@ -80,8 +74,13 @@ class Decoding:
         InputError, OSError.
         """
         child, self._child = self._child, None
-        found = list(_decode_claimed(self.job, itertools.count())) if child is None else _join_in(self.job, child)
-        return [columns for _, columns in sorted(found, key=lambda numbered: numbered[0])]
+        if child is None:
+            return [columns for _, columns in _decode_claimed(self.job, itertools.count())]
+        found = sorted(_join_in(self.job, child), key=lambda numbered: numbered[0])
+        budget = Budget(self.job.memory_limit)  # each process has checked its own part
+        for _, columns in found:
+            budget.spend(columns)
+        return [columns for _, columns in found]
 
     def close(self) -> None:
         """End the second process, if it still runs, without a result."""
@@ -122,15 +121,16 @@ def _read_beginning(path: Path) -> bytes:
 
 
 def _decode_claimed(job: Job, numbers: Iterator[int]) -> Iterator[Numbered]:
-    chunks = Chunks(job.path)
+    chunks, budget = Chunks(job.path), Budget(job.memory_limit)
     try:
         with no_collector():
             for number in numbers:
                 chunk = chunks.chunk(number)
                 if chunk is None:
                     return
-                job.check(number * CHUNK_BYTES)
-                yield number, decode(chunk, job.detail, job.flavour)
+                columns = decode(chunk, job.detail, job.flavour)
+                budget.spend(columns)
+                yield number, columns
                 if chunk.place in ("whole", "last"):
                     return
     finally:
@@ -150,6 +150,9 @@ def _join_in(job: Job, child: _Child) -> list[Numbered]:
     try:
         decoded = list(_decode_claimed(job, _claim(child.numbers, child.turn)))
         received: list[Numbered] = receive_answer(child.back)
+    except BaseException:
+        os.kill(child.pid, signal.SIGKILL)  # nobody waits for its answer any more
+        raise
     finally:
         os.close(child.numbers)
         os.close(child.back)

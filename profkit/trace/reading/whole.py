@@ -1,116 +1,131 @@
-"""Reads the text of a trace as one document: for files that cannot be cut, and for damaged ones, which are mended."""
+"""Reads the traces that cannot be decoded in strict chunks, by mending what needs it; refuses what is not a trace."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from profkit.errors import InputError
-from profkit.files import OversizeError, gzip_errors, read_bounded
+from profkit.files import gzip_errors
 from profkit.trace.options import Detail
+from profkit.trace.reading.budget import TooLargeError
 from profkit.trace.reading.chunks import Chunk
-from profkit.trace.reading.decode import Columns, decode, no_collector
-from profkit.trace.reading.foreign import beginning_of, recognise
-from profkit.trace.reading.repair import coerce, repair
+from profkit.trace.reading.decode import Columns, ListsError, decode, decode_events, no_collector
+from profkit.trace.reading.event_types import GENERAL, Flavour
+from profkit.trace.reading.mending import Mending
+from profkit.trace.reading.source import SourceText
+from profkit.trace.reading.window import Window
 
-CUT_SHORT = "gzip cut short"
-_TEXT_SHARE = 3  # the text may take a third of the memory limit: the decoded events take about twice the text
-_NOT_STRICT: tuple[type[Exception], ...] = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
-_NULL_EVENTS = re.compile(rb'("traceEvents"\s*:\s*)null')
+_TEXT_SHARE = 8  # the text of one event may take an eighth of the memory limit: mending it takes several copies
+_NO_LIST = "it has no list of events"
+_LEAST_WINDOW = 4 << 20  # bytes of text
+_BEGINNING = 1 << 16  # bytes from which the dialect is recognised
+_NOT_STRICT: tuple[type[Exception], ...] = (ValueError, OverflowError, RecursionError)
 _PASS_A_TRACE = "Pass a file written by torch.profiler (export_chrome_trace or tensorboard_trace_handler)."
 
 
-class Text(NamedTuple):
-    """The JSON text of a trace, perhaps a damaged one, and how often each defect was mended to get it."""
-
-    data: bytes
-    defects: Mapping[str, int]
-
-
 class Decoded(NamedTuple):
-    """The text of a trace as strict JSON, its columns, and how often each defect was mended to get there."""
+    """The columns of a trace, in order, and how often each defect was mended."""
 
-    text: bytes
-    columns: Columns
+    columns: list[Columns]
     defects: Mapping[str, int]
 
 
 def damage_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions that a strict decoding of a damaged file may raise."""
+    """Return the exceptions that a strict decoding of a damaged file may raise: msgspec's are ValueErrors."""
     return (*_NOT_STRICT, *gzip_errors())
 
 
-def load_text(path: Path, memory_limit: int) -> Text:
-    """Return the whole JSON text of a trace, unpacked.
-
-    Raises InputError if it is the file of another program, if the text takes more than a third of ``memory_limit``
-    (bytes), or as :func:`profkit.files.read_bounded` and :func:`profkit.trace.reading.wrapped.unwrap` do.
-    """
-    from profkit.trace.reading.wrapped import unwrap  # imports zipfile and lzma, which a usual file does not need
-
-    if (found := recognise(beginning_of(path))) is not None:  # before it is read: a model may exceed the limit
-        raise found.refusal(path)
-    limit = memory_limit // _TEXT_SHARE
-    try:
-        content = read_bounded(path, limit)
-        if content.cut_short and not content.data:
-            raise InputError("the gzip is cut short before its first event", where=path)
-        text, defects = unwrap(content.data, limit, path)
-    except OversizeError:
-        raise too_large(path, memory_limit) from None
-    if content.cut_short:
-        defects[CUT_SHORT] += 1
-    return Text(text, defects)
-
-
-def too_large(path: Path, memory_limit: int) -> InputError:
+def too_large(path: object, memory_limit: int) -> InputError:
     """Return the error for a file that takes more than ``memory_limit`` bytes of memory."""
     hint = "Raise --memory-limit if the file is what you expect it to be."
     return InputError(f"would take more than {memory_limit >> 20} MiB, the memory limit", where=path, hint=hint)
 
 
-def decode_whole(text: bytes, source: str, detail: Detail) -> Decoded:
+def decode_text(text: bytes, source: str, detail: Detail, memory_limit: int) -> Decoded:
     """Decode the text of a whole trace, after mending it if it is damaged; ``source`` names it in errors.
 
-    Raises InputError if it is empty, not a trace, or beyond mending.
+    Raises InputError if it is empty, not a trace, beyond mending, or takes more than ``memory_limit`` bytes.
     """
-    if not text.strip():
-        raise InputError("is empty", where=source, hint="The program that wrote it may have been stopped.")
     with no_collector():
         try:
-            return Decoded(text, decode(Chunk("whole", text), detail), {})
-        except _NOT_STRICT as error:
-            reason: Exception = error
-        try:
-            mended = _mend(text, detail)
-        except RecursionError:  # thousands of nested brackets: no profiler writes that
-            mended = None
-        except _NOT_STRICT as error:
-            mended, reason = None, error
-    if mended is None:
-        raise _refusal(reason, source)
-    return mended
+            return Decoded([decode(Chunk("whole", text), detail)], {})
+        except _NOT_STRICT:
+            pass
+    return _decode_window(Window(iter([text]), len(text)), source, detail, GENERAL, memory_limit)
 
 
-def _mend(text: bytes, detail: Detail) -> Decoded | None:
-    """Mend the JSON, then the types of its fields if needed; None if there is no trace in the text."""
-    defects: Counter[str] = Counter()
-    text, nulls = _NULL_EVENTS.subn(rb"\1[]", text, count=1)
-    if nulls:
-        defects["null instead of the list of events"] += 1
-    mended = repair(text, defects)
-    if mended is None:
-        return None
+def decode_damaged(
+    path: Path, detail: Detail, flavour: Flavour, memory_limit: int, write: Callable[[bytes], object] | None = None
+) -> Decoded:
+    """Decode a file that is damaged, or cannot be cut into chunks, as :func:`decode_text` does.
+
+    ``write`` is called with the parts of its text as strict JSON.
+    """
+    with _limited(str(path), memory_limit):
+        text = SourceText(path, memory_limit)
+        window = Window(iter(text), max(memory_limit // _TEXT_SHARE, _LEAST_WINDOW))
+        if not window.has(1) and text.defects:
+            raise InputError("the gzip is cut short before its first event", where=path)
+    found = _decode_window(window, str(path), detail, flavour, memory_limit, write)
+    return Decoded(found.columns, {**text.defects, **found.defects})
+
+
+@contextmanager
+def _limited(source: str, memory_limit: int) -> Iterator[None]:
     try:
-        return Decoded(mended, decode(Chunk("whole", mended), detail), defects)
-    except _NOT_STRICT:
-        coerced = coerce(mended, defects)
-    return None if coerced is None else Decoded(coerced, decode(Chunk("whole", coerced), detail), defects)
+        yield
+    except TooLargeError:
+        raise too_large(source, memory_limit) from None
+
+
+def _begin(mending: Mending, window: Window, source: str) -> bytes:
+    """Return the text before the list of events, as strict JSON; raises InputError if there is no list."""
+    if not window.skip_space():
+        raise InputError("is empty", where=source, hint="The program that wrote it may have been stopped.")
+    head = mending.begin()
+    if head is not None:
+        return head
+    reason: Exception = ListsError(_NO_LIST)
+    try:  # the window holds the whole text, in which there is no list: its first error says what it is instead
+        decode(Chunk("whole", window.text), Detail.NONE)
+    except _NOT_STRICT as error:
+        reason = error
+    raise _refusal(reason, source)
+
+
+def _decode_window(
+    window: Window,
+    source: str,
+    detail: Detail,
+    flavour: Flavour,
+    memory_limit: int,
+    write: Callable[[bytes], object] | None = None,
+) -> Decoded:
+    mending = Mending(window, detail, flavour, memory_limit)
+    with no_collector(), _limited(source, memory_limit):
+        window.has(_BEGINNING)
+        beginning = window.text[:_BEGINNING]
+        head = _begin(mending, window, source)
+        columns, separator = [], head + b"\n"
+        for piece in mending.pieces():
+            columns.append(piece.columns)
+            if write is not None and piece.text:
+                write(separator + piece.text)
+                separator = b",\n"
+        tail = mending.end()
+        if write is not None:
+            write(tail if separator == b",\n" else separator + tail)
+        around = decode_events(Chunk("whole", mending.members()), detail)
+    defects = {name: count for name, count in mending.defects.items() if count}
+    if not mending.records and defects and mending.reason is not None:
+        raise _refusal(mending.reason, source)
+    around.head["beginning"] = beginning
+    return Decoded([around, *columns], defects)
 
 
 def _refusal(error: Exception, source: str) -> InputError:

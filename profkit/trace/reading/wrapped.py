@@ -49,6 +49,16 @@ class Unwrapped(NamedTuple):
     defects: Counter[str]
 
 
+def is_wrapped(beginning: bytes) -> bool:
+    """Whether a file with these first bytes, unpacked if it is gzip, is packed again or not in UTF-8."""
+    return (
+        beginning.startswith(GZIP_MAGIC)
+        or packed_by(beginning) is not None
+        or _is_tar(beginning)
+        or _encoding(beginning) is not None
+    )
+
+
 def unwrap(data: bytes, limit: int, source: Path) -> Unwrapped:
     """Return the text that ``data``, the content of the file ``source``, holds: ``data`` itself if nothing is packed.
 
@@ -89,7 +99,7 @@ def _unpack(data: bytes, limit: int, source: Path, defects: Counter[str]) -> byt
             return _from_zip(data, limit, source)
         case str(other):
             raise _unpack_first(other, _ELSEWHERE[other], source)
-    if data[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+    if _is_tar(data):
         raise _unpack_first("tar", "tar -xf {source}", source)
     return None
 
@@ -153,12 +163,25 @@ def _from_zip(data: bytes, limit: int, source: Path) -> bytes:
 
 def _as_utf8(data: bytes, defects: Counter[str]) -> bytes:
     """Return a text of UTF-16 or UTF-32, as a redirection on Windows writes it, in UTF-8; any other as it is."""
+    found = _encoding(data)
+    if found is None:
+        return data
+    encoding, unit = found
+    whole = len(data) - len(data) % unit
+    text = data[:whole].decode(encoding, "replace").removeprefix("\ufeff")
+    defects[f"{encoding[:6].upper()} text"] += 1
+    if wrong := text.count("\ufffd"):
+        defects[f"invalid {encoding[:6].upper()}"] += wrong
+    return text.encode()
+
+
+def _encoding(data: bytes) -> tuple[str, int] | None:
+    """Return the encoding and the bytes per unit of a text of UTF-16 or UTF-32; None for any other."""
     for mark, start, encoding, unit in _UNICODE:
         if data.startswith(mark) or start.match(data):
-            whole = len(data) - len(data) % unit
-            text = data[:whole].decode(encoding, "replace").removeprefix("\ufeff")
-            defects[f"{encoding[:6].upper()} text"] += 1
-            if wrong := text.count("\ufffd"):
-                defects[f"invalid {encoding[:6].upper()}"] += wrong
-            return text.encode()
-    return data
+            return encoding, unit
+    return None
+
+
+def _is_tar(data: bytes) -> bool:
+    return data[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR
