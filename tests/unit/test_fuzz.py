@@ -29,7 +29,7 @@ from tests.fuzz.trial import differences
 
 MUTATIONS = 260  # the most that take less than 20 s on a busy machine of two processors
 GOLDEN = json.loads((ROOT / "tests/golden/diff.json").read_text(encoding="utf-8"))
-JAX = '<script type="application/json" id="data">{}</script>'
+NO_DATA = '<script type="application/json" id="data">{}</script>'
 
 
 def test_no_mutation_has_a_fault() -> None:
@@ -227,8 +227,8 @@ def test_sums_of_a_comparison_are_checked() -> None:
     ],
 )
 def test_markup_of_the_input_is_seen(page: str, sort: str) -> None:
-    assert [fault.sort for fault in check_html(page + JAX)] == [sort]
-    assert list(check_html("<p>&lt;fuzz&gt; infer nano</p>" + JAX)) == []
+    assert [fault.sort for fault in check_html(page + NO_DATA)] == [sort]
+    assert list(check_html("<p>&lt;fuzz&gt; infer nano</p>" + NO_DATA)) == []
     label = '<script type="application/json" id="data">{"pictures": [{"text": "\\u003cfuzz>"}]}</script>'
     assert [fault.sort for fault in check_html(label)] == ["markup not escaped in a picture"]
 
