@@ -17,9 +17,45 @@ from tests.fuzz.check import Fault
 from tests.fuzz.runs import CANDIDATE, Pair
 from tests.fuzz.trial import UNCACHED, Trial
 
-DTYPES = ("|O", "<U5", "|S3", "<f2", "<f8", ">f4", "<c16", "|b1", "<i8", "<u8", "|V8", "<M8[ns]", "<f16", "|u1", "<q9", "")
-SHAPES = ("()", "(0,)", "(-1,)", "(1, 1000)", "(1000000000000,)", "(99999999999999999999,)", "(1,)*40", "[1]", "None", "(True,)")
-HEADERS = ("{}", "{'descr': '<f4'}", "[" * 2_000, "__import__('os')", "{'descr': [('a', '<f4'), ('a', '<f4')]}", "\xff", "1")
+DTYPES = (
+    "|O",
+    "<U5",
+    "|S3",
+    "<f2",
+    "<f8",
+    ">f4",
+    "<c16",
+    "|b1",
+    "<i8",
+    "<u8",
+    "|V8",
+    "<M8[ns]",
+    "<f16",
+    "|u1",
+    "<q9",
+    "",
+)
+SHAPES = (
+    "()",
+    "(0,)",
+    "(-1,)",
+    "(1, 1000)",
+    "(1000000000000,)",
+    "(99999999999999999999,)",
+    "(1,)*40",
+    "[1]",
+    "None",
+    "(True,)",
+)
+HEADERS = (
+    "{}",
+    "{'descr': '<f4'}",
+    "[" * 2_000,
+    "__import__('os')",
+    "{'descr': [('a', '<f4'), ('a', '<f4')]}",
+    "\xff",
+    "1",
+)
 METHODS = (1, 8, 9, 12, 14, 93, 99)
 HUGE = 300 << 20  # bytes of zeros, which pack to a thousandth: more than the memory limit of the campaign
 OTHER_FILES = (b"", b"PK\x05\x06" + bytes(18), b"\x93NUMPY", b"\x80\x04N.", b"not a zip", bytes(1000))
@@ -43,7 +79,7 @@ def _npy(array: np.ndarray) -> bytes:
 def _zip(members: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, data in members:
+        for name, data in dict(members).items():
             archive.writestr(zipfile.ZipInfo(name), data, method)
     return stream.getvalue()
 
@@ -77,7 +113,7 @@ def _array(original: np.ndarray, chance: random.Random) -> np.ndarray:
 
 def _sound(original: np.ndarray, chance: random.Random) -> tuple[bytes, str]:
     name = "0" if chance.random() < 0.7 else hostile.text(chance)[:200].replace("\x00", "")
-    arrays = [(f"{name}.npy", _npy(_array(original, chance))) for _ in range(chance.choice((1, 1, 2)))]
+    arrays = [(f"{name}{i or ''}.npy", _npy(_array(original, chance))) for i in range(chance.choice((1, 1, 2)))]
     return _zip(arrays, chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))), "other arrays"
 
 
@@ -94,11 +130,11 @@ def _header(original: np.ndarray, chance: random.Random) -> tuple[bytes, str]:
 @cache
 def _huge() -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("0.npy", "w", force_zip64=True) as member:
-            member.write(_member(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({HUGE // 4},), }}\n", b""))
-            for _ in range(HUGE >> 20):
-                member.write(bytes(1 << 20))
+    archive = zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with archive, archive.open("0.npy", "w", force_zip64=True) as member:
+        member.write(_member(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({HUGE // 4},), }}\n", b""))
+        for _ in range(HUGE >> 20):
+            member.write(bytes(1 << 20))
     return stream.getvalue()
 
 
@@ -108,7 +144,11 @@ def _zip_fields(original: np.ndarray, chance: random.Random) -> tuple[bytes, str
     directory = data.index(b"PK\x01\x02")
     base, offset = (0, 0) if chance.random() < 0.5 else (directory, 2)  # the directory has one more version number
     field = chance.choice(("flags", "method", "checksum", "packed size", "size", "name length"))
-    at = base + offset + {"flags": 6, "method": 8, "checksum": 14, "packed size": 18, "size": 22, "name length": 26}[field]
+    at = (
+        base
+        + offset
+        + {"flags": 6, "method": 8, "checksum": 14, "packed size": 18, "size": 22, "name length": 26}[field]
+    )
     value = chance.choice(METHODS) if field == "method" else chance.choice((0, 1, 0x7FFF, 0xFFFF))
     data[at : at + 2] = struct.pack("<H", value)
     return bytes(data), f"{field} {value} in the {'directory' if base else 'member'}"

@@ -142,7 +142,9 @@ def mutated(trial: Trial) -> None:
     try:
         after = trial.document(*words)
         if after is None:
-            trial.add([Fault("a damaged entry refuses a sound trace", trial.outcomes[-1].err[:300])], trial.outcomes[-1])
+            trial.add(
+                [Fault("a damaged entry refuses a sound trace", trial.outcomes[-1].err[:300])], trial.outcomes[-1]
+            )
         elif change is _raw and (differing := differences(before, after)):
             trial.add([Fault("a damaged entry changes an answer", differing)], trial.outcomes[-1])
     finally:

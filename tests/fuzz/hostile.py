@@ -15,7 +15,7 @@ MARKUP = (
     "</style></title></textarea><fuzz>",
     "<!--fuzz",
     "]]><fuzz>",
-    "'\"><fuzz autofocus onfocus=fuzz x=\"",
+    '\'"><fuzz autofocus onfocus=fuzz x="',
     "&lt;fuzz&gt;",
     "<a href=javascript:fuzz>fuzz</a>",
     "{{ fuzz }}{% fuzz %}",

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+LONGEST_ESCAPED = 200  # characters of a text with escapes: longer ones are filling
+
 
 class Raw(str):
     """JSON text that is written as it is: a number in its own digits, or something that is not JSON."""
@@ -60,6 +62,8 @@ def escaped_here_and_there(chance: random.Random) -> Callable[[str], str]:
     """Return a way to quote texts that writes some letters as escapes, which must not change what the text says."""
 
     def write(text: str) -> str:
+        if len(text) > LONGEST_ESCAPED:
+            return quote(text)
         letters = (f"\\u{ord(c):04x}" if c.isalnum() and c.isascii() and chance.random() < 0.3 else None for c in text)
         return '"' + "".join(e or quote(c)[1:-1] for e, c in zip(letters, text, strict=True)) + '"'
 

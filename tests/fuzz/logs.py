@@ -12,14 +12,28 @@ from tests.fuzz import hostile, mutate_bytes
 from tests.fuzz.bases import LINES_OF_LOG, LOGS, captured_log, log_lines
 from tests.fuzz.check import Fault
 from tests.fuzz.json_text import encode
-from tests.fuzz.runs import CANDIDATE, Pair
+from tests.fuzz.runs import CANDIDATE, LOG_LINES, Pair
 from tests.fuzz.trial import READING, UNCACHED, Trial, differences, in_any_order
 
 Lines = list[bytes]
 PREFIXES = (b"onednn_verbose", b"dnnl_verbose", b"mkldnn_verbose", b"ONEDNN_VERBOSE", b"onednn_verbose ")
 VERSIONS = (b"v0", b"v1", b"v2", b"v99999999999", b"")
 OPERATIONS = (b"exec", b"create", b"create:cache_hit", b"create:dispatch", b"exec:check", b"compile", b"exec,gpu", b"")
-NUMBERS = (b"-1", b"nan", b"inf", b"-inf", b"1e308", b"1e400", b"9" * 400, b"1_0", b"0x1p3", b" 1", b"", b"1.5.2", b"1,5")
+NUMBERS = (
+    b"-1",
+    b"nan",
+    b"inf",
+    b"-inf",
+    b"1e308",
+    b"1e400",
+    b"9" * 400,
+    b"1_0",
+    b"0x1p3",
+    b" 1",
+    b"",
+    b"1.5.2",
+    b"1,5",
+)
 MESSAGES = (
     b"onednn_verbose,info,oneDNN v3.13.3 (commit 0)",
     b"onednn_verbose,info,cpu,runtime:OpenMP,nthr:99999999999999999999",
@@ -186,7 +200,7 @@ def _sums(document: dict[str, Any] | None) -> Counter[tuple[str, str]]:
 def _in_a_run(trial: Trial) -> None:
     chance, pair = trial.chance, Pair(trial.folder)
     trial.base = f"the log of {CANDIDATE}"
-    lines = list(captured_log(CANDIDATE))[-1_500:]
+    lines = list(captured_log(CANDIDATE))[-LOG_LINES:]
     for _ in range(chance.choice((1, 3, 20))):
         trial.changes.append(chance.choice(LINE_CHANGES)(lines, chance))
     data = b"\n".join(lines) + b"\n"
@@ -216,23 +230,10 @@ def same(trial: Trial) -> None:
     chance = trial.chance
     lines = _base(trial)
     original = trial.write("original.log", b"\n".join(lines) + b"\n")
-    end = b"\n"
-    for change in chance.sample(("noise", "order", "ends", "behind", "gzip", "time"), chance.choice((1, 2))):
-        trial.changes.append(change)
-        match change:
-            case "noise":
-                for _ in range(10):
-                    lines.insert(chance.randrange(len(lines) + 1), chance.choice(NOISE))
-            case "order":
-                chance.shuffle(lines)
-            case "ends":
-                end = b"\r\n"
-            case "behind":
-                lines = [b"[rank0]: " + line for line in lines]
-            case "time":
-                lines = [_later(line) for line in lines]
-            case _:
-                pass
+    trial.changes += chance.sample(("noise", "order", "ends", "behind", "gzip", "time"), chance.choice((1, 2)))
+    for change in trial.changes:
+        lines = _rewritten(lines, change, chance)
+    end = b"\r\n" if "ends" in trial.changes else b"\n"
     data = end.join(lines) + end
     if "gzip" in trial.changes:
         data, _ = mutate_bytes.packed_in_some_way(data, chance)
@@ -250,6 +251,21 @@ def same(trial: Trial) -> None:
         trial.add([Fault("the same log has other numbers", words)], trial.outcomes[-1])
 
 
+def _rewritten(lines: Lines, change: str, chance: random.Random) -> Lines:
+    """Return the lines changed in a way that must not matter; some changes are not of single lines."""
+    match change:
+        case "noise":
+            for _ in range(10):
+                lines.insert(chance.randrange(len(lines) + 1), chance.choice(NOISE))
+        case "order":
+            chance.shuffle(lines)
+        case "behind":
+            return [b"[rank0]: " + line for line in lines]
+        case "time":
+            return [_later(line) for line in lines]
+    return lines
+
+
 def _later(line: bytes) -> bytes:
     """Move the time stamp of a record, if it has one, by a second."""
     parts = line.split(b",")
@@ -259,5 +275,3 @@ def _later(line: bytes) -> bytes:
             parts[place] = str(int(whole) + 1_000).encode() + b"." + decimals
             break
     return b",".join(parts)
-
-

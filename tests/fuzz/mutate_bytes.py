@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
 from collections.abc import Callable
 
@@ -88,5 +89,5 @@ def packed_in_some_way(data: bytes, chance: random.Random) -> tuple[bytes, str]:
         return gzip.compress(data, LEVEL, mtime=0), "gzip"
     cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((1, 3))))
     edges = [0, *cuts, len(data)]
-    members = [gzip.compress(data[a:b], LEVEL, mtime=0) for a, b in zip(edges, edges[1:], strict=False)]
+    members = [gzip.compress(data[a:b], LEVEL, mtime=0) for a, b in itertools.pairwise(edges)]
     return b"".join(members), f"gzip of {len(members)} members"

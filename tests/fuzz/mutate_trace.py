@@ -13,7 +13,7 @@ from tests.fuzz.bases import events_of
 from tests.fuzz.json_text import Members, Raw
 from tests.fuzz.mutate_json import shown
 
-PHASES = tuple("XBEiInbeCMstfSTpNODPRcVvaA") + ("", "XX", "x", "\u202e")
+PHASES = (*"XBEiInbeCMstfSTpNODPRcVvaA", "", "XX", "x", "\u202e")
 FIELDS = ("ph", "name", "cat", "pid", "tid", "ts", "dur", "args", "id")
 NUMERIC = ("ts", "dur", "pid", "tid", "id")
 CATEGORIES = ("cpu_op", "Operator", "CPU_OP", "kernel", "gpu_memcpy", "cuda_runtime", "user_annotation", "", "mtia_ccp")

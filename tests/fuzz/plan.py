@@ -1,4 +1,4 @@
-"""Which mutations a campaign consists of. Nothing here imports profkit: the process that starts commands stays small."""
+"""Which mutations a campaign consists of. Nothing here imports profkit: the process that uses it stays small."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def _text(event: Members, key: str) -> str:
     value = event.get(key)
     if value is None and all(name != key for name, _ in event):
         return ""
-    if not isinstance(value, str) or isinstance(value, Raw):
+    if not isinstance(value, str) or isinstance(value, Raw) or any("\ud800" <= c <= "\udfff" for c in value):
         raise NotComparableError
     return value
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import select
 import shutil
 import signal
@@ -25,10 +26,11 @@ from tests.fuzz.plan import through_the_command_line
 PER_CHILD = 250  # mutations of one process: what leaks stays small
 PATIENCE = 25.0  # seconds for one mutation; the child gives up a little earlier, and says where it was
 COMMAND_SECONDS = 30.0
-COMMANDS = 2  # of a mutation whose commands also run through the real command line
+COMMANDS = 1  # of a mutation whose commands also run through the real command line
 ADDRESS_SPACE = 6 << 30  # bytes of a command
 BEYOND = int(1.2 * (128 << 20))  # bytes that a command may take more than one that reads next to nothing
 _LOST = b""
+_FRAME = re.compile(r'/profkit/([\w/]+\.py)", line \d+ in (\S+)')  # as faulthandler writes it, the innermost first
 _SMALL = str(REPOSITORY / "tests/data/dialects/2.0.json")
 _HTML = ("--format", "html")
 USUAL: dict[str, Sequence[str]] = {
@@ -113,10 +115,10 @@ class Runner:
         """Return why a child gave no answer: its death, or a hang with the innermost line of profkit."""
         self._end()
         stacks = (self.scratch / "stacks.txt").read_text(encoding="utf-8", errors="replace")
-        ours = [line.strip() for line in stacks.splitlines() if "/profkit/" in line and "/tests/" not in line]
-        where = ours[0].rpartition("/profkit/")[2].replace('", line ', ":") if ours else "nowhere in profkit"
+        innermost = _FRAME.search(stacks)
+        where = f"profkit/{innermost[1]}:{innermost[2]}" if innermost else "no code of profkit"
         if "Timeout" in stacks or seconds >= PATIENCE:
-            return f"hang in {where.rpartition(' in ')[2] or where}", stacks[:3_000]
+            return f"hang in {where}", stacks[:3_000]
         return f"killed: status {child.returncode} in {where}", stacks[:3_000]
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -124,7 +126,12 @@ class Runner:
         environment = environment_of(self.scratch)
         # the folder is empty, so that no pyproject.toml of the repository sets gates
         return subprocess.Popen(
-            words, cwd=self.scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            words,
+            cwd=self.scratch,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def _end(self) -> None:
@@ -152,21 +159,26 @@ class Runner:
                 continue
             faults = [(fault.sort, fault.what) for fault in check_contract(found)]
             if found.status != command["status"] or found.out != command["out"]:
-                what = f"status {found.status} instead of {command['status']}; {_first_difference(command['out'], found.out)}"
+                differing = _first_difference(command["out"], found.out)
+                what = f"status {found.status} instead of {command['status']}; {differing}"
                 faults.append(("the command line differs from the same call in a process", what))
-            if used > self._usual_bytes(command["words"][0]) + BEYOND:
+            if used > BEYOND and used > self._usual_bytes(command["words"][0]) + BEYOND:
                 faults.append(("memory beyond the limit", f"{used >> 20} MiB by the command line"))
             words = f"profkit {' '.join(command['words'])}\n"
             answer["faults"] += [{"sort": sort, "what": words + what[:3_000]} for sort, what in faults]
 
     def _command(self, words: Sequence[str]) -> tuple[Outcome, int]:
         """Run a command of profkit; return its outcome, and its largest resident size in bytes."""
-        out, err = (tempfile.TemporaryFile() for _ in range(2))
-        with out, err:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             limited = ["sh", "-c", 'ulimit -v "$0"; exec "$@"', str(ADDRESS_SPACE >> 10)]
             whole = [*limited, sys.executable, "-m", "profkit.cli", *words]
             process = subprocess.Popen(
-                whole, cwd=self.scratch, env=environment_of(self.scratch), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                whole,
+                cwd=self.scratch,
+                env=environment_of(self.scratch),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
             status, usage = _wait(process)
             out.seek(0)
@@ -212,6 +224,6 @@ def _can_be_passed(command: Result) -> bool:
 
 def _first_difference(expected: str, found: str) -> str:
     pairs: Iterator[tuple[str, str]] = zip(expected.splitlines(), found.splitlines(), strict=False)
-    return next((f"{a[:200]!r} / {b[:200]!r}" for a, b in pairs if a != b), f"{len(expected)} / {len(found)} characters")
-
-
+    return next(
+        (f"{a[:200]!r} / {b[:200]!r}" for a, b in pairs if a != b), f"{len(expected)} / {len(found)} characters"
+    )

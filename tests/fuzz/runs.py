@@ -13,7 +13,7 @@ from tests.fuzz.mutate_bytes import LEVEL
 BASELINE = "1.13-frozen"
 REFERENCE = "2.0-frozen"  # the FP32 run that the candidate's fpmath mode is judged against
 CANDIDATE = "2.0-bf16-frozen"
-LOG_LINES = 1_500  # from the end of the log: the traced forwards are there
+LOG_LINES = 400  # from the end of the log: traced forwards are there
 WORKLOAD = "resnet50"
 
 

@@ -51,7 +51,9 @@ def padding(document: Any, chance: random.Random) -> str:
     """Make the file longer than one chunk, with each event at another distance from the cut."""
     events = events_of(document)
     for _ in range(MANY):
-        record = Members([["ph", "M"], ["name", "process_name"], ["pid", Raw("1")], ["tid", Raw("1")], ["ts", Raw("0")]])
+        record = Members(
+            [["ph", "M"], ["name", "process_name"], ["pid", Raw("1")], ["tid", Raw("1")], ["ts", Raw("0")]]
+        )
         record.append(["args", Members([["name", "x" * chance.randrange(PADDING * 2)]])])
         events.insert(chance.randrange(len(events) + 1), record)
     return f"{MANY} long metadata records among the events"
@@ -151,7 +153,9 @@ def harmless_damage(document: Any, chance: random.Random) -> tuple[bytes, str]:
         return _number_as_text(document, chance, style)
     if damage == "raw newline in a string":
         events = events_of(document)
-        record = Members([["ph", "M"], ["name", "line\nline"], ["pid", Raw("1")], ["tid", Raw("1")], ["args", Members()]])
+        record = Members(
+            [["ph", "M"], ["name", "line\nline"], ["pid", Raw("1")], ["tid", Raw("1")], ["args", Members()]]
+        )
         events.insert(chance.randrange(len(events) + 1), record)
         return encode(dump(document, style).replace("line\\nline", "line\nline")), damage
     text = dump(document, style)

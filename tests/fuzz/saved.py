@@ -139,7 +139,9 @@ def _check_again(trial: Trial, first: str) -> None:
         trial.add([Fault("a result that is not read again", again.err[:300])], again)
     elif again.out != first:
         lines = zip(first.splitlines(), again.out.splitlines(), strict=False)
-        trial.add([Fault("a result that changes when it is read again", str(next((p for p in lines if p[0] != p[1]), "")))])
+        trial.add(
+            [Fault("a result that changes when it is read again", str(next((p for p in lines if p[0] != p[1]), "")))]
+        )
 
 
 def _show(trial: Trial, path: Path) -> None:
@@ -162,7 +164,10 @@ def _show(trial: Trial, path: Path) -> None:
     if chance.random() < 0.2:
         selection += ["--top", chance.choice((0, 1, 3))]
     if chance.random() < 0.2:
-        selection += ["--filter", chance.choice(("a", "conv", "*", "[", hostile_text(chance)[:20].replace("\x00", ""))) or "a"]
+        selection += [
+            "--filter",
+            chance.choice(("a", "conv", "*", "[", hostile_text(chance)[:20].replace("\x00", ""))) or "a",
+        ]
     form = chance.choice(("text", "markdown", "csv", "html"))
     done = trial.command(*words, "--format", form, *selection, *(["--cdn"] if form == "html" else []))
     if done.status not in (0, None) and not selection:

@@ -18,7 +18,10 @@ DEEPEST = 4  # levels of made-up records
 
 
 class Spot(NamedTuple):
-    """A value of a document: where it is, the schema of it, and whether it may be left out."""
+    """A value of a document: where it is, the schema of it, and whether it may be left out.
+
+    ``path`` says so in words, without the positions in lists.
+    """
 
     container: Any
     key: Any
@@ -67,8 +70,8 @@ class Schema:
                     yield from self.spots(value, below, f"{path}.{key}")
         elif isinstance(document, list) and isinstance(fitting.get("items"), dict):
             for position, value in enumerate(document):
-                yield Spot(document, position, fitting["items"], False, f"{path}[{position}]"[:100])
-                yield from self.spots(value, fitting["items"], f"{path}[{position}]")
+                yield Spot(document, position, fitting["items"], False, f"{path}[]"[:100])
+                yield from self.spots(value, fitting["items"], f"{path}[]")
 
     def make(self, node: Node, chance: random.Random, level: int = 0) -> Any:
         """Return a value that the schema allows."""
@@ -88,7 +91,9 @@ class Schema:
                 return chance.random() < 0.5
             case "array":
                 count = 0 if level >= DEEPEST else chance.choice((0, 1, 1, 3))
-                return [self.make(chosen["items"], chance, level + 1) for _ in range(count)] if "items" in chosen else []
+                return (
+                    [self.make(chosen["items"], chance, level + 1) for _ in range(count)] if "items" in chosen else []
+                )
             case "object":
                 return self._make_object(chosen, chance, level)
         return None
@@ -135,10 +140,10 @@ class Schema:
         return f"{spot.path}: {shown(spot.container[spot.key])}"
 
     def _choose(self, document: Any, chance: random.Random) -> Spot | None:
-        """Choose a value: by its path without positions first, so that long lists do not hide everything else."""
+        """Choose a value: by its path first, so that long lists do not hide everything else."""
         groups: dict[str, list[Spot]] = {}
         for spot in self.spots(document):
-            groups.setdefault("".join(c for c in spot.path if not c.isdigit()), []).append(spot)
+            groups.setdefault(spot.path, []).append(spot)
         return chance.choice(groups[chance.choice(list(groups))]) if groups else None
 
     def _mutate_list(self, items: list[Any], node: Node, chance: random.Random) -> str:

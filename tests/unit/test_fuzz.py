@@ -42,9 +42,7 @@ def test_no_mutation_has_a_fault() -> None:
 
 
 @pytest.mark.parametrize("kind", SHARES)
-def test_seed_kind_and_number_determine_a_mutation(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_seed_kind_and_number_determine_a_mutation(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     found = []
@@ -128,7 +126,7 @@ def test_the_table_and_the_list_of_faults() -> None:
 
 @pytest.mark.parametrize(
     ("code", "sort"),
-    [("import time; time.sleep(99)", "hang in nowhere in profkit"), ("import os; os.abort()", "killed: status -6")],
+    [("import time; time.sleep(99)", "hang in no code of profkit"), ("import os; os.abort()", "killed: status -6")],
 )
 def test_a_child_that_hangs_or_dies_is_a_fault(code: str, sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PATIENCE", 1.0)
@@ -145,7 +143,9 @@ def test_a_child_that_hangs_or_dies_is_a_fault(code: str, sort: str, monkeypatch
     assert result["faults"][0]["sort"].startswith(sort)
 
 
-def outcome(out: str = "", err: str = "", status: int | None = 0, words: tuple[str, ...] = ("ops",), **more: str) -> Outcome:
+def outcome(
+    out: str = "", err: str = "", status: int | None = 0, words: tuple[str, ...] = ("ops",), **more: str
+) -> Outcome:
     return Outcome(words, status, out, err, **more)
 
 
@@ -157,7 +157,10 @@ def outcome(out: str = "", err: str = "", status: int | None = 0, words: tuple[s
         (outcome(status=3), "refused without a message"),
         (outcome(status=3, err="x" * 2001), "message too long"),
         (outcome(status=3, err="a\x1b[31m"), "control character on standard error"),
-        (outcome(err="/r/profkit/a.py:7: RuntimeWarning: overflow\n"), "Python warning on standard error: RuntimeWarning"),
+        (
+            outcome(err="/r/profkit/a.py:7: RuntimeWarning: overflow\n"),
+            "Python warning on standard error: RuntimeWarning",
+        ),
     ],
 )
 def test_a_broken_contract_is_seen(found: Outcome, sort: str) -> None:
@@ -235,9 +238,9 @@ def test_markup_of_the_input_is_seen(page: str, sort: str) -> None:
 
 def test_texts_and_csv_are_checked() -> None:
     assert [f.sort for f in check_text("a \x1b[31m")] == ["control character in text"]
-    for bad in ("nan%", "inf ms", "infx", "| nan |", "-inf"):
+    for bad in ("nan%", "inf ms", "infx", "| nan |", " -inf"):
         assert [f.sort for f in check_text(f"time {bad}")] == ["NaN or infinity shown"], bad
-    for good in ("aten::nan_to_num", "isinf", "./nan", "nan_1", "infer", "NaN"):
+    for good in ("aten::nan_to_num", "isinf", "./nan", "nan_1", "infer", "NaN", "such as inf or nan"):
         assert list(check_text(f"time {good} 5 ms")) == [], good
     assert [f.sort for f in check_output(outcome("100.2%\n"), computed=True)] == ["share above 100%"]
     assert list(check_output(outcome("100.0%\n"), computed=True)) == []
@@ -281,7 +284,7 @@ def test_the_plain_reference() -> None:
     ],
 )
 def test_what_must_be_reported(odd: dict[str, Any], words: str) -> None:
-    data = trace_json([*CALLS, event("odd", 50, 1, 9, **odd)])
+    data = trace_json([*CALLS, {**event("odd", 50, 1, 9), **odd}])
     found = expected(data)
     assert found is not None
     assert found.odd == words
@@ -294,10 +297,14 @@ def test_what_must_be_reported(odd: dict[str, Any], words: str) -> None:
 def test_wrong_times_are_seen_by_the_reference() -> None:
     rows = [("outer", 2, 16_500, 21_500), ("inner", 2, 5_000, 5_000)]
     document: dict[str, Any] = {"anomalies": {}, "repairs": [], "warnings": []}
-    document["operators"] = [dict(zip(("name", "calls", "self_host_ns", "total_host_ns"), r, strict=True)) for r in rows]
+    document["operators"] = [
+        dict(zip(("name", "calls", "self_host_ns", "total_host_ns"), r, strict=True)) for r in rows
+    ]
     assert list(check_reference(trace_json(CALLS), document)) == []
     document["operators"][0]["self_host_ns"] += 1
-    assert [f.sort for f in check_reference(trace_json(CALLS), document)] == ["calls or times that the file does not have"]
+    assert [f.sort for f in check_reference(trace_json(CALLS), document)] == [
+        "calls or times that the file does not have"
+    ]
     del document["operators"][1]
     document["operators"][0]["self_host_ns"] -= 1
     assert [f.sort for f in check_reference(trace_json(CALLS), document)] == ["an operator too many or too few"]
@@ -356,7 +363,7 @@ def test_an_entry_of_the_cache_can_be_sealed_again(tmp_path: Path, monkeypatch: 
 
 def test_most_mutations_of_a_saved_result_stay_within_its_schema() -> None:
     accepted = 0
-    for seed in range(60):
+    for seed in range(40):
         document = json.loads(json.dumps(GOLDEN))
         schema_of("diff").mutate(document, random.Random(seed))
         assert document != GOLDEN or seed
@@ -365,7 +372,7 @@ def test_most_mutations_of_a_saved_result_stay_within_its_schema() -> None:
             accepted += 1
         except (msgspec.DecodeError, UnicodeError):  # half of a surrogate pair, which a schema cannot exclude
             continue
-    assert accepted > 50
+    assert accepted > 33
 
 
 def test_differences_are_named() -> None:
