@@ -112,7 +112,7 @@ def _array(original: np.ndarray, chance: random.Random) -> np.ndarray:
 
 
 def _sound(original: np.ndarray, chance: random.Random) -> tuple[bytes, str]:
-    name = "0" if chance.random() < 0.7 else hostile.text(chance)[:200].replace("\x00", "")
+    name = "0" if chance.random() < 0.7 else hostile.text(chance)[:200].encode("utf-8", "replace").decode()
     arrays = [(f"{name}{i or ''}.npy", _npy(_array(original, chance))) for i in range(chance.choice((1, 1, 2)))]
     return _zip(arrays, chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))), "other arrays"
 

@@ -24,6 +24,9 @@ STEP = "ProfilerStep#"
 INDEX = ("Ev Idx", "Profiler Event Index")
 FARTHEST_US = Decimal(1 << 61) / 1000  # what profkit can hold
 LONGEST_US = Decimal(365 * 86_400 * 10**6)  # a longer span is an anomaly
+Track = tuple[object, object]
+Mark = tuple[int, Members]
+"""A begin or an end, and its time in ns."""
 NO_MATTER = ("unattributed",)  # anomalies that do not change host times
 
 
@@ -32,7 +35,7 @@ class Span:
     """An operator: its track, times in ns, and the index that orders spans of one start."""
 
     name: str
-    track: tuple[object, object]
+    track: Track
     start: int
     duration: int
     index: int
@@ -83,23 +86,43 @@ def expected(data: bytes) -> Expected | None:
 
 def _operators(events: list[Any], finer: list[int]) -> Iterator[Span]:
     """Yield the operators; ``finer`` counts times with digits below a nanosecond."""
-    begun: dict[tuple[object, object], list[Members]] = defaultdict(list)
+    marks: dict[Track, list[Mark]] = defaultdict(list)
     for event in events:
         if not isinstance(event, Members):
             raise OddError("an event that is not an object")
         phase, track = _text(event, "ph"), (_id(event, "pid"), _id(event, "tid"))
-        if phase == "B":
-            begun[track].append(event)
-        elif phase == "E" and not begun[track]:
-            raise OddError("an end without a begin")
-        elif phase == "E":
-            opening = begun[track].pop()
-            if _is_operator(opening):
-                yield _span(opening, track, _time(event, "ts", finer) - _time(opening, "ts", finer), finer)
+        if phase in ("B", "E"):
+            marks[track].append((_time(event, "ts", finer), event))
         elif phase == "X" and _is_operator(event):
             yield _span(event, track, _time(event, "dur", finer), finer)
-    if any(begun.values()):
+    for track, records in marks.items():
+        for begin, end in _pairs(records):
+            if _is_operator(begin[1]):
+                yield _span(begin[1], track, end[0] - begin[0], finer)
+
+
+def _pairs(records: list[Mark]) -> list[tuple[Mark, Mark]]:
+    """Return each begin with its end, by time; raises NotComparableError if the order of the file says otherwise."""
+    by_time = _matched(sorted(records, key=lambda mark: mark[0]))
+    by_place = _matched(records)
+    if {(id(a), id(b)) for a, b in by_time} != {(id(a), id(b)) for a, b in by_place}:
+        raise NotComparableError
+    return by_time
+
+
+def _matched(records: list[Mark]) -> list[tuple[Mark, Mark]]:
+    begun: list[Mark] = []
+    found = []
+    for mark in records:
+        if mark[1].get("ph") == "B":
+            begun.append(mark)
+        elif begun:
+            found.append((begun.pop(), mark))
+        else:
+            raise OddError("an end without a begin")
+    if begun:
         raise OddError("a begin without an end")
+    return found
 
 
 def _is_operator(event: Members) -> bool:
@@ -107,7 +130,7 @@ def _is_operator(event: Members) -> bool:
     return known and not _text(event, "name").startswith(STEP)
 
 
-def _span(event: Members, track: tuple[object, object], duration: int, finer: list[int]) -> Span:
+def _span(event: Members, track: Track, duration: int, finer: list[int]) -> Span:
     start = _time(event, "ts", finer)
     if duration < 0 or duration > LONGEST_US * 1000:
         raise OddError("a negative or absurd duration")
@@ -170,7 +193,7 @@ def _decimal(text: Raw) -> Decimal:
 
 
 def _rows(spans: list[Span]) -> dict[str, tuple[int, int, int]]:
-    by_track: dict[tuple[object, object], list[Span]] = defaultdict(list)
+    by_track: dict[Track, list[Span]] = defaultdict(list)
     for span in spans:
         by_track[span.track].append(span)
     indexed = all(span.index >= 0 for span in spans)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -218,9 +219,9 @@ def same(trial: Trial) -> None:
 
 
 def _comparable(text: str, form: str) -> Any:
-    """Return the output without the order of members and of lines that follow it."""
+    """Return the output without the order of members, and of the words that follow it."""
     try:
-        return json.loads(text) if form == "json" else sorted(text.split())
+        return json.loads(text) if form == "json" else sorted(re.findall(r"\w+", text))
     except ValueError:
         return text
 

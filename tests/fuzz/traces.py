@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,12 @@ def _compare(trial: Trial, wanted: Any, found: Any, ignored: tuple[str, ...]) ->
     if (wanted is None) != (found is None):
         trial.add([Fault("the same trace is read in one way only", last.err[:300])], last)
     elif words := differences(_sorted(wanted), _sorted(found), ignored):
-        trial.add([Fault(f"the same trace has other numbers ({last.words[0]})", words)], last)
+        trial.add([Fault(f"the same trace has other numbers: {last.words[0]} {_field(words)}", words)], last)
+
+
+def _field(difference: str) -> str:
+    """Return the field that differs, without the positions in lists."""
+    return re.sub(r"\d+", "", difference.partition(" ")[0])
 
 
 def _sorted(document: Any) -> Any:
