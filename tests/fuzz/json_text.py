@@ -75,12 +75,14 @@ class Style:
     """How a document is written: separators of members and of items, and the way to quote texts.
 
     ``between_events`` separates the items of lists of objects; PyTorch puts each event on lines of its own.
+    ``quote_key`` quotes the names of members, which no writer of traces escapes although JSON allows it.
     """
 
     comma: str = ", "
     colon: str = ": "
     between_events: str = ", "
     quote: Callable[[str], str] = quote_ascii
+    quote_key: Callable[[str], str] = quote_ascii
 
 
 COMPACT = Style(",", ":", ",", quote)
@@ -99,7 +101,7 @@ def dump(value: Any, style: Style = PYTHON) -> str:
     if isinstance(value, dict):
         value = Members([key, item] for key, item in value.items())
     if isinstance(value, Members):
-        inside = style.comma.join(f"{style.quote(key)}{style.colon}{dump(item, style)}" for key, item in value)
+        inside = style.comma.join(f"{style.quote_key(key)}{style.colon}{dump(item, style)}" for key, item in value)
         return f"{{\n    {inside}\n  }}" if style is PYTORCH else f"{{{inside}}}"
     if isinstance(value, list | tuple):
         objects = bool(value) and isinstance(value[0], Members | dict)

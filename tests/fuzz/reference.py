@@ -73,7 +73,7 @@ def expected(data: bytes) -> Expected | None:
         events = events_of(document)
         if not events:
             return None
-        if isinstance(document, Members) and sum(key == "traceEvents" for key, _ in document) > 1:
+        if isinstance(document, Members) and sum(_is_list_of_events(*member) for member in document) > 1:
             return Expected(odd="two lists of events")
         finer = [0]
         spans = list(_operators(events, finer))
@@ -82,6 +82,10 @@ def expected(data: bytes) -> Expected | None:
     except (ValueError, RecursionError, OSError, EOFError, zlib.error, NotComparableError, OverflowError):
         return None
     return Expected(_rows(spans), finer[0])
+
+
+def _is_list_of_events(key: str, value: Any) -> bool:
+    return key == "traceEvents" and isinstance(value, list) and not isinstance(value, Members)
 
 
 def _operators(events: list[Any], finer: list[int]) -> Iterator[Span]:

@@ -137,13 +137,18 @@ HARMLESS = ("number as a text", "trailing comma", "byte order mark", "raw newlin
 
 def written(document: Any, chance: random.Random) -> tuple[bytes, str]:
     """Return the trace as text in some style."""
-    style = chance.choice(STYLES)
+    style, words = chance.choice(STYLES), ""
     if chance.random() < 0.3:
-        style = Style(style.comma, style.colon, style.between_events, escaped_here_and_there(chance))
+        escaped = escaped_here_and_there(chance)
+        names = escaped if chance.random() < 0.2 else style.quote_key
+        style = Style(style.comma, style.colon, style.between_events, escaped, names)
+        words = f"escapes in texts{' and names of members' if names is escaped else ''}, "
     elif chance.random() < 0.3:
         spaces = [" " * chance.randrange(4) + "\n" * chance.randrange(2) + "\t" * chance.randrange(2) for _ in range(3)]
         style = Style(f"{spaces[0]},{spaces[1]}", f"{spaces[2]}:{spaces[0]}", f"{spaces[1]},{spaces[2]}", style.quote)
-    return encode(dump(document, style)), f"separators {style.comma!r}, {style.colon!r}, {style.between_events!r}"
+    return encode(
+        dump(document, style)
+    ), f"{words}separators {style.comma!r}, {style.colon!r}, {style.between_events!r}"
 
 
 def harmless_damage(document: Any, chance: random.Random) -> tuple[bytes, str]:

@@ -205,7 +205,8 @@ def same(trial: Trial) -> None:
         trial.changes.append(change(document, chance))
     style = chance.choice(STYLES)
     if chance.random() < 0.5:
-        style = Style(f"\n{style.comma}", f"\t{style.colon}", style.between_events, escaped_here_and_there(chance))
+        escaped = escaped_here_and_there(chance)
+        style = Style(f"\n{style.comma}", f"\t{style.colon}", style.between_events, escaped, escaped)
     data = encode(dump(document, style))
     if chance.random() < 0.3:
         data, words = mutate_bytes.packed_in_some_way(data, chance)
