@@ -12,47 +12,20 @@ from tests.fuzz.json_text import Members, parse
 
 DATA = REPOSITORY / "tests/data"
 TRACES = REPOSITORY / "traces"
+SMALL_BYTES = 10_000  # of a damaged file: a larger one is damaged by its size
 EVENTS = 60  # of a real trace, from its beginning on; all of its annotations are kept too
 LINES_OF_LOG = 80
 SEPARATOR = b"\n  },\n  {"  # between the events that PyTorch writes
-DIALECTS = (
-    "1.12.json",
-    "1.13.json",
-    "1.8-to-1.11.json",
-    "2.0.json",
-    "2.1-to-2.3.json",
-    "2.4-to-2.7.json",
-    "2.8-to-2.15.json",
-    "before-1.8.json",
-    "gpu-1.8-to-1.11.json",
-    "gpu.json",
-    "modules.json",
-    "ranks-in-ns.json",
-)
+DIALECTS = tuple(sorted(path.name for path in (DATA / "dialects").glob("*.json")))
 REAL = (
     "aarch64/1.13.1-eager-FP32.pt.trace.json.gz",
     "aarch64/2.0.1-eager-FP32.pt.trace.json.gz",
     "aarch64/2.0.1-frozen-FP32.pt.trace.json.gz",
 )
 CAPTURED = ("1.13", "1.13-frozen", "2.0", "2.0-bf16-frozen", "2.15", "2.15-frozen")
-DAMAGED = (
-    "bare-inf.json",
-    "control-byte-in-string.json",
-    "ends-in-mid-string.json",
-    "id-beyond-int64.json",
-    "sub-microsecond-overlap.json",
-    "top-level-array.json",
-    "unescaped-quote-in-name.json",
-    "windows-path-unescaped.json",
-)
-LOGS = (
-    "onednn/2.6.0-bf16.log.gz",
-    "onednn/2.7.3-frozen.log.gz",
-    "onednn/3.1.1.log.gz",
-    "onednn/3.3.2.log.gz",
-    "onednn/3.5.3-without-time.log.gz",
-    "onednn/3.13.3-graph.log.gz",
-    "aarch64/2.0.1-eager-FP32.onednn.log.gz",
+DAMAGED = tuple(sorted(path.name for path in (DATA / "damaged").glob("*.json") if path.stat().st_size < SMALL_BYTES))
+LOGS = tuple(
+    sorted(str(path.relative_to(DATA)) for folder in ("aarch64", "onednn") for path in (DATA / folder).glob("*.log*"))
 )
 SAVED = ("compare-1.json", "diff-1-with-kernels.json", "info-1-run-1.json", "operators-1-kernels.json")
 TRACE_NAMES = (*DIALECTS, *REAL, *CAPTURED)

@@ -4,8 +4,8 @@
     python -m tests.fuzz.campaign --to RESULTS.jsonl --show
     python -m tests.fuzz.campaign --seed 0 --kind traces --number 17 --keep FOLDER
 
-A mutation is determined by seed, kind and number. Results are lines of JSON: a campaign that was interrupted goes on
-where it was when it is started again with the same file. A fault is: an exception other than ProfkitError, a hang,
+A mutation is determined by seed, kind and number, in one state of the repository, whose files it starts from. Results
+are lines of JSON: a campaign that was interrupted goes on when it is started again with the same file. A fault is: an exception other than ProfkitError, a hang,
 memory far beyond ``--memory-limit``, a status or a message that the contract excludes, a negative time, NaN, a share
 above 100%, sums that do not add up, output that is not valid or not escaped, a number that differs from the plain
 reference, and a number that changes when only the way of writing the same input changes.

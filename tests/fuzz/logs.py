@@ -87,6 +87,8 @@ def _prefix(lines: Lines, chance: random.Random) -> str:
 
 def _merged(lines: Lines, chance: random.Random) -> str:
     """Let two threads write at once: two records on a line, or one inside the other."""
+    if len(lines) < 2:
+        return "nothing"
     at = chance.randrange(len(lines) - 1)
     first, second = lines[at : at + 2]
     inside = chance.randrange(len(first) + 1) if chance.random() < 0.5 else len(first)
