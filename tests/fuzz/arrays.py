@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def _zip(members: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> 
     return stream.getvalue()
 
 
-def _array(original: np.ndarray, chance: random.Random) -> np.ndarray:
+def _array(original: Any, chance: random.Random) -> Any:
     """Return an array that is sound, but perhaps not comparable with the original."""
     match chance.randrange(10):
         case 0:

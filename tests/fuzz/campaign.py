@@ -5,10 +5,12 @@
     python -m tests.fuzz.campaign --seed 0 --kind traces --number 17 --keep FOLDER
 
 A mutation is determined by seed, kind and number, in one state of the repository, whose files it starts from. Results
-are lines of JSON: a campaign that was interrupted goes on when it is started again with the same file. A fault is: an exception other than ProfkitError, a hang,
-memory far beyond ``--memory-limit``, a status or a message that the contract excludes, a negative time, NaN, a share
-above 100%, sums that do not add up, output that is not valid or not escaped, a number that differs from the plain
-reference, and a number that changes when only the way of writing the same input changes.
+are lines of JSON: a campaign that was interrupted goes on when it is started again with the same file.
+
+A fault is: an exception other than ProfkitError, a hang, memory far beyond ``--memory-limit``, a status or a message
+that the contract excludes, a negative time, NaN, a share above 100%, sums that do not add up, output that is not valid
+or not escaped, a number that differs from the plain reference, and a number that changes when only the way of writing
+the same input changes.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from profkit.forked import processors
 from tests.fuzz.plan import SHARES, Task, tasks
 from tests.fuzz.results import Result, append, distinct_faults, load, report, table
 from tests.fuzz.runner import Runner
@@ -27,24 +32,43 @@ EVERY = 100  # mutations between two lines of progress
 
 
 def run(wanted: Sequence[Task], seed: int, to: Path | None = None, keep: Path | None = None) -> list[Result]:
-    """Run the mutations that ``to`` has no result of; return the results of all.
+    """Run the mutations that ``to`` has no result of, on every processor; return the results of all.
 
     ``keep`` is the folder that the inputs of faults are copied to.
     """
     known = {(result["kind"], result["number"]): result for result in (load(to, seed) if to is not None else ())}
     left = [task for task in wanted if task not in known]
-    with Runner(seed) as runner:
-        for count, (kind, number) in enumerate(left, start=1):
-            result = runner.run(kind, number)
-            known[kind, number] = result
-            if to is not None:
-                append(to, result)
-            if keep is not None and result["faults"]:
-                _keep(runner.inputs, keep / f"{kind}-{number}", result)
-            if count % EVERY == 0:
-                faults = sum(result["verdict"] == "fault" for result in known.values())
-                print(f"{count} of {len(left)} mutations, {faults} with faults", file=sys.stderr, flush=True)
+    found: list[Result] = []
+    waiting, lock = iter(left), threading.Lock()
+
+    def work() -> None:
+        with Runner(seed) as runner:
+            while True:
+                with lock:
+                    task = next(waiting, None)
+                if task is None:
+                    return
+                result = runner.run(*task)
+                if keep is not None and result["faults"]:
+                    _keep(runner.inputs, keep / f"{task[0]}-{task[1]}", result)
+                with lock:
+                    known[task] = result
+                    found.append(result)
+                    if to is not None:
+                        append(to, result)
+                    _progress(found, len(left))
+
+    count = min(processors(), len(left))
+    with ThreadPoolExecutor(max(1, count)) as pool:
+        for worker in [pool.submit(work) for _ in range(count)]:
+            worker.result()
     return [known[task] for task in wanted]
+
+
+def _progress(found: Sequence[Result], of: int) -> None:
+    if len(found) % EVERY == 0:
+        faults = sum(result["verdict"] == "fault" for result in found)
+        print(f"{len(found)} of {of} mutations, {faults} with faults", file=sys.stderr, flush=True)
 
 
 def _keep(inputs: Path, target: Path, result: Result) -> None:

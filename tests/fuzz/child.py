@@ -20,39 +20,13 @@ from typing import Any
 from tests.fuzz.check import Fault
 from tests.fuzz.invoke import close_own_output
 from tests.fuzz.kinds import KINDS
+from tests.fuzz.memory import status_bytes
 from tests.fuzz.plan import through_the_command_line
-from tests.fuzz.trial import MEMORY_LIMIT, Trial
+from tests.fuzz.trial import Trial
 
 SECONDS = 20  # for one mutation with all its commands; the slowest sound one takes two
-TOLERANCE = 1.2  # of the memory limit
 MOST_MEMORY = 4 << 30  # bytes of address space beyond what this process begins with: protects the machine
 TRIALS = "trial"
-
-
-def peak_bytes() -> int | None:
-    """Return the largest resident size since :func:`forget_peak`; None where the system does not tell."""
-    return _status("VmHWM")
-
-
-def resident_bytes() -> int | None:
-    """Return the resident size."""
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(name)), None)
-
-
-def forget_peak() -> None:
-    """Let the largest resident size begin anew."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # proc(5)
-    except OSError:
-        return
 
 
 def run_trial(seed: int, kind: str, number: int, scratch: Path) -> dict[str, Any]:
@@ -61,22 +35,16 @@ def run_trial(seed: int, kind: str, number: int, scratch: Path) -> dict[str, Any
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     trial = Trial(seed, kind, number, folder)
-    before = resident_bytes()
-    forget_peak()
     begun = time.perf_counter()
     try:
         KINDS[kind](trial)
     except Exception:  # of the campaign itself: it must not end the others
         trial.add([Fault("the campaign's own error", traceback.format_exc()[-3_000:])])
     seconds = time.perf_counter() - begun
-    peak = peak_bytes()
-    used = None if peak is None or before is None else max(0, peak - before)
-    if used is not None and used > MEMORY_LIMIT * TOLERANCE:
-        trial.add([Fault("memory beyond the limit", f"{used >> 20} MiB, the limit is {MEMORY_LIMIT >> 20} MiB")])
-    return described(trial, seconds, used)
+    return described(trial, seconds)
 
 
-def described(trial: Trial, seconds: float, used: int | None) -> dict[str, Any]:
+def described(trial: Trial, seconds: float) -> dict[str, Any]:
     """Return the line of a trial that ended."""
     main = trial.main
     answered = main is not None and main.status == 0
@@ -90,7 +58,7 @@ def described(trial: Trial, seconds: float, used: int | None) -> dict[str, Any]:
         "faults": [{"sort": f.sort, "what": f.what[:4_000]} for f in trial.faults],
         "message": "" if main is None or answered else main.err[:300],
         "seconds": round(seconds, 3),
-        "bytes": used,
+        "bytes": trial.used_bytes,
     }
     if through_the_command_line(trial.number):
         found["commands"] = [{"words": o.words, "status": o.status, "out": o.out} for o in trial.outcomes]
@@ -117,7 +85,7 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
-    size = _status("VmSize")
+    size = status_bytes("VmSize")
     if size is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (size + MOST_MEMORY, hard))

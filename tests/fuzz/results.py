@@ -15,7 +15,7 @@ LONGEST_SORT = 90  # characters
 
 def load(path: Path, seed: int | None = None) -> list[Result]:
     """Return the results in a file, those of one seed if it is given; the line that an interruption cut is ignored."""
-    results = []
+    results: list[Result] = []
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             result = json.loads(line)

@@ -147,7 +147,8 @@ def same(trial: Trial) -> None:
     """Write a trace in another way, and compare every number with the original's."""
     chance = trial.chance
     trial.base = chance.choice(TRACE_NAMES)
-    document, ignored = trace(trial.base), SAME_IGNORED
+    document = trace(trial.base)
+    ignored: tuple[str, ...] = SAME_IGNORED
     for change in chance.sample(same_trace.CHANGES, chance.choice((0, 1, 1, 2, 3))):
         trial.changes.append(change(document, chance))
     if chance.random() < 0.3:
@@ -161,9 +162,9 @@ def same(trial: Trial) -> None:
         trial.changes.append(words)
     path, original = trial.write("same.json", data), _original(trial)
     by = chance.choice(BY)
-    for words in (("ops", "--by", by), ("ops", "--by", by, "--per-forward"), ("info",)):
-        wanted = trial.document(words[0], original, *words[1:], *UNCACHED)
-        _compare(trial, wanted, trial.document(words[0], path, *words[1:], *UNCACHED), ignored)
+    for command, *options in (("ops", "--by", by), ("ops", "--by", by, "--per-forward"), ("info",)):
+        wanted = trial.document(command, original, *options, *UNCACHED)
+        _compare(trial, wanted, trial.document(command, path, *options, *UNCACHED), ignored)
     _no_change(trial, trial.document("diff", original, path, *UNCACHED, "--by", by))
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from tests.fuzz.check import Fault, check_contract, check_output
 from tests.fuzz.invoke import Outcome, invoke
+from tests.fuzz.memory import peak_of
 
 MEMORY_LIMIT = 128 << 20  # bytes: what every command is told to keep to
+MOST_BYTES = MEMORY_LIMIT * 6 // 5  # what one may take
 LARGEST = 6 << 20  # bytes of a mutant; a larger one is cut there
 READING = ("--memory-limit", str(MEMORY_LIMIT / (1 << 30)))
 UNCACHED = (*READING, "--no-cache")
@@ -24,7 +26,7 @@ class Trial:
     """The mutation ``number`` of ``kind``: everything random in it comes from ``chance``.
 
     ``folder`` is empty at first and keeps the input. ``changes`` say what was done, in words. ``main`` is the outcome
-    that decides between answer and refusal: the first command's.
+    that decides between answer and refusal: the first command's. ``used_bytes`` is the most that a command took.
     """
 
     seed: int
@@ -36,6 +38,7 @@ class Trial:
     changes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    used_bytes: int | None = None
     chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,8 +58,13 @@ class Trial:
 
     def command(self, *words: object, checked: bool = True) -> Outcome:
         """Run a command of profkit in this process, check its outcome, and keep it."""
-        found = invoke([os.fspath(word) if isinstance(word, Path) else str(word) for word in words])
+        texts = [os.fspath(word) if isinstance(word, Path) else str(word) for word in words]
+        found, used = peak_of(lambda: invoke(texts))
         self.outcomes.append(found)
+        if used is not None:
+            self.used_bytes = max(self.used_bytes or 0, used)
+            if used > MOST_BYTES:
+                self.add([Fault("memory beyond the limit", f"{used >> 20} MiB of {MEMORY_LIMIT >> 20}")], found)
         self.add(check_contract(found), found)
         if found.status == 0 and checked:
             self.add(check_output(found, computed=self.computed), found)

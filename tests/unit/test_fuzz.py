@@ -102,9 +102,9 @@ def test_an_interrupted_campaign_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
         stream.write(b'{"seed": 3, "kind": "logs", "num')  # killed here
     CountingRunner.asked.clear()
     results = campaign.run(wanted, 3, to)
-    assert CountingRunner.asked == wanted[2:]
+    assert sorted(CountingRunner.asked) == wanted[2:]
     assert [(result["kind"], result["number"]) for result in results] == wanted
-    assert [result["number"] for result in load(to, 3)] == [0, 1, 2, 3, 4, 5]
+    assert sorted(result["number"] for result in load(to, 3)) == [0, 1, 2, 3, 4, 5]
     assert len(load(to)) == 7
 
 
