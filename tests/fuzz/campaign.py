@@ -39,11 +39,11 @@ def run(wanted: Sequence[Task], seed: int, to: Path | None = None, keep: Path | 
     known = {(result["kind"], result["number"]): result for result in (load(to, seed) if to is not None else ())}
     left = [task for task in wanted if task not in known]
     found: list[Result] = []
-    waiting, lock = iter(left), threading.Lock()
+    waiting, lock, stopped = iter(left), threading.Lock(), threading.Event()
 
     def work() -> None:
         with Runner(seed) as runner:
-            while True:
+            while not stopped.is_set():
                 with lock:
                     task = next(waiting, None)
                 if task is None:
@@ -60,8 +60,12 @@ def run(wanted: Sequence[Task], seed: int, to: Path | None = None, keep: Path | 
 
     count = min(processors(), len(left))
     with ThreadPoolExecutor(max(1, count)) as pool:
-        for worker in [pool.submit(work) for _ in range(count)]:
-            worker.result()
+        try:
+            for worker in [pool.submit(work) for _ in range(count)]:
+                worker.result()
+        except BaseException:  # Ctrl-C: the mutations under way are ended and filed
+            stopped.set()
+            raise
     return [known[task] for task in wanted]
 
 
@@ -93,7 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = load(options.to)
     else:
         wanted = list(tasks(options.mutations, options.kind))
-        results = run(wanted, options.seed, options.to, options.keep)
+        try:
+            results = run(wanted, options.seed, options.to, options.keep)
+        except KeyboardInterrupt:
+            raise SystemExit("interrupted: the same command goes on") from None
     print(table(results))
     if faults := distinct_faults(results):
         print(f"\nFaults by sort:\n\n{faults}")

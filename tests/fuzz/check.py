@@ -26,7 +26,7 @@ _NOT_FINITE = re.compile(
     re.MULTILINE,
 )
 _SHARE = re.compile(r"(?<![\w.+-])(\d+(?:\.\d+)?)%(?=\s|$)")
-_PYTHON_WARNING = re.compile(r"^\S*?([\w/]+\.py):\d+: (\w*Warning): (.*)$", re.MULTILINE)
+_PYTHON_WARNING = re.compile(r"^(?:\S*?/(?=profkit/))?([\w/.-]+\.py):\d+: (\w*Warning): (.*)$", re.MULTILINE)
 _TEMPLATE_TAGS = frozenset(
     "html head meta link title style body header h1 h2 h3 p button nav a main section figure figcaption div table "
     "thead tbody tr th td span pre script code ul li".split()

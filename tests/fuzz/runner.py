@@ -143,7 +143,7 @@ class Runner:
                 if stream is not None:
                     stream.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(2)
+            child.wait(0.5)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)  # what it forked, too
         child.wait()
