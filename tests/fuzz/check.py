@@ -97,8 +97,11 @@ def check_text(text: str, *, shares: bool = False) -> Iterator[Fault]:
 
 def check_csv(text: str) -> Iterator[Fault]:
     """Check that the rows are even, that no field is a formula, and that nothing is NaN."""
-    csv.field_size_limit(max(len(text), 1))
-    rows = list(csv.reader(io.StringIO(text, newline="")))
+    usual = csv.field_size_limit(len(text) + 1)  # of the whole process
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    finally:
+        csv.field_size_limit(usual)
     if len({len(row) for row in rows}) > 1:
         yield Fault("rows of different lengths in CSV", text[:300])
     for field in (field for row in rows for field in row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import subprocess
@@ -245,7 +246,9 @@ def test_texts_and_csv_are_checked() -> None:
     assert [f.sort for f in check_output(outcome("100.2%\n"), computed=True)] == ["share above 100%"]
     assert list(check_output(outcome("100.0%\n"), computed=True)) == []
     assert [f.sort for f in check_csv("a,b\n=1,2\n")] == ["formula in CSV"]
-    assert list(check_csv("a,b\n'=1,-2.5\n")) == []
+    limit = csv.field_size_limit()
+    assert list(check_csv(f"a,b\n'=1,-2.5\n{'x' * 200_000},1\n")) == []
+    assert csv.field_size_limit() == limit
     assert [f.sort for f in check_csv("a,b\n1\n")] == ["rows of different lengths in CSV"]
 
 
