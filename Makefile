@@ -17,10 +17,11 @@ demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
 	@echo "  $(BIN)/profkit capture --help"
 
 test: setup-test chromium lint ## everything: lint, types, layers, unit tests, live tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not live" --numprocesses auto
+	$(BIN)/python -m pytest -m live
 
 unit: setup-test ## the tests that make no environments
-	$(BIN)/python -m pytest -m "not live"
+	$(BIN)/python -m pytest -m "not live" --numprocesses auto
 
 lint: setup-test
 	$(BIN)/ruff format --check .

@@ -6,11 +6,11 @@ two runs. Only :func:`record` needs torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take it for typing.TYPE_CHECKING, whose import delays every command
 if TYPE_CHECKING:
     import os
     from pathlib import Path
+    from typing import Any
 
     from profkit.compare.records.diff import Comparison
     from profkit.trace.file import TraceFile
@@ -37,7 +37,8 @@ def record(
     that run exists, a round is added to it. Call this in several fresh processes: one process does not show how much
     processes differ.
 
-    Raises UsageError if the run there has another configuration, CaptureError if it cannot be written.
+    Raises UsageError if the run there has another configuration, CaptureError if another process is writing it,
+    OutputError if it cannot be written.
     """
     from pathlib import Path
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from profkit.shortening import shorten
+
+_LONGEST_WHAT = 1_000  # characters of the three parts of an error: all of them make one short paragraph
+_LONGEST_PLACE = 300
+_LONGEST_HINT = 750
+
 
 class ProfkitError(Exception):
     """Base of all errors that end a command; shown as one paragraph, without a traceback.
 
-    ``what`` is the problem, ``where`` a path or a position in a file, ``hint`` the next step.
-    ``exit_status`` is the documented exit status of the process.
+    ``what`` is the problem, ``where`` a path or a position in a file, ``hint`` the next step. They are shortened to
+    what can be read, because they may quote a text from outside. ``exit_status`` is the documented exit status of the
+    process.
     """
 
     exit_status = 3
 
     def __init__(self, what: str, *, where: object = None, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = None if where is None else str(where)
-        self.hint = hint
+        self.what = shorten(what, _LONGEST_WHAT)
+        self.where = None if where is None else shorten(str(where), _LONGEST_PLACE)
+        self.hint = shorten(hint, _LONGEST_HINT)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = self.what if self.where is None else f"{self.where}: {self.what}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from profkit.errors import InputError
+from profkit.locks import is_at, is_of_this_machine, machine_tag, try_lock
 
 Buffer = bytes | bytearray | memoryview
 
 GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _PACKED_BYTES = 1 << 16  # read at a time from a gzip: small, because it may unpack to a thousand times as much
-_LONGEST_STEM = 100  # characters of the target's name in a part file's name: names end at 255 bytes
+_LONGEST_STEM = 100  # bytes of the target's name in a part file's name: names end at 255 bytes
+_PART = re.compile(r"\..*\.part-([0-9a-z.]+)-[0-9a-f]{8}", re.DOTALL)
 
 
 def cache_root() -> Path:
@@ -50,20 +53,63 @@ def write_whole(path: Path, content: Buffer | Iterable[Buffer]) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Give the path of a part file to write; it replaces ``path`` when the block ends without an exception.
 
-    For libraries that insist on opening the file themselves; see :func:`write_whole`.
+    For libraries that insist on opening the file themselves; see :func:`write_whole`. The part file exists, is empty,
+    and is locked by this process, so that :func:`remove_dead_parts` knows the ones that killed processes left; it
+    removes those in the same folder.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
         return
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    part = target.with_name(f".{target.name[:_LONGEST_STEM]}.part-{os.getpid()}-{os.urandom(4).hex()}")
+    remove_dead_parts(target.parent)
+    stem = os.fsdecode(os.fsencode(target.name)[:_LONGEST_STEM])
+    part = target.with_name(f".{stem}.part-{machine_tag()}-{os.urandom(4).hex()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
+        with contextlib.suppress(OSError):  # a file system without locks: then nobody takes the file for a dead one
+            try_lock(descriptor)
         yield part
         part.replace(target)
     except BaseException:  # an interrupt must not leave the part file behind either
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_dead_parts(folder: Path) -> None:
+    """Remove this user's part files in ``folder`` that processes of this machine left when they were killed."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _PART.fullmatch(entry.name)
+            if found and is_of_this_machine(found[1]) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    _remove_if_dead(Path(entry.path))
+
+
+def _remove_if_dead(part: Path) -> None:
+    """Remove a part file that nobody has locked; raises OSError if it cannot be looked at or removed."""
+    descriptor = os.open(part, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        is_own = not hasattr(os, "getuid") or os.fstat(descriptor).st_uid == os.getuid()
+        if is_own and try_lock(descriptor) and is_at(descriptor, part):
+            part.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def is_regular_file(path: Path) -> bool:
+    """Whether there is a regular file at ``path`` itself, not a link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether ``text`` names something in a folder itself: not a path, and not the folder or the one above it."""
+    return text not in ("", ".", "..") and not any(character in text for character in "/\\\0")
 
 
 @contextlib.contextmanager

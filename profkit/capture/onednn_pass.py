@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report, start_worker
+from profkit.capture.task import Listener, Task, start_worker
+from profkit.files import is_regular_file
 from profkit.runs.manifest import PrimitivesPass
 
 FAILED_PASS = "the pass with oneDNN's log"  # how the warning about a failed pass begins
@@ -29,18 +30,18 @@ def pass_failed(task: Task) -> bool:
 def run_pass(task: Task, listener: Listener) -> None:
     """Run the pass and record it; if it fails, the run is complete without it and carries a warning."""
     listener.activity(f"{task.configuration.name}: pass with oneDNN's log")
-    manifest = task.manifest
+    manifest, staging = task.manifest, task.filing.staging
     settings = manifest.settings.changed(with_stack=False, steps=min(manifest.settings.steps, STEPS))
     variables = {**manifest.environment, **_LOG_VARIABLES}
     with start_worker(task, listener, settings=settings, variables=variables, onednn=True) as worker:
         outcome = worker.outcome()
     failure = outcome.failure
     if failure is None:
-        try:
-            described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
-            primitives = msgspec.convert(described, type=PrimitivesPass)
-        except INVALID_REPORT as error:
-            failure = f"failed: {explain_invalid_report(error)}"
+        described = {**outcome.reports["onednn"], "log": outcome.reports["log"]["name"]}
+        primitives = msgspec.convert(described, type=PrimitivesPass)
+        absent = [name for name in (primitives.log, primitives.trace) if not is_regular_file(staging / name)]
+        if absent:
+            failure = f"failed: it left no {' and no '.join(absent)}"
     if failure is None:
         warnings = [text for text in manifest.warnings if not text.startswith(FAILED_PASS)]
         task.manifest = msgspec.structs.replace(manifest, primitives=primitives, warnings=warnings)

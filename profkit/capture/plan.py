@@ -14,16 +14,6 @@ from profkit.capture.workloads import WorkloadOrder
 from profkit.errors import UsageError
 from profkit.runs.settings import Settings, Value
 
-# Prefixes of the user's own variables that can change what runs: the worker inherits them, the manifest records them.
-RECORDED_VARIABLES = (
-    *("TORCH", "PYTORCH_", "ATEN_", "KINETO_", "TRITON_"),  # PyTorch, torch.compile (TORCHINDUCTOR_, TORCH_LOGS)
-    *("ONEDNN_", "DNNL_", "MKL_", "OPENBLAS_", "BLIS_", "GOTO_", "VECLIB_", "ARMPL_"),  # libraries of kernels
-    *("OMP_", "KMP_", "GOMP_", "TBB_"),  # threads
-    *("CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "MIOPEN_"),  # devices
-    *("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_BIND_NOW", "DYLD_", "MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "JEMALLOC_"),
-    *("NPY_", "TRANSFORMERS_"),
-)
-_SECRET = re.compile("TOKEN|SECRET|PASSWORD|KEY")  # in a name: its value is not written down
 _LABEL = re.compile(r"[\w+][\w.+-]*")
 
 
@@ -61,20 +51,6 @@ class Configuration:
     def python_chosen_by(self) -> Literal["profkit", "user"]:
         """Who chose the interpreter: profkit does if it makes the environment."""
         return "profkit" if self.python is None else "user"
-
-
-def worker_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables that can change what the worker measures.
-
-    They are the user's own among ``environ``, without secrets and those that make oneDNN or MKL print, and those of
-    ``settings``.
-    """
-    own = {
-        name: value
-        for name, value in environ.items()
-        if name.startswith(RECORDED_VARIABLES) and "VERBOSE" not in name and not _SECRET.search(name)
-    }
-    return own | settings.variables()
 
 
 def matrix(

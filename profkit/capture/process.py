@@ -14,27 +14,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from profkit.capture.reports import MOST_TEXT, Report, Reports
+from profkit import children
+from profkit.capture.reports import Report, Reports
+from profkit.capture.variables import worker_environment
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 WORKER = Path(__file__).parent.parent / "worker" / "start.py"
 _LOG_TAIL = 4_000  # bytes of the worker's output in which the place of a crash is searched
 _GRACE_S = 5.0  # for a worker to end by itself after its last report, and after SIGTERM
 _POLL_S = 0.2  # between looks at whether a worker has ended whose children still hold the report descriptor
-# variables that change what a worker prints; PYTHON* ones could change what it runs
-_REMOVED = ("VIRTUAL_ENV", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a worker ended. ``reports`` holds its last report of each kind; ``failure`` is None if it did its work.
 
-    ``crashed`` says that trying again may help: it died, hung, or ended without a word.
+    ``crashed`` says that trying again may help: it died, hung, or ended without a word. ``unwritable`` says that it
+    could not write its files: the disk is full, for example.
     """
 
     reports: Mapping[str, Report]
     failure: str | None = None
     crashed: bool = False
     hint: str = ""
+    unwritable: bool = False
 
 
 class Worker:
@@ -44,8 +47,8 @@ class Worker:
     ``timeout_s`` for all its answers; only the time in which this process waits for it counts. Raises OSError if
     ``log`` cannot be written.
 
-    The worker has a process group of its own, so that Ctrl-C reaches this process only, and everything that it started
-    ends with it. It ends by itself when its pipe of orders is closed, also because this process was killed.
+    The worker has a process group of its own, so that Ctrl-C reaches this process only. Everything that it started ends
+    with it, and all of them end with this process, also if that is killed (see :mod:`profkit.children`).
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Worker:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._log, self._timeout_s, self._left_s, self._listen = log, timeout_s, timeout_s, listen
-        self._reports = Reports()
+        self._reports = Reports("log" if orders.get("onednn") else "round")
         self._has_hung = False
         self._outcome: Outcome | None = None
         with log.open("ab") as output:
@@ -67,14 +70,13 @@ class Worker:
             target, self._target = os.pipe()
             self._open = [self._source, self._target]
             try:
-                self._process = subprocess.Popen(
+                self._process: subprocess.Popen[bytes] = children.start(
                     [python, "-I", "-u", WORKER, str(target), str(source)],
                     env=worker_environment(os.environ if environ is None else environ, variables),
                     pass_fds=[target, source],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,
                 )
             except OSError as error:
                 self._outcome = Outcome({}, f"{python} cannot be started ({error.strerror})")
@@ -101,6 +103,7 @@ class Worker:
 
     def finish(self) -> None:
         """Order the end of the round; :meth:`outcome` waits for it."""
+        self._reports.is_finishing = True
         self._send({"stage": "finish"})
 
     def is_ready(self) -> bool:
@@ -161,24 +164,10 @@ class Worker:
             found |= report["event"] == event
         return found
 
-    def _end(self, wait: float) -> int:
-        """Return the exit status; end the worker if it does not end within ``wait`` s, and whatever it started.
-
-        The group is signalled after the worker's end too, because processes that the model forked are still in it.
-        """
+    def _end(self, wait_s: float) -> int:
+        """Return the exit status; end the worker if it does not end within ``wait_s``, and whatever it started."""
         self._close()
-        process = self._process
-        try:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    process.wait(wait)
-                    break
-                except subprocess.TimeoutExpired:
-                    _signal_group(process.pid, number)
-                    wait = _GRACE_S
-            return process.wait()
-        finally:
-            _signal_group(process.pid, signal.SIGKILL)  # after a second Ctrl-C during the wait, too
+        return children.end(self._process, wait_s, _GRACE_S)
 
     def _close(self) -> None:
         while self._open:
@@ -191,29 +180,16 @@ class Worker:
         if reports.invalid is not None:
             return Outcome(reports.last, reports.invalid)
         if (error := reports.last.get("error")) is not None:
-            return Outcome(reports.last, str(error["message"])[:MOST_TEXT], hint=str(error["hint"])[:MOST_TEXT])
+            is_unwritable = error.get("kind") == "output"
+            return Outcome(reports.last, error["message"], hint=error["hint"], unwritable=is_unwritable)
         if reports.is_done:
             missing = reports.missing
             return Outcome(reports.last, f"did not report its {missing}" if missing else None)
         if status < 0:
-            failure = f"died of {_signal_name(-status)} {reports.stage}{_place(self._log)}"
+            failure = shorten(f"died of {_signal_name(-status)} {reports.stage}{_place(self._log)}", LONGEST_QUOTED)
         else:
             failure = f"ended with status {status} while {reports.stage}"
         return Outcome(reports.last, failure, crashed=True)
-
-
-def worker_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environ`` with ``variables``, less what would change what the worker runs or prints.
-
-    PYTHON* variables are removed although ``-I`` ignores them, because what the model starts would obey them.
-    """
-    kept = {name: v for name, v in environ.items() if name not in _REMOVED and not name.startswith("PYTHON")}
-    return {**kept, **variables}
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
-        os.killpg(group, number)
 
 
 def _signal_name(number: int) -> str:

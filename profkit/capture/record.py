@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
-from profkit.capture.filing import Filing
+from profkit.capture.filing import Filing, explain_write_errors
 from profkit.capture.host import describe_host
 from profkit.capture.session import new_session, tool_version
-from profkit.errors import UsageError
+from profkit.errors import CaptureError, OutputError, UsageError
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Python, Round, TensorShape, Tool, Torch, Workload
 from profkit.runs.settings import FPMATH, Settings
 from profkit.worker.describe import describe_inputs, describe_python, describe_torch
 from profkit.worker.measure import Round as RoundUnderWay
-from profkit.worker.reports import Reporter
+from profkit.worker.reports import Reporter, WorkerError
 from profkit.worker.weights import weights_sha256
 
 
@@ -28,7 +28,8 @@ def record_in_process(
 ) -> Path:
     """Warm up, time and profile ``model(*inputs)`` here, and file it as a round of a run; return the run's folder.
 
-    Raises UsageError if the run there has another configuration, CaptureError if it cannot be written.
+    Raises UsageError if the run there has another configuration, CaptureError if another process is writing it,
+    OutputError if it cannot be written.
     """
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
     torch = msgspec.convert(describe_torch(), type=Torch)
@@ -91,11 +92,15 @@ def _add_round(model: Any, arguments: tuple[Any, ...], filing: Filing, manifest:
         under_way.warm_up()
         under_way.time(settings["steps"], skip=0, total=settings["steps"])
         under_way.profile(settings["steps"])
-        measured = under_way.finish()
+        with explain_write_errors(filing.staging):
+            measured = under_way.finish()
         place = {"session": new_session(), "block": 0, "order": 0, "started": started}
         round_ = msgspec.convert({**measured, **place, "index": index}, type=Round)
         rounds = [*manifest.rounds, round_]
-        filing.commit(msgspec.structs.replace(manifest, rounds=rounds, status="complete", reason=None), overwrite=False)
+        filing.commit(msgspec.structs.replace(manifest, rounds=rounds, status="complete", reason=None))
+    except WorkerError as error:
+        kind = OutputError if error.kind == "output" else CaptureError
+        raise kind(str(error), where=filing.folder, hint=error.hint) from None
     finally:
         filing.discard()
     return filing.folder

@@ -5,45 +5,125 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal, NoReturn
+
+import msgspec
+from msgspec import Meta
+
+from profkit.files import is_plain_name
+from profkit.runs.manifest import Bytes, Count, Counters, Load, Nanoseconds, Python, TensorShape, Torch
+from profkit.runs.store import ONEDNN_LOG, ONEDNN_TRACE, TRACE_ENDING
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 Report = Mapping[str, Any]
 
-MOST_TEXT = 2_000  # characters of a worker's message that are shown or filed
 MOST_REPORT = 16 << 20  # bytes of one report: the times of 100,000 forwards take 2 MB
-# the last report of a worker that did its work, with the fields that the session uses and their JSON types
-_FINAL: dict[str, dict[str, tuple[type, ...]]] = {
-    "round": {
-        "trace": (str,),
-        "warmup_ns": (list,),
-        "stable": (bool,),
-        "latency_ns": (list,),
-        "profiled_ns": (list,),
-        "outputs_sha256": (str, type(None)),
-    },
-    "log": {"name": (str,)},
+_MOST_FIELD = 100_000  # characters of one text in it: torch.__config__.show() has some thousand
+_MOST_NOTES = 100
+_SHOWN = 80  # characters of a wrong report in the message about it
+
+
+class _Round(msgspec.Struct):
+    """What ends the reports of a round; the record of the manifest adds its place in the run."""
+
+    trace: str
+    warmup_ns: list[Nanoseconds]
+    stable: bool
+    latency_ns: list[Nanoseconds]
+    profiled_ns: list[Nanoseconds]
+    outputs_sha256: str | None
+    counters: Counters = Counters()
+    load: Load = Load()
+    peak_memory_bytes: Bytes | None = None
+
+    def __post_init__(self) -> None:
+        if not (is_plain_name(self.trace) and self.trace.endswith(TRACE_ENDING)):
+            raise ValueError("trace is not the name of a trace in the run's folder")
+
+
+class _Log(msgspec.Struct):
+    """What ends the reports of the pass with oneDNN's log."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name != ONEDNN_LOG:
+            raise ValueError(f"name is not {ONEDNN_LOG}")
+
+
+class _Workload(msgspec.Struct):
+    inputs: list[TensorShape]
+    weights_sha256: str | None
+
+
+class _Notes(msgspec.Struct):
+    notes: Annotated[list[str], Meta(max_length=_MOST_NOTES)]
+
+
+class _OneDnn(msgspec.Struct):
+    trace: str
+    warmup: Count
+    steps: Count
+
+    def __post_init__(self) -> None:
+        if self.trace != ONEDNN_TRACE:
+            raise ValueError(f"trace is not {ONEDNN_TRACE}")
+
+
+class _Stage(msgspec.Struct):
+    stage: str
+
+
+class _Forward(msgspec.Struct):
+    stage: str
+    index: Count
+    count: Count
+
+
+class _Ready(msgspec.Struct):
+    on_device: bool
+    peak_memory_bytes: Bytes | None
+
+
+class _Turn(msgspec.Struct):
+    stage: str
+    forward_ns: Nanoseconds
+    peak_memory_bytes: Bytes | None
+
+
+class _Error(msgspec.Struct):
+    message: str
+    hint: str
+    kind: str = ""
+
+
+_FINAL: dict[str, type[msgspec.Struct]] = {"round": _Round, "log": _Log}
+_TYPES: dict[str, type[msgspec.Struct]] = {
+    **_FINAL,
+    "torch": Torch,
+    "python": Python,
+    "workload": _Workload,
+    "notes": _Notes,
+    "onednn": _OneDnn,
+    "stage": _Stage,
+    "forward": _Forward,
+    "ready": _Ready,
+    "turn": _Turn,
+    "error": _Error,
 }
-_DESCRIBED: dict[str, dict[str, tuple[type, ...]]] = {
-    "torch": {"version": (str,)},
-    "python": {"version": (str,)},
-    "workload": {"inputs": (list,), "weights_sha256": (str, type(None))},
-    "notes": {"notes": (list,)},
-    "onednn": {"trace": (str,), "warmup": (int,), "steps": (int,)},
-}
-_PROGRESS: dict[str, dict[str, tuple[type, ...]]] = {
-    "stage": {"stage": (str,)},
-    "forward": {"stage": (str,), "index": (int,), "count": (int,)},
-    "ready": {"on_device": (bool,), "peak_memory_bytes": (int, type(None))},
-    "turn": {"stage": (str,), "forward_ns": (int,), "peak_memory_bytes": (int, type(None))},
-    "error": {"message": (str,), "hint": (str,)},
-}
-_FIELDS = {**_FINAL, **_DESCRIBED, **_PROGRESS}
+_TEXTS = ("message", "hint", "stage", "notes")  # may quote a text from outside: they are cut, not refused
 
 
 @dataclass(slots=True)
 class Reports:
-    """The reports of one worker: the last one of each kind, by its name; ``invalid`` says what is wrong with one."""
+    """The reports of one worker: the last one of each kind, by its name; ``invalid`` says what is wrong with one.
 
+    ``final`` is the kind that ends its work: ``round``, which counts only if the end of the round was ordered
+    (``is_finishing``), or ``log``.
+    """
+
+    final: Literal["round", "log"]
+    is_finishing: bool = False
     last: dict[str, Report] = field(default_factory=dict)
     stage: str = "starting"
     invalid: str | None = None
@@ -52,7 +132,7 @@ class Reports:
     @property
     def is_done(self) -> bool:
         """Whether the worker did its work and has nothing more to report."""
-        return bool(self.last.keys() & _FINAL.keys())
+        return self.final in self.last
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +142,7 @@ class Reports:
     @property
     def missing(self) -> str | None:
         """The name of a report that a finished worker owes, None if all are there."""
-        owed = ("onednn",) if "log" in self.last else ("torch", "python", "workload", "notes")
+        owed = ("onednn",) if self.final == "log" else ("torch", "python", "workload", "notes")
         return next((name for name in owed if name not in self.last), None)
 
     def take(self, piece: bytes) -> Iterator[Report]:
@@ -71,8 +151,9 @@ class Reports:
         for line in lines:
             try:
                 report = _parse(line)
+                self._require_expected(report["event"])
             except ValueError as error:
-                self.invalid = f"sent {error} while {self.stage}"
+                self.invalid = shorten(f"sent {error} while {self.stage}", LONGEST_QUOTED)
                 return
             self.last[report["event"]] = report
             self.stage = _stage(report, self.stage)
@@ -82,39 +163,65 @@ class Reports:
         if len(self._rest) > MOST_REPORT:
             self.invalid = f"sent more than {MOST_REPORT >> 20} MiB at once while {self.stage}"
 
+    def _require_expected(self, event: str) -> None:
+        """Raise ValueError if a worker that carries out its orders does not send this now."""
+        if event in _FINAL and (event != self.final or (event == "round" and not self.is_finishing)):
+            raise ValueError(f"a {event} report that was not asked for")
+
 
 def _parse(line: bytes) -> Report:
-    """Return a report. A worker runs other people's code, which may write anything: raises ValueError in words."""
+    """Return a report with its known fields. A worker runs other people's code, which may write anything.
+
+    Raises ValueError in words.
+    """
     try:
-        value = json.loads(line) if len(line) <= MOST_REPORT else None
+        value = json.loads(line, parse_constant=_refuse) if len(line) <= MOST_REPORT else None
+        if b"\\ud" in line.lower():  # half a surrogate pair, as in a file name that is not UTF-8: no file can hold it
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         value = None
-    if b"\\ud" in line.lower():  # half a surrogate pair, as in a file name that is not UTF-8: no file could hold it
-        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     report: dict[str, Any] = value if isinstance(value, dict) else {}
     event = report.get("event")
-    if not isinstance(event, str) or event not in _FIELDS:
-        raise ValueError(f"something that is not a report ({line[:80]!r})")
-    fields = _FIELDS[event]
-    missing = [name for name in fields if name not in report]
-    if missing:
-        raise ValueError(f"a {event} report without {', '.join(missing)}")
-    wrong = [name for name, types in fields.items() if not isinstance(report[name], types)]
-    # a trace or log is a file of the run's own folder
-    wrong += [n for n in ("trace", "name") if n in fields and n not in wrong and not _is_file_name(report[n])]
-    if wrong:
-        raise ValueError(f"a {event} report with an invalid {', '.join(wrong)}")
-    return report
+    if not isinstance(event, str) or event not in _TYPES:
+        raise ValueError(f"something that is not a report ({line[:_SHOWN]!r})")
+    kind = _TYPES[event]
+    try:
+        checked = msgspec.convert(report, type=kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"a {event} report that is not valid ({error})") from None
+    known = {name: msgspec.to_builtins(getattr(checked, name)) for name in kind.__struct_fields__ if name in report}
+    known |= {name: _shortened(known[name]) for name in _TEXTS if name in known}
+    if _longest(known) > _MOST_FIELD:
+        raise ValueError(f"a {event} report with a text of more than {_MOST_FIELD:,} characters")
+    return {"event": event, **known}
 
 
-def _is_file_name(text: str) -> bool:
-    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(constant)
+
+
+def _shortened(value: Any) -> Any:
+    """Return a text, or each of a list of texts, cut to what is shown and filed."""
+    return (
+        [shorten(text, LONGEST_QUOTED) for text in value] if isinstance(value, list) else shorten(value, LONGEST_QUOTED)
+    )
+
+
+def _longest(value: Any) -> int:
+    """Return the length of the longest text in a checked report."""
+    if isinstance(value, str):
+        return len(value)
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max(map(_longest, inside), default=0)
 
 
 def _stage(report: Report, before: str) -> str:
     if report["event"] == "stage":
-        return str(report["stage"])[:MOST_TEXT]
+        return str(report["stage"])
     if report["event"] == "forward":
         # the report comes after the forward that it names, so a crash is in the next one
-        return f"in the {report['stage']} pass after forward {report['index']} of {report['count']}"[:MOST_TEXT]
+        return shorten(
+            f"in the {report['stage']} pass after forward {report['index']} of {report['count']}", LONGEST_QUOTED
+        )
     return before

@@ -10,10 +10,12 @@ import msgspec
 from profkit.capture.disturbance import find_disturbance
 from profkit.capture.process import Outcome
 from profkit.capture.reports import Report
-from profkit.capture.task import INVALID_REPORT, Listener, Task, explain_invalid_report
+from profkit.capture.task import INVALID_REPORT, InvalidReportError, Listener, Task, explain_invalid_report
+from profkit.files import is_regular_file
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Fallback, Python, Round, Torch, Workload
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def take_round(task: Task, outcome: Outcome, place: Place, listener: Listener) -
     if outcome.failure is None:
         _add_round(task, outcome.reports, place)
     else:
-        task.failure = f"{outcome.failure}. {outcome.hint}".rstrip(". ")
+        task.failure = shorten(f"{outcome.failure}. {outcome.hint}".rstrip(". "), LONGEST_QUOTED)
+        task.unwritable = outcome.unwritable
     if task.failure:
         listener.message(f"{task.configuration.name}: failed: {task.failure}")
 
@@ -77,6 +80,7 @@ def _add_round(task: Task, reports: Mapping[str, Report], place: Place) -> None:
 def _with_round(task: Task, reports: Mapping[str, Report], place: Place) -> Manifest:
     """Return the manifest with the round that a worker reported; raises INVALID_REPORT errors."""
     before, measured = task.manifest, reports["round"]
+    _check_round(task, measured)
     workload = msgspec.to_builtins(before.workload) | {
         "inputs": reports["workload"]["inputs"],
         "weights_sha256": reports["workload"]["weights_sha256"],
@@ -94,6 +98,19 @@ def _with_round(task: Task, reports: Mapping[str, Report], place: Place) -> Mani
         warnings=list(dict.fromkeys(warnings)),
     )
     return updated
+
+
+def _check_round(task: Task, measured: Report) -> None:
+    """Raise InvalidReportError unless the round has the forwards that were ordered, and a trace of its own."""
+    trace, steps = measured["trace"], task.manifest.settings.steps
+    if trace in {r.trace for r in task.manifest.rounds}:
+        raise InvalidReportError(f"the trace {trace!r} is that of an earlier round")
+    if not is_regular_file(task.filing.staging / trace):
+        raise InvalidReportError(f"there is no trace {trace!r}")
+    if len(measured["profiled_ns"]) != steps:
+        raise InvalidReportError(f"it has {len(measured['profiled_ns'])} profiled forwards instead of {steps}")
+    if not measured["latency_ns"]:
+        raise InvalidReportError("it has no forward with the profiler off")
 
 
 def _warnings(task: Task, reports: Mapping[str, Report]) -> list[str]:

@@ -14,30 +14,36 @@ import msgspec
 from profkit.capture.blocks import Blocks
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import full_python_version, torch_version
-from profkit.capture.filing import Filing
+from profkit.capture.filing import Filing, explain_write_errors
 from profkit.capture.host import describe_host
 from profkit.capture.onednn_pass import pass_failed, run_pass, wants_pass
-from profkit.capture.plan import Configuration, worker_variables
+from profkit.capture.plan import Configuration
 from profkit.capture.stopping import FEWEST_ROUNDS, Stopping
 from profkit.capture.task import Listener, Task
-from profkit.errors import CaptureError, ProfkitError, UsageError
+from profkit.capture.variables import worker_variables
+from profkit.errors import CaptureError, OutputError, ProfkitError, UsageError
 from profkit.runs import Manifest
 from profkit.runs.configuration import identity_differences
 from profkit.runs.manifest import Host, Tool, Workload
 from profkit.runs.settings import Settings
 from profkit.runs.store import LOG_NAME
+from profkit.shortening import LONGEST_QUOTED, shorten
 
 INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What became of one configuration; ``failure`` is None if the run is complete."""
+    """What became of one configuration; ``failure`` is None if the run is complete.
+
+    ``unwritable`` says that it failed because files could not be written: the disk is full, for example.
+    """
 
     configuration: Configuration
     folder: Path
     manifest: Manifest | None
     failure: str | None
+    unwritable: bool = False
 
 
 def run_session(
@@ -56,15 +62,15 @@ def run_session(
     same call continues the capture. ``environ`` (the process's own if None) supplies the user's variables that change
     what runs.
 
-    Raises UsageError if another configuration has the place of a run, before a worker starts; CaptureError if no
-    environment can be made or a file cannot be written.
+    Raises UsageError if another configuration has the place of a run, before a worker starts; CaptureError if another
+    capture has it, or no environment can be made; OutputError if a file cannot be written.
     """
     host, environ = describe_host(), os.environ if environ is None else environ
-    filings = [Filing(logdir, c.label, c.workload.name) for c in configurations]
+    filings = [Filing(logdir, c.label, c.workload.name, overwrite=overwrite) for c in configurations]
     opened: list[Task] = []
     try:
         tasks = [
-            _prepare(c, Settings(options, **c.settings), filing, host, environ, overwrite=overwrite)
+            _prepare(c, Settings(options, **c.settings), filing, host, environ)
             for c, filing in zip(configurations, filings, strict=True)
         ]
         _find_interpreters(tasks, environments or Environments(listener.message, listener.activity), listener)
@@ -79,14 +85,17 @@ def run_session(
     except BaseException as error:
         for task in opened:
             if task.missing_rounds:
-                task.failure = INTERRUPTED if isinstance(error, KeyboardInterrupt) else str(error)
+                task.failure = (
+                    INTERRUPTED if isinstance(error, KeyboardInterrupt) else shorten(str(error), LONGEST_QUOTED)
+                )
         raise
     finally:
-        for task in opened:
-            _file_run(task, overwrite=overwrite)
-        for filing in filings:
-            filing.release()
-    return [Captured(t.configuration, t.filing.folder, t.manifest, t.failure) for t in tasks]
+        try:
+            _file_runs(opened)
+        finally:
+            for filing in filings:
+                filing.release()
+    return [Captured(t.configuration, t.filing.folder, t.manifest, t.failure, t.unwritable) for t in tasks]
 
 
 def _prepare(
@@ -95,12 +104,12 @@ def _prepare(
     filing: Filing,
     host: Host,
     environ: Mapping[str, str],
-    *,
-    overwrite: bool,
 ) -> Task:
-    """Lock the place of a run and return its task; raises UsageError if a run of another configuration is there."""
+    """Lock the place of a run and return its task; raises UsageError if something else is there."""
     filing.acquire()
-    existing = None if overwrite else filing.existing()
+    if filing.overwrite:
+        filing.require_replaceable()
+    existing = None if filing.overwrite else filing.existing()
     manifest = _new_manifest(configuration, settings, host, environ)
     rounds = settings.rounds or FEWEST_ROUNDS
     if existing is None:
@@ -179,7 +188,7 @@ def _find_interpreters(tasks: Sequence[Task], environments: Environments, listen
         if configuration.torch not in found:
             try:
                 found[configuration.torch] = environments.ensure(configuration.torch).python
-            except CaptureError as error:
+            except (CaptureError, OutputError) as error:
                 found[configuration.torch] = error
         answer = found[configuration.torch]
         if isinstance(answer, Path):
@@ -217,15 +226,29 @@ def _run_rounds(tasks: Sequence[Task], options: Settings, listener: Listener) ->
         block = blocks.next_block
 
 
-def _file_run(task: Task, *, overwrite: bool) -> None:
+def _file_runs(tasks: Sequence[Task]) -> None:
+    """Put the runs in their places; the first error is raised after the last one."""
+    errors = []
+    for task in tasks:
+        try:
+            _file_run(task)
+        except ProfkitError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _file_run(task: Task) -> None:
     """Put the run in its place. A failed one is filed too, unless it would replace something better."""
-    if task.failure and task.filing.folder.exists() and (overwrite or not task.added):
-        task.filing.discard()
+    filing = task.filing
+    if task.failure and filing.folder.exists() and (filing.overwrite or not task.added):
+        filing.discard()
         return
     if not task.failure and not task.manifest.fallbacks and not pass_failed(task):
-        (task.filing.staging / LOG_NAME).unlink(missing_ok=True)  # nothing went wrong that it could explain
+        with explain_write_errors(filing.staging):
+            (filing.staging / LOG_NAME).unlink(missing_ok=True)  # nothing went wrong that it could explain
     complete = task.failure is None or (task.existing is not None and task.existing.status == "complete")
     task.manifest = msgspec.structs.replace(
         task.manifest, status="complete" if complete else "failed", reason=None if complete else task.failure
     )
-    task.filing.commit(task.manifest, overwrite=overwrite)
+    filing.commit(task.manifest)

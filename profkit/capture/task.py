@@ -13,19 +13,24 @@ import msgspec
 from profkit.capture.filing import Filing, explain_write_errors
 from profkit.capture.plan import Configuration
 from profkit.capture.process import Worker
-from profkit.capture.reports import MOST_TEXT, Report
+from profkit.capture.reports import Report
 from profkit.runs import Manifest
 from profkit.runs.settings import Settings
 from profkit.runs.store import LOG_NAME
+from profkit.shortening import LONGEST_QUOTED, shorten
 
-INVALID_REPORT = (msgspec.ValidationError, KeyError, TypeError)
-"""What goes wrong when a worker's report lacks a field or has a value out of bounds."""
+
+class InvalidReportError(Exception):
+    """A worker reported what cannot be: a file that is not there, for example."""
+
+
+INVALID_REPORT = (msgspec.ValidationError, InvalidReportError)
+"""What goes wrong when a worker's reports do not fit together or the manifest."""
 
 
 def explain_invalid_report(error: Exception) -> str:
     """Return the failure of a round whose worker sent a report that is not valid."""
-    problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-    return f"the worker's report is not valid: {problem[:MOST_TEXT]}"
+    return shorten(f"the worker's report is not valid: {error}", LONGEST_QUOTED)
 
 
 class Listener(Protocol):
@@ -53,7 +58,8 @@ class Task:
 
     ``settings`` are all of them, planning included. ``manifest`` holds the rounds of ``existing`` (the run already
     there, if any) and those captured so far; ``added`` counts the latter. ``wanted`` is the number of rounds to
-    reach at least, ``environ`` the environment that workers inherit.
+    reach at least, ``environ`` the environment that workers inherit. ``unwritable`` says of a failure that files could
+    not be written.
     """
 
     configuration: Configuration
@@ -66,6 +72,7 @@ class Task:
     python: Path = field(default_factory=Path)
     added: int = 0
     failure: str | None = None
+    unwritable: bool = False
 
     @property
     def missing_rounds(self) -> int:
@@ -88,7 +95,7 @@ def start_worker(
 ) -> Worker:
     """Start a worker for the next round of ``task``, or for the pass with oneDNN's log.
 
-    ``settings`` and ``variables`` take the place of the manifest's. Raises CaptureError if the log cannot be written.
+    ``settings`` and ``variables`` take the place of the manifest's. Raises OutputError if the log cannot be written.
     """
     configuration, manifest = task.configuration, task.manifest
     settings = manifest.settings if settings is None else settings

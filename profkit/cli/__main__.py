@@ -1,5 +1,5 @@
 """``python -m profkit.cli``: the command line without its script."""
 
-from profkit.cli.main import main
+from profkit.cli.entry import main
 
 main()

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from profkit.errors import InputError
+from profkit.files import read_bounded
 
 FAIL_IF = "fail-if"
+_MOST = 16 << 20  # bytes of a pyproject.toml
 
 
 def configured_rules(start: Path) -> list[str]:
@@ -23,8 +25,8 @@ def configured_rules(start: Path) -> list[str]:
     else:
         import tomli as tomllib
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("profkit", {})
-    except (OSError, ValueError, AttributeError) as error:
+        table = tomllib.loads(read_bounded(path, _MOST).data.decode()).get("tool", {}).get("profkit", {})
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"cannot be read: {error}", where=path) from None
     hint = f"[tool.profkit] may have {FAIL_IF} only, a list of rules such as ['latency > 3%']."
     rules = table.get(FAIL_IF, []) if isinstance(table, dict) else None

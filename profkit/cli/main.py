@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
-import io
 import os
 import signal
 import sys
@@ -12,8 +13,9 @@ from typing import NoReturn
 
 import click
 
-from profkit.cli.signals import SignalReceived, signals_as_interrupts
-from profkit.errors import ProfkitError
+from profkit.cli.signals import SignalReceived, signals_as_interrupts, signals_end_at_once
+from profkit.cli.streams import secured_streams
+from profkit.errors import OutputError, ProfkitError
 
 # Each command lives in profkit/cli/commands/NAME.py; only the one that runs is imported, so that --help is fast.
 COMMANDS = {
@@ -35,6 +37,8 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a result.",
 }
 INTERRUPTED = 130
+# of an OSError: the file system takes no more, or nothing at all
+_UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class LazyGroup(click.Group):
@@ -48,7 +52,8 @@ class LazyGroup(click.Group):
         """Import and return a command; None if no command has that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"profkit.cli.commands.{cmd_name}")
+        with signals_end_at_once():
+            module = importlib.import_module(f"profkit.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -101,17 +106,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # --debug is accepted at any position, because users append it to a command that failed
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # print ? for a character that the encoding lacks, such as µ
-    try:
-        with signals_as_interrupts():
-            status = group.main(args=words, prog_name="profkit", standalone_mode=False)
-    except BaseException as error:
-        if debug and isinstance(error, Exception):
-            raise
-        status = _end(error)
-    _leave(status if isinstance(status, int) else 0)
+    with secured_streams():
+        try:
+            with signals_as_interrupts():
+                status = group.main(args=words, prog_name="profkit", standalone_mode=False)
+        except BaseException as error:
+            if debug and isinstance(error, Exception):
+                raise
+            with signals_end_at_once():
+                status = _end(error)
+        with signals_end_at_once():
+            _leave(status if isinstance(status, int) else 0)
 
 
 def _end(error: BaseException) -> int:
@@ -123,7 +128,8 @@ def _end(error: BaseException) -> int:
             _print_error(str(error))
             return error.exit_status
         case click.ClickException():
-            error.show()
+            with contextlib.suppress(OSError):
+                error.show()
             return error.exit_code
         case SignalReceived():
             _print_error(f"ended by {signal.Signals(error.number).name}")
@@ -131,24 +137,28 @@ def _end(error: BaseException) -> int:
         case KeyboardInterrupt() | click.Abort():
             _print_error("interrupted")
             return INTERRUPTED
-        case BrokenPipeError():
-            # the reader closed the pipe: redirect standard output, so that the interpreter's final flush does not fail
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         case RecursionError():
             _print_error("the input is nested too deeply")
             return 3
+        case OSError() if error.errno in _UNWRITABLE or (error.filename is None and error.errno == errno.EBADF):
+            where = error.filename or "standard output"
+            return _end(OutputError(f"cannot write ({error.strerror})", where=where))
         case OSError():
-            _print_error(f"{error.filename or 'standard output'}: cannot be read or written ({error.strerror}).")
+            what = f"{error.filename}: cannot be read or written" if error.filename else "a system call failed"
+            _print_error(f"{what} ({error.strerror or error}).")
             return 3
     raise error
 
 
 def _leave(status: int) -> NoReturn:
     """End the process. The program exits without freeing memory, because freeing large columns is slow."""
-    if sys.argv and os.path.basename(sys.argv[0]) in ("profkit", "profkit.exe"):  # noqa: PTH119  # pathlib is slow to load
+    try:
         sys.stdout.flush()
+    except OSError as error:
+        status = _end(error)
+    with contextlib.suppress(OSError):
         sys.stderr.flush()
+    if sys.argv and os.path.basename(sys.argv[0]) in ("profkit", "profkit.exe"):  # noqa: PTH119  # pathlib is slow to load
         os._exit(status)
     sys.exit(status)
 
@@ -156,4 +166,5 @@ def _leave(status: int) -> NoReturn:
 def _print_error(text: str) -> None:
     from profkit.report.escape import plain
 
-    click.echo(f"profkit: {plain(text)}", err=True)
+    with contextlib.suppress(OSError):  # there is no other place for it
+        click.echo(f"profkit: {plain(text)}", err=True)

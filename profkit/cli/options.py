@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from profkit import files
 from profkit.errors import OutputError, UsageError
@@ -24,8 +27,7 @@ PICTURES = (".png", ".svg", ".html")
 DEFAULT_TOP = 20  # rows of a text or Markdown table: a screenful
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """Where a report goes and in which format; with ``quiet`` nothing is said about it."""
 
     format: str
@@ -52,13 +54,9 @@ class Output:
                 say_written(self.path, len(data))
             return
         assert isinstance(content, str)
-        try:
+        with explain_write_errors("standard output", hint=""):
             sys.stdout.write(content)
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write ({error.strerror})", where="standard output") from None
 
 
 def say_written(path: Path, byte_count: int) -> None:
@@ -69,13 +67,39 @@ def say_written(path: Path, byte_count: int) -> None:
     click.echo(f"Wrote {plain(str(path))} ({file_size(byte_count)})", err=True)
 
 
+@contextlib.contextmanager
+def explain_write_errors(
+    where: object = None, hint: str = "Choose another place, or make this one writable."
+) -> Iterator[None]:
+    """Raise OutputError in place of an OSError; ``where`` names what is written if the error does not."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader has read enough, which is no error
+    except OSError as error:
+        reason = error.strerror or str(error)  # pyarrow's has a text only
+        raise OutputError(f"cannot write ({reason})", where=where or error.filename, hint=hint) from None
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; raises OutputError if it cannot be written."""
-    try:
+    with explain_write_errors(path, hint="Choose another --output."):
         files.write_whole(path, content)
-    except OSError as error:
-        hint = "Choose another --output."
-        raise OutputError(f"cannot write ({error.strerror})", where=path, hint=hint) from None
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds, and neither infinite nor NaN, which is within all bounds for click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fails in words if it is not one."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+MEMORY = FiniteRange(min=0.01, max=1 << 20)
+"""A memory limit in GiB: up to a PiB, which fits the 64 bits of what is passed on to C."""
 
 
 def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _F]:
@@ -149,7 +173,7 @@ def read_options(command: _F) -> _F:
 
     @click.option(
         "--memory-limit",
-        type=click.FloatRange(min=0.01),
+        type=MEMORY,
         default=4.0,
         show_default=True,
         metavar="GIB",
@@ -165,11 +189,29 @@ def read_options(command: _F) -> _F:
     return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
 
 
+def forward_option(command: _F) -> _F:
+    """Add ``--forward``, a part of ``reading``; :func:`read_options`, which makes that, must stand above it."""
+    import functools
+
+    @click.option(
+        "--forward",
+        metavar="NAME",
+        help="Annotation (record_function) that is one forward, instead of those that are found. profkit info lists "
+        "annotations that repeat.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, forward: str | None, reading: Any, **options: Any) -> Any:
+
+        return command(*args, reading=replace(reading, forward=forward), **options)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators hide the signature anyway
+
+
 def margin_option(command: _F) -> _F:
     """Add ``--margin``: which change counts as the same, in percent."""
     return click.option(
         "--margin",
-        type=click.FloatRange(min=0, min_open=True, max=100),
+        type=FiniteRange(min=0, min_open=True, max=100),
         default=2.0,
         show_default=True,
         metavar="PERCENT",

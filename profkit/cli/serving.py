@@ -7,15 +7,21 @@ from pathlib import Path
 
 import click
 
+from profkit.cli.signals import SignalReceived
 from profkit.errors import CaptureError
+from profkit.files import open_regular
 
 ORIGIN = "https://ui.perfetto.dev"
 LOOPBACK = "127.0.0.1"
 
 
 def serve(path: Path, port: int, *, open_browser: bool) -> None:
-    """Serve ``path`` until Ctrl-C, to pages of ui.perfetto.dev only; raises CaptureError if the port is in use."""
-    content = path.read_bytes()
+    """Serve ``path`` until Ctrl-C, to pages of ui.perfetto.dev only.
+
+    Raises InputError if it cannot be read, CaptureError if the port is in use.
+    """
+    with open_regular(path) as stream:
+        content = stream.read()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -40,11 +46,13 @@ def serve(path: Path, port: int, *, open_browser: bool) -> None:
         hint = "Stop the program that uses this port: ui.perfetto.dev reads local traces from no other port."
         raise CaptureError(f"cannot listen on {LOOPBACK}:{port} ({error.strerror})", hint=hint) from None
     address = f"{ORIGIN}/#!/?url=http://{LOOPBACK}:{port}/{path.name}"
-    click.echo(f"Perfetto: {address}  (Ctrl-C to stop)")
-    if open_browser:
-        click.launch(address)
     with server:
         try:
+            click.echo(f"Perfetto: {address}  (Ctrl-C to stop)")
+            if open_browser:
+                click.launch(address)
             server.serve_forever()
-        except KeyboardInterrupt:
+        except SignalReceived:
+            raise
+        except KeyboardInterrupt:  # the way to stop it
             click.echo("", err=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from profkit.arrays import Integers
@@ -17,10 +17,11 @@ from profkit.compare.cautions import cautions
 from profkit.compare.configuration import find_differences
 from profkit.compare.fpmath import judge_fpmath
 from profkit.compare.latency import Pair, compare_forward, compare_latency, geometric_mean_speedup, wall_times
+from profkit.compare.numbered import under_common_names, with_names
 from profkit.compare.operators import MovedWork, compare_operators
 from profkit.compare.outputs import compare_outputs
 from profkit.compare.primitives import compare_primitives
-from profkit.compare.records.diff import Comparison, FpmathVerdict, Samples, Side, WorkloadChange
+from profkit.compare.records.diff import Comparison, FpmathVerdict, OperatorChange, Samples, Side, WorkloadChange
 from profkit.compare.resources import compare_resources
 from profkit.runs.measurement import Measurement
 from profkit.runs.pairing import Pairing, pair_rounds
@@ -68,15 +69,23 @@ def compare(
     return found
 
 
-@dataclass(frozen=True)
-class _Matched:
-    """A measured pair, with the rounds that are compared with each other and the calls that correspond."""
+class _Matched(msgspec.Struct, frozen=True):
+    """A measured pair, with the rounds that are compared with each other and the calls that correspond.
+
+    ``names`` are the names of the operators that are compared under a stem, on both sides.
+    """
 
     baseline: Measurement
     candidate: Measurement
     pairing: Pairing
     design: Design
     alignment: Alignment
+    names: Mapping[str, tuple[list[str], list[str]]]
+
+    def operators(self, by: By) -> list[OperatorChange]:
+        """Compare the operators, grouped as asked for."""
+        moved = MovedWork.of(self.alignment)
+        return with_names(compare_operators(self.baseline, self.candidate, moved, by, self.design), self.names)
 
     @property
     def wall_times(self) -> Pair:
@@ -90,12 +99,14 @@ def _match(before: Measurement, after: Measurement, margin: float) -> _Matched:
         pairing = Pairing(tuple(range(len(before.forward_ns))), tuple(range(len(after.forward_ns))))
     else:
         pairing = pair_rounds(a, b)
+    before, after, names = under_common_names(before, after)
     return _Matched(
         before.select(pairing.baseline),
         after.select(pairing.candidate),
         pairing,
         Design(margin, pairing.paired),
         align(before.calls, after.calls),
+        names,
     )
 
 
@@ -110,7 +121,7 @@ def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
         forward=compare_forward(before, after, design),
         latency=compare_latency(before.latency_ns, after.latency_ns, design),
         resources=compare_resources(*data, design),
-        operators=compare_operators(before, after, MovedWork.of(pair.alignment), by, design),
+        operators=pair.operators(by),
         implementations=implementations(pair.alignment),
         unpaired=unpaired(pair.alignment),
         calls=call_changes(before.calls, after.calls),
@@ -126,7 +137,7 @@ def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
 def _regrouped(change: WorkloadChange, pair: _Matched, by: By) -> WorkloadChange:
     return replace(
         change,
-        operators=compare_operators(pair.baseline, pair.candidate, MovedWork.of(pair.alignment), by, pair.design),
+        operators=pair.operators(by),
         attribution=attribute(pair.baseline, pair.candidate, by),
     )
 

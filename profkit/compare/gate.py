@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -30,8 +29,7 @@ _NO_TIME_INTERVAL = "no interval: it needs two rounds or more, none of 0 ns"  # 
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
+class _Measured(msgspec.Struct, frozen=True):
     """One time on both sides (ns), and its change; None for what is not known."""
 
     change: Judged
@@ -40,8 +38,7 @@ class _Measured:
     candidate_interval: TimeInterval | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """What a result is about. ``by_pattern``: a wildcard found the operator, so the text has to name it."""
 
     workload: str | None

@@ -11,8 +11,9 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from profkit.errors import UsageError
 
@@ -45,8 +46,7 @@ _UNITS = "%, ns, us, ms or s"
 _LONGEST = 200  # characters of a rule that an error quotes: errors stay one short paragraph
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One rule. It fails if the ``quantity`` of ``subject`` is beyond ``limit`` in the direction of ``sign``.
 
     ``limit`` is in the unit of ``quantity``: a fraction, ns, or the value itself. ``text`` is the rule as given.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Floats, Integers
@@ -34,8 +34,7 @@ Series = Sequence[Integers]
 """Wall times of a forward in ns, one array of the shape (forwards,) per round."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """The baseline's and the candidate's wall times of one workload; ``paired``: round by round, of the same blocks."""
 
     baseline: Series

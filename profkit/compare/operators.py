@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Floats
@@ -23,8 +23,7 @@ from profkit.trace.operators import Key
 from profkit.trace.options import By
 
 
-@dataclass(frozen=True)
-class MovedWork:
+class MovedWork(msgspec.Struct, frozen=True):
     """Work that other operators do on the other side.
 
     ``replaced`` names, per side, the operator that does another one's work on the other side. ``callers`` are the
@@ -34,8 +33,8 @@ class MovedWork:
 
     replaced: tuple[Mapping[str, Replacement], Mapping[str, Replacement]] = ({}, {})
     callers: frozenset[Call] = frozenset()
-    by_name: Mapping[str, str] = field(default_factory=dict)
-    by_shape: Mapping[Call, str] = field(default_factory=dict)
+    by_name: Mapping[str, str] = msgspec.field(default_factory=dict)
+    by_shape: Mapping[Call, str] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, alignment: Alignment) -> MovedWork:

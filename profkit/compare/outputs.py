@@ -2,51 +2,74 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from profkit.arrays import Floats
 from profkit.compare.records.diff import OutputsChange
 from profkit.runs.contents import RunData
-
-NOT_COMPARABLE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False)
-OTHER_SHAPES = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, same_shapes=False)
-NOT_FINITE = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
+from profkit.runs.outputs import Unreadable
 
 
 def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | None:
     """Return the difference of the saved outputs; None if a side has none.
 
-    Outputs are not comparable if weights, names or shapes differ, if a type is not numeric, or if a side contains NaN
-    or infinity. The result tells different shapes and non-finite values apart from the other reasons. Raises InputError
-    if saved outputs cannot be read.
+    Outputs are not comparable if they cannot be read, if weights, names or shapes differ, or if a side contains NaN or
+    infinity; the result says which. It tells different shapes and non-finite values apart from the other reasons.
     """
     before, after = baseline.outputs, candidate.outputs
     if before is None or after is None:
         return None
+    if isinstance(before, Unreadable):
+        return _not_comparable(before.reason)
+    if isinstance(after, Unreadable):
+        return _not_comparable(after.reason)
     if _weights(baseline) != _weights(candidate):
-        return NOT_COMPARABLE
+        return _not_comparable("the weights differ")
     if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()}:
-        return OTHER_SHAPES
+        return _not_comparable("their names or shapes differ", same_shapes=False)
     if not before:
-        return NOT_COMPARABLE
+        return _not_comparable("the model returns no tensor")
     names = sorted(before)
-    if any(array.dtype.kind not in "biufc" for side in (before, after) for array in side.values()):
-        return NOT_COMPARABLE
-    x, y = (np.concatenate([_as_reals(side[n]) for n in names]) for side in (before, after))
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return NOT_FINITE
+    with np.errstate(over="ignore"):  # what does not fit into a float64 is infinite, and said to be
+        x, y = (np.concatenate([_as_reals(side[n]) for n in names]) for side in (before, after))
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            return _not_comparable("a side has NaN or infinity", finite=False)
+        error, scale = float(np.abs(x - y).max(initial=0.0)), float(np.abs(x).max(initial=0.0))
+        relative = error / scale if scale else None
+    if not math.isfinite(error) or not math.isfinite(relative or 0.0):
+        return _not_comparable("they differ by more than a number can hold")
+    return OutputsChange(cosine_similarity=_cosine(x, y), max_abs_error=error, relative_error=relative, comparable=True)
+
+
+def _cosine(x: Floats, y: Floats) -> float:
+    """Return the cosine similarity of two vectors of finite numbers, of the shape (values,)."""
+    x, y = _near_one(x), _near_one(y)
     norms = [float(np.linalg.norm(side)) for side in (x, y)]
-    error, scale = float(np.abs(x - y).max(initial=0.0)), float(np.abs(x).max(initial=0.0))
     # a zero vector has no direction: use 1 for two zero vectors, else 0
-    cosine = float(x @ y) / (norms[0] * norms[1]) if all(norms) else float(norms[0] == norms[1])
+    return min(1.0, float(x @ y) / (norms[0] * norms[1]) if all(norms) else float(norms[0] == norms[1]))
+
+
+def _near_one(values: Floats) -> Floats:
+    """Return the values times a power of two, so that their squares neither overflow nor vanish."""
+    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
+    scaled: Floats = np.ldexp(values, -exponent)
+    return scaled
+
+
+def _not_comparable(reason: str, *, same_shapes: bool = True, finite: bool = True) -> OutputsChange:
     return OutputsChange(
-        cosine_similarity=min(1.0, cosine),
-        max_abs_error=error,
-        relative_error=error / scale if scale else None,
-        comparable=True,
+        cosine_similarity=None,
+        max_abs_error=None,
+        comparable=False,
+        same_shapes=same_shapes,
+        finite=finite,
+        reason=reason,
     )
 
 
-def _as_reals(array: np.ndarray) -> np.ndarray:
+def _as_reals(array: np.ndarray) -> Floats:
     """Return the values as a flat float64 array; a complex value becomes two."""
     flat = np.ascontiguousarray(array).ravel()
     return flat.astype(np.complex128).view(np.float64) if flat.dtype.kind == "c" else flat.astype(np.float64)

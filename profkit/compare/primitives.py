@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from profkit.compare.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveSide, PrimitiveTimes
 from profkit.onednn.join import Joined
-from profkit.onednn.summary import Phase, phase
+from profkit.onednn.summary import Phase, phase, summed
 from profkit.stats.quantiles import median
 
 Problem = tuple[str, str]
@@ -36,21 +37,20 @@ def compare_primitives(before: Joined | None, after: Joined | None) -> Primitive
     )
 
 
-@dataclass(slots=True)
-class _Use:
+class _Use(msgspec.Struct):
     """The executions of one problem, and their time in ns per (implementation, fpmath mode)."""
 
     calls: int = 0
     ns: int = 0
-    ns_by_implementation: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    ns_by_implementation: dict[tuple[str, str], int] = msgspec.field(default_factory=lambda: defaultdict(int))
 
 
 def _by_problem(joined: Joined) -> Mapping[Problem, _Use]:
     log = joined.log
     found: dict[Problem, _Use] = defaultdict(_Use)
-    for number, p in enumerate(log.primitives):
+    for number, (p, counts) in enumerate(zip(log.primitives, summed(log), strict=True)):
         mask = joined.is_warm & (log.primitive == number)
-        if p.operation == "exec" and not p.is_graph and mask.any():
+        if p.operation == "exec" and counts and mask.any():
             # some oneDNN versions log pooling and eltwise as pooling_v2 and eltwise_v2
             use = found[p.kind.removesuffix("_v2"), p.problem]
             use.calls += int(mask.sum())

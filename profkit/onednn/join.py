@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from profkit.arrays import Ids, Integers
@@ -15,8 +14,7 @@ from profkit.trace.spans import innermost_open
 NONE = -1
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """For each record of ``log`` the forward and the operator call it ran in, -1 if there is none.
 
     ``forward`` (a position in ``forwards``) and ``operator`` (a row of ``trace.operator_events``) have the shape

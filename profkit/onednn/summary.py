@@ -20,14 +20,14 @@ from profkit.trace.spans import sums
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over one part of a log: ``cold`` before the traced forwards, ``warm`` in them."""
 
-    calls: Annotated[int, Meta(description="executions")]
+    calls: Annotated[int, Meta(description="number of executions")]
     exec_ns: Annotated[int, Meta(description="execution time (ns)")]
-    reorders: Annotated[int, Meta(description="executions of reorders")]
+    reorders: Annotated[int, Meta(description="number of executions of reorders")]
     reorder_ns: Annotated[int, Meta(description="execution time of reorders (ns)")]
-    weights_reorders: Annotated[int, Meta(description="executions of reorders of weights")]
+    weights_reorders: Annotated[int, Meta(description="number of executions of reorders of weights")]
     weights_reorder_ns: Annotated[int, Meta(description="execution time of reorders of weights (ns)")]
-    cache_hits: Annotated[int, Meta(description="primitives created from the cache")]
-    cache_misses: Annotated[int, Meta(description="primitives created without the cache")]
+    cache_hits: Annotated[int, Meta(description="number of primitives created from a cache")]
+    cache_misses: Annotated[int, Meta(description="number of primitives created without a cache")]
     create_ns: Annotated[int, Meta(description="time to create primitives (ns)")]
 
 
@@ -74,9 +74,19 @@ class Totals:
         return found
 
 
+def summed(log: Log) -> list[bool]:
+    """Return for each primitive of ``log`` whether its records are summed, so that no time is counted twice.
+
+    Nested records are part of others. Partitions of the graph API are left out because the primitives in them are
+    summed, unless the log has no execution of a primitive.
+    """
+    has_primitives = any(p.operation == "exec" and not p.is_graph for p in log.primitives)
+    return [not p.is_nested and not (p.is_graph and has_primitives) for p in log.primitives]
+
+
 def phase(log: Log, chosen: Mask) -> Phase:
-    """Sum one part of a log; partitions of the graph API are left out because their primitives are in it."""
-    single = [number for number, p in enumerate(log.primitives) if not p.is_graph]
+    """Sum one part of a log, each time once."""
+    single = [number for number, counts in enumerate(summed(log)) if counts]
     reorders = [number for number in single if log.primitives[number].is_reorder]
     weights = _weights_reorders(log)
     totals = Totals(log, chosen)
@@ -122,12 +132,12 @@ def repeated_reorders(joined: Joined) -> list[RepeatedReorder]:
 
 def primitives_by_operator(joined: Joined) -> Mapping[str, Sequence[PrimitiveUse]]:
     """Return what ran in each operator, by name, per traced forward, most time first."""
-    log, count = joined.log, len(joined.forwards)
+    log, count, counts = joined.log, len(joined.forwards), summed(joined.log)
     calls: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     names = joined.operator_names()
     for row in np.flatnonzero(joined.operator >= 0).tolist():
         p = log.primitives[log.primitive[row]]
-        if p.operation == "exec" and not p.is_graph:
+        if p.operation == "exec" and counts[log.primitive[row]]:
             sums = calls[names[row] or "", p.kind, p.implementation, p.fpmath]
             sums[0] += 1
             sums[1] += int(log.duration_ns[row])

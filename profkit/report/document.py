@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 Tone = Literal["plain", "good", "bad", "dim", "strong"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """A table's cell: its text and its colour; nothing is said by colour alone."""
 
     text: str
     tone: Tone = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column's title; ``right`` for numbers; a ``flexible`` column wraps if room is short.
 
     A ``drawing`` is made of characters of equal width: Markdown and HTML leave it out. A narrow terminal leaves out a
@@ -32,8 +31,7 @@ class Column:
     spare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A titled table; each row has one cell per column. ``note`` is shown below, line by line."""
 
     title: str
@@ -42,20 +40,18 @@ class Table:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(msgspec.Struct, frozen=True):
     """A paragraph in one colour."""
 
     text: str
     tone: Tone = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A report, from top to bottom."""
 
     title: str
-    blocks: Sequence[Table | Paragraph] = field(default_factory=tuple)
+    blocks: Sequence[Table | Paragraph] = msgspec.field(default_factory=tuple)
 
 
 BAR = 8  # characters of a whole

@@ -6,8 +6,9 @@ Every text of a grid is made here in Python; the page's script only sorts, searc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from profkit import units
 from profkit.report.document import Cell, Paragraph, Table
@@ -16,8 +17,7 @@ Figure = dict[str, Any]
 """A plotly figure as plain data: ``{"data": [...], "layout": {...}}``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(msgspec.Struct, frozen=True):
     """A figure with its title and a sentence on how to read it."""
 
     title: str
@@ -25,8 +25,7 @@ class Picture:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A column's title and look: ``words`` are searched and set to the left, numbers to the right.
 
     With ``coloured`` the row's verdict colours the cell; with ``bar`` its value, from 0 to 1, is drawn too.
@@ -38,8 +37,7 @@ class Field:
     bar: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(msgspec.Struct, frozen=True):
     """One column of a grid: a text per row and, if rows are not to be sorted by the text, a number per row."""
 
     texts: Sequence[str]
@@ -56,8 +54,7 @@ class Values:
         return cls([units.duration(ns) for ns in values], values)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """One set of rows: a ``Values`` per field; ``verdicts`` and ``names`` have an entry per row, or are empty.
 
     ``names`` are what the rows are called in the grid's tree.
@@ -68,8 +65,7 @@ class View:
     names: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(msgspec.Struct, frozen=True):
     """The calls that a row expands to; ``parents`` are positions, -1 at the top.
 
     ``columns`` has one entry per field of the grid, None for an empty one.
@@ -80,8 +76,7 @@ class Tree:
     columns: Sequence[Sequence[str] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(msgspec.Struct, frozen=True):
     """A table that sorts, filters and searches in the page; ``views`` are several sets of rows to choose from.
 
     ``verdicts`` gives the text and colour of each verdict in the views.
@@ -90,13 +85,12 @@ class Grid:
     title: str
     fields: Sequence[Field]
     views: Mapping[str, View]
-    verdicts: Mapping[str, Cell] = field(default_factory=dict)
+    verdicts: Mapping[str, Cell] = msgspec.field(default_factory=dict)
     tree: Tree | None = None
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(msgspec.Struct, frozen=True):
     """Lines to copy: how to reproduce a result."""
 
     title: str
@@ -106,19 +100,17 @@ class Code:
 Block = Paragraph | Table | Picture | Grid | Code
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """A part of a page under its own heading."""
 
     title: str
     blocks: Sequence[Block]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """A report; ``downloads`` maps file names to texts that can be saved from the page."""
 
     title: str
     answers: Sequence[Paragraph]
     sections: Sequence[Section]
-    downloads: Mapping[str, str] = field(default_factory=dict)
+    downloads: Mapping[str, str] = msgspec.field(default_factory=dict)

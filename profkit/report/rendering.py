@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from profkit.errors import UsageError
 from profkit.report.kinds.kind import Kind, Selection, check_order

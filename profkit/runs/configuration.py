@@ -7,14 +7,14 @@ One table of :class:`Fact` and the table of settings serve both questions: may r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from profkit.runs.manifest import Manifest, field_value
 from profkit.runs.settings import SETTINGS, declared, show
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """A compared field of the manifest that is not a setting.
 
     ``identity`` and ``expected`` as for a setting. A fact is known once the field ``known_with`` has a value; unknown
@@ -62,8 +62,7 @@ FACTS: tuple[Fact | str, ...] = (
 _SHOWN_CHARACTERS = 60  # of a value in a message
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDifference:
+class FieldDifference(msgspec.Struct, frozen=True):
     """A field with different values in two manifests; ``before`` and ``after`` are text, None if there is no value.
 
     ``identity``: runs that differ in it are runs of different configurations. ``expected``: it is what people compare

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import io
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Integers
 from profkit.errors import InputError
-from profkit.files import read_bounded
 from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined, join
 from profkit.onednn.log import read_log
 from profkit.runs.configuration import runs_the_same
 from profkit.runs.manifest import Round
+from profkit.runs.outputs import Unreadable, read_outputs
 from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 from profkit.stats.inference import one_row, typical
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
 
+# of the memory limit, for the outputs of a run: two runs are compared, as float64 (a float16 takes four times as much),
+# with as much again for their difference
+_SHARE_OF_OUTPUTS = 16
 
-@dataclass(frozen=True)
-class RunData:
+
+class RunData(msgspec.Struct, frozen=True):
     """What a comparison needs of a run beside its traces, already read.
 
-    ``outputs`` are the model's by name, ``primitives`` oneDNN's; None if the run kept none. ``reference`` is the FP32
-    run of the same configuration, None if there is none or the run is in FP32 itself. ``rounds`` are the indices of
-    the rounds that count, None if all do.
+    ``outputs`` are the model's by name, or why they cannot be read, ``primitives`` are oneDNN's; None if the run kept
+    none. ``reference`` is the FP32 run of the same configuration, None if there is none or the run is in FP32 itself.
+    ``rounds`` are the indices of the rounds that count, None if all do.
     """
 
     run: Run
-    outputs: Mapping[str, np.ndarray] | None = None
+    outputs: Mapping[str, np.ndarray] | Unreadable | None = None
     primitives: Joined | None = None
     reference: RunData | None = None
     rounds: tuple[int, ...] | None = None
@@ -55,25 +55,17 @@ class RunData:
         return tuple(np.array(r.latency_ns, dtype=np.int64) for r in rounds if r.latency_ns)
 
 
-@dataclass(frozen=True)
-class RunContents:
+class RunContents(msgspec.Struct, frozen=True, dict=True):
     """Reads the files of ``run`` beside its traces, each when it is first asked for."""
 
     run: Run
     options: ReadOptions = DEFAULT
 
     @cached_property
-    def outputs(self) -> dict[str, np.ndarray] | None:
-        """The model's outputs by name, None if the run kept none; raises InputError if they cannot be read."""
+    def outputs(self) -> Mapping[str, np.ndarray] | Unreadable | None:
+        """The model's outputs by name, or why they cannot be read; None if the run kept none."""
         path = self.run.outputs
-        if path is None:
-            return None
-        try:
-            with np.load(io.BytesIO(read_bounded(path, self.options.memory_limit).data), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, BadZipFile, EOFError, KeyError, NotImplementedError, zlib.error) as error:
-            hint = "Capture it again."
-            raise InputError(f"the saved outputs cannot be read: {error}", where=path, hint=hint) from None
+        return None if path is None else read_outputs(path, self.options.memory_limit // _SHARE_OF_OUTPUTS)
 
     @cached_property
     def primitives(self) -> Joined | None:

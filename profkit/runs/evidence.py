@@ -6,7 +6,7 @@ the files say:
 - A copy of a trace is not a second round: files with the same bytes after decompression (:func:`find_copies`, with and
   without a manifest), and recordings with the same process and first operators, such as a part of the same trace.
 - Traces of different configurations are not one run: an error, if the files name the versions or settings.
-- Ranks of one distributed job are not repetitions: all ranks are pooled as one round.
+- Ranks of one distributed job, and processes in one file, are not repetitions: all of a job are one round.
 - Several traces of one process are one round.
 
 Traces stay separate rounds unless the files show that one process wrote them: processes in containers often have the
@@ -19,13 +19,16 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
+
 from profkit.errors import InputError
 from profkit.files import GZIP_MAGIC, gzip_errors, open_regular, open_unpacked
+from profkit.shortening import LONGEST_NAME, listed, shorten
 
 if TYPE_CHECKING:
     from profkit.trace.events import Trace  # imports NumPy, which finding runs does not need
@@ -37,8 +40,6 @@ _PIECE = 1 << 20  # bytes
 _EPOCH_NS = 10**18  # in 2001: a smaller time is no time of day, and may be the same in files of different recordings
 _COMPARED = 16  # operators by which two recordings are compared
 _SETTINGS = {"torch": "PyTorch", "workload": "workload", "mode": "mode", "fpmath": "fpmath", "threads": "threads"}
-_SHOWN = 4  # values or names in a message
-_SHOWN_CHARACTERS = 100  # of each
 
 HostAndPid = tuple[str, int]
 
@@ -99,10 +100,10 @@ def _content_hash(path: Path) -> bytes | None:
 
 def copies_in_words(copies: Iterable[Path], total: int, what: str = "copies", one: str = "a copy") -> str:
     """Return the warning about traces that are left out because they are copies."""
-    names = [_cut(path.name) for path in copies]
+    names = [path.name for path in copies]
     are = f"are left out because they are {what} of others" if len(names) > 1 else ""
     are = are or f"is left out because it is {one} of another"
-    return f"{len(names)} of {total} traces {are}: {_listed(names)}."
+    return f"{len(names)} of {total} traces {are}: {listed(names)}."
 
 
 def host_and_pid(path: Path) -> HostAndPid | None:
@@ -111,17 +112,17 @@ def host_and_pid(path: Path) -> HostAndPid | None:
     return (match["host"], int(match["pid"])) if match else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """What one trace says about its origin.
 
-    ``pid`` is the process of its operators, None if there are several or none. ``start_ns`` and ``end_ns`` are those of
-    its operators, from the epoch on, and ``beginning`` has name, start and duration (ns) of the first few in the file.
+    ``processes`` are the ids of the processes of its operators, ``pid`` is the id if there is one. ``start_ns`` and
+    ``end_ns`` are those of its operators, from the epoch on, and ``beginning`` has name, start and duration (ns) of the
+    first few in the file.
     The other fields are those of :class:`profkit.trace.events.TraceHead`.
     """
 
     path: Path
-    pid: int | str | None = None
+    processes: tuple[int | str, ...] = ()
     start_ns: int = 0
     end_ns: int = 0
     beginning: tuple[tuple[str, int, int], ...] = ()
@@ -131,12 +132,12 @@ class Recording:
     rank: int | None = None
     world_size: int | None = None
     dialect: str = ""
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, trace: Trace) -> Recording:
         """Describe the origin of ``trace``."""
-        import numpy as np
+        from profkit.trace.forward import process_ids  # imports NumPy, as above
 
         operators = trace.operator_events
         origin = cls(
@@ -151,20 +152,23 @@ class Recording:
         )
         if not len(operators):
             return origin
-        pids = {trace.tracks[track][0] for track in np.flatnonzero(np.bincount(operators.track)).tolist()}
         columns = (operators.name, operators.start_ns, operators.duration_ns)
         first = zip(*(column[:_COMPARED].tolist() for column in columns), strict=True)
         return replace(
             origin,
-            pid=pids.pop() if len(pids) == 1 else None,
+            processes=tuple(process_ids(trace)),
             start_ns=trace.base_ns + int(operators.start_ns.min()),
             end_ns=trace.base_ns + int(operators.end_ns.max()),
             beginning=tuple((trace.names[name], start, duration) for name, start, duration in first),
         )
 
+    @property
+    def pid(self) -> int | str | None:
+        """The process of its operators; None if there are several or none."""
+        return self.processes[0] if len(self.processes) == 1 else None
 
-@dataclass(frozen=True, slots=True)
-class Rounds:
+
+class Rounds(msgspec.Struct, frozen=True):
     """The rounds of a run: for each the positions of its traces, in order of time. ``warnings`` say what was decided.
 
     Traces that do not count are in no round.
@@ -185,7 +189,7 @@ def sort_into_rounds(recordings: Sequence[Recording], folder: Path) -> Rounds:
     Raises InputError if they are of different configurations.
     """
     if len(recordings) < 2:
-        return Rounds(tuple((position,) for position in range(len(recordings))))
+        return Rounds(tuple((position,) for position in range(len(recordings))), tuple(_warn_of_processes(recordings)))
     _require_one_configuration(recordings, folder)
     parts = _find_parts(recordings)
     kept = [position for position in range(len(recordings)) if position not in parts]
@@ -194,16 +198,18 @@ def sort_into_rounds(recordings: Sequence[Recording], folder: Path) -> Rounds:
         left_out = [recordings[position].path for position in sorted(parts)]
         warnings.append(copies_in_words(left_out, len(recordings), "parts or copies", "a part or a copy"))
     warnings += _warn_of_formats(recordings)
+    warnings += _warn_of_processes([recordings[position] for position in kept])
     ranks = {recordings[position].rank for position in kept} - {None}
     ranked = [position for position in kept if recordings[position].rank is not None] if len(ranks) > 1 else []
+    jobs = _group_by_job(ranked, recordings)
     if ranked:
-        warnings.append(_ranks_in_words([recordings[position] for position in ranked]))
+        warnings.append(_ranks_in_words([recordings[position] for position in ranked], len(jobs)))
     processes = _group_by_process([p for p in kept if p not in set(ranked)], recordings)
     if several := [group for group in processes if len(group) > 1]:
         count = sum(map(len, several))
         those = f"{len(several)} processes" if len(several) > 1 else "one process"
         warnings.append(f"{count} traces are of {those}: the forwards of one process are one round.")
-    groups = [*processes, *([ranked] if ranked else [])]
+    groups = [*processes, *jobs]
     in_time = [tuple(sorted(g, key=lambda p: (recordings[p].start_ns, p))) for g in sorted(groups, key=min)]
     return Rounds(tuple(in_time), tuple(warnings))
 
@@ -217,8 +223,10 @@ def _require_one_configuration(recordings: Sequence[Recording], folder: Path) ->
                 found[str(value)].append(recording.path.name)
         if len(found) > 1:
             where = {value: f"{names[0]} and {len(names) - 1} more" for value, names in found.items() if names[1:]}
-            values = [f"{_cut(v)} ({_cut(where.get(v, found[v][0]))})" for v in sorted(found)]
-            what = f"holds traces of different configurations, which are not one run: {title} {_listed(values)}"
+            pairs = [(v, where.get(v, found[v][0])) for v in sorted(found)]
+            values = [f"{shorten(v, LONGEST_NAME)} ({shorten(files, LONGEST_NAME)})" for v, files in pairs]
+            known = listed(values, longest=3 * LONGEST_NAME)
+            what = f"holds traces of different configurations, which are not one run: {title} {known}"
             raise InputError(what, where=folder, hint="Put them into separate folders, or name one file of each.")
 
 
@@ -257,18 +265,50 @@ def _find_parts(recordings: Sequence[Recording]) -> set[int]:
     return parts
 
 
-def _ranks_in_words(ranked: Sequence[Recording]) -> str:
+def _warn_of_processes(recordings: Sequence[Recording]) -> Iterator[str]:
+    for recording in recordings:
+        if len(recording.processes) > 1:
+            yield (
+                f"{shorten(recording.path.name, LONGEST_NAME)} holds {len(recording.processes)} processes "
+                f"({listed(list(map(str, recording.processes)))}): their forwards are pooled as one round, because "
+                "processes of one job are not repetitions of a measurement."
+            )
+
+
+def _group_by_job(ranked: Sequence[int], recordings: Sequence[Recording]) -> list[list[int]]:
+    """Group the traces of ranks by the job that wrote them: the n-th process of each rank belongs to the n-th job.
+
+    If the ranks have different numbers of processes, nothing tells the jobs apart, and all are taken for one.
+    """
+    by_rank: dict[int | None, list[int]] = defaultdict(list)
+    for position in ranked:
+        by_rank[recordings[position].rank].append(position)
+    processes = [_group_by_process(positions, recordings, trust_pid=True) for positions in by_rank.values()]
+    if len({len(groups) for groups in processes}) > 1:
+        return [list(ranked)]
+    return [[position for group in job for position in group] for job in zip(*processes, strict=True)]
+
+
+def _ranks_in_words(ranked: Sequence[Recording], jobs: int) -> str:
     ranks = sorted({r.rank for r in ranked if r.rank is not None})
     size = max((r.world_size or 0 for r in ranked), default=0)
     of = f" of {size}" if size >= len(ranks) else ""
+    known = listed(list(map(str, ranks)))
+    what = f"{jobs} distributed jobs" if jobs > 1 else "a distributed job"
+    whose = "the forwards of all ranks of a job" if jobs > 1 else "their forwards"
     return (
-        f"{len(ranks)}{of} ranks of a distributed job found ({_listed(list(map(str, ranks)))}): their forwards are "
-        "pooled as one round, because ranks are not repetitions of a measurement. Name one trace file to see one rank."
+        f"{len(ranks)}{of} ranks of {what} found ({known}): {whose} are pooled as one round, because ranks are not "
+        "repetitions of a measurement. Name one trace file to see one rank."
     )
 
 
-def _group_by_process(positions: Iterable[int], recordings: Sequence[Recording]) -> list[list[int]]:
-    """Group traces by the process that wrote them; see :func:`_is_next` for how a process is told."""
+def _group_by_process(
+    positions: Iterable[int], recordings: Sequence[Recording], *, trust_pid: bool = False
+) -> list[list[int]]:
+    """Group traces by the process that wrote them; see :func:`_is_next` for how a process is told.
+
+    ``trust_pid``: the same process id shows the same process, if nothing speaks against it.
+    """
     groups: list[list[int]] = []
     of: dict[tuple[object, ...], list[list[int]]] = defaultdict(list)
     for position in sorted(positions, key=lambda p: (recordings[p].start_ns, p)):
@@ -278,7 +318,7 @@ def _group_by_process(positions: Iterable[int], recordings: Sequence[Recording])
             continue
         candidates = of[(name, recording.host, recording.pid)]
         for group in candidates:
-            if _is_next(recordings[group[-1]], recording, is_named=name is not None):
+            if _is_next(recordings[group[-1]], recording, is_named=trust_pid or name is not None):
                 group.append(position)
                 break
         else:
@@ -301,12 +341,3 @@ def _is_next(earlier: Recording, later: Recording, *, is_named: bool) -> bool:
     if earlier.first_external_id is None or later.first_external_id is None:
         return is_named
     return earlier.first_external_id < later.first_external_id
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
-    return ", ".join([*texts[:_SHOWN], *more])
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"

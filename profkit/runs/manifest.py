@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from profkit.runs.settings import SETTINGS, Settings, settings_schema
+from profkit.runs.settings import MOST, SETTINGS, Settings, settings_schema
 
 SCHEMA: Literal["run/2"] = "run/2"
 YEAR_NS = 366 * 24 * 3600 * 10**9  # no round takes a year: a longer time is an error of the file
+_MOST_MEASURED = 1e9  # of a measured number: MHz, a load, CPUs, a price
 
 if TYPE_CHECKING:
     SettingsField = Settings
@@ -26,9 +27,9 @@ else:
     ]
 
 Nanoseconds = Annotated[int, Meta(ge=0, le=YEAR_NS, description="duration (ns)")]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
 Events = Annotated[int, Meta(ge=0, le=2**53, description="number of events")]
-NonNegative = Annotated[float, Meta(ge=0)]
+NonNegative = Annotated[float, Meta(ge=0, le=_MOST_MEASURED)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Bytes = Annotated[int, Meta(ge=0, le=2**53, description="size (bytes)")]
 
@@ -50,7 +51,7 @@ class Workload(Record, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Name of the workload, and of its folder")]
     source: Annotated[str, Meta(description="Where the model comes from: torchvision, file or process")]
     task: Annotated[str, Meta(description="What the model does, e.g. image-classification; empty if unknown")] = ""
-    batch: Annotated[int, Meta(ge=1, description="Samples per forward (count)")] = 1
+    batch: Annotated[int, Meta(ge=1, le=MOST, description="Samples per forward (count)")] = 1
     inputs: Annotated[list[TensorShape], Meta(description="The input tensors in order; empty before a round ran")] = []
     weights: Annotated[str, Meta(description="random, pretrained, or own (made by the user's code)")] = "random"
     weights_sha256: Annotated[
@@ -92,7 +93,7 @@ class Host(Record, frozen=True, kw_only=True):
     isa: Annotated[list[str], Meta(description="Instruction set extensions of the CPU")] = []
     cores: Annotated[Count | None, Meta(description="CPU cores available to the process (count)")] = None
     sockets: Annotated[Count | None, Meta(description="CPU sockets (count)")] = None
-    memory_bytes: Annotated[Count | None, Meta(description="Memory (bytes)")] = None
+    memory_bytes: Annotated[Bytes | None, Meta(description="Memory (bytes)")] = None
     os: Annotated[str, Meta(description="Name and version of the operating system")] = ""
     kernel: Annotated[str, Meta(description="Version of the kernel")] = ""
     governor: Annotated[str | None, Meta(description="CPU frequency governor")] = None
@@ -103,7 +104,7 @@ class Host(Record, frozen=True, kw_only=True):
         NonNegative | None, Meta(description="CPUs' worth of time that the container may use; null without a limit")
     ] = None
     instance_type: Annotated[str | None, Meta(description="Instance type of the cloud, e.g. c7g.4xlarge")] = None
-    price_per_hour: Annotated[float | None, Meta(description="Price of the machine (US dollars per hour)")] = None
+    price_per_hour: Annotated[NonNegative | None, Meta(description="Price of the machine (US dollars per hour)")] = None
 
 
 class Counters(Record, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ class Load(Record, frozen=True, kw_only=True):
 class Round(Record, frozen=True, kw_only=True):
     """One process's worth of forwards."""
 
-    index: Annotated[int, Meta(ge=0, description="Number of the round within the run, from 0")]
+    index: Annotated[Count, Meta(description="Number of the round within the run, from 0")]
     session: Annotated[
         str | None, Meta(description="The capture that this round is of; null if it was recorded alone")
     ] = None
@@ -144,7 +145,7 @@ class Round(Record, frozen=True, kw_only=True):
             "were captured by turns and are compared pairwise. Null if it was recorded alone"
         ),
     ] = None
-    order: Annotated[int, Meta(ge=0, description="Place among the configurations of its block, from 0")]
+    order: Annotated[Count, Meta(description="Place among the configurations of its block, from 0")]
     started: Annotated[str, Meta(description="Start time (ISO 8601, UTC)")]
     trace: Annotated[str, Meta(description="File name of the trace in the run's folder")]
     warmup_ns: Annotated[list[Nanoseconds], Meta(description="Wall time of each warm-up forward (ns)")]
@@ -159,20 +160,27 @@ class Round(Record, frozen=True, kw_only=True):
         Meta(description="Why the round was disturbed by other work, judged by the load alone; null if it was not"),
     ] = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, naming the field, if something was not counted once per latency forward."""
+        for name in self.counters.__struct_fields__:
+            values = getattr(self.counters, name)
+            if values and len(values) != len(self.latency_ns):
+                raise ValueError(f"counters.{name} has {len(values)} values for {len(self.latency_ns)} forwards")
+
 
 class PrimitivesPass(Record, frozen=True, kw_only=True):
     """The separate process with oneDNN's verbose log on: its log, and a trace of its last ``steps`` forwards."""
 
     log: Annotated[str, Meta(description="File name of oneDNN's verbose log (gzip)")]
     trace: Annotated[str, Meta(description="File name of the trace of the same forwards")]
-    warmup: Annotated[int, Meta(ge=0, description="Forwards before the traced ones (count)")]
-    steps: Annotated[int, Meta(ge=0, description="Traced forwards (count)")]
+    warmup: Annotated[Count, Meta(description="Forwards before the traced ones (count)")]
+    steps: Annotated[Count, Meta(description="Traced forwards (count)")]
 
 
 class Fallback(Record, frozen=True, kw_only=True):
     """A round that did not run as asked, and what was done instead."""
 
-    round: Annotated[int, Meta(ge=0, description="Number of the round, from 0")]
+    round: Annotated[Count, Meta(description="Number of the round, from 0")]
     reason: Annotated[str, Meta(description="Why it did not run as asked")]
     instead: Annotated[str, Meta(description="What was done instead")]
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from profkit.arrays import Integers
-from profkit.errors import InputError
 from profkit.runs.contents import RunData
 from profkit.runs.evidence import Recording, Rounds, sort_into_rounds
+from profkit.runs.forwards import WithoutForwards, hint_at_annotations
+from profkit.runs.ranks import ProcessTimes, RankTimes, side_by_side, times_of_processes
 from profkit.runs.store import Run
 from profkit.stats.inference import one_row, typical
 from profkit.stats.quantiles import median
 from profkit.trace.calls import NO_CALLS, CallTree, call_trees, merge
 from profkit.trace.events import Trace
-from profkit.trace.forward import Forwards, find_forwards
+from profkit.trace.forward import NAMED, Forwards, find_forwards
+from profkit.trace.generated import under_stems
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, Detail, ReadOptions
 from profkit.trace.reading.pending import PendingRead, read_pending
@@ -29,8 +31,7 @@ from profkit.trace.reading.reader import read
 FIGURES = ("calls", "self_ns", "total_ns", "self_device_ns", "total_device_ns")
 
 
-@dataclass(frozen=True)
-class OperatorMatrix:
+class OperatorMatrix(msgspec.Struct, frozen=True, dict=True):
     """Calls, host times and device times (ns) of every operator in every forward of a run.
 
     Each figure has the shape (keys, forwards), the forwards of all rounds in a row; ``round_edges`` are the columns at
@@ -66,19 +67,32 @@ class OperatorMatrix:
         edges = np.cumsum([len(c) for c in chosen])[:-1]
         return OperatorMatrix(keys=self.keys, round_edges=edges, **figures)
 
+    def with_rows_of(self, other: OperatorMatrix, stems: Mapping[str, str]) -> OperatorMatrix:
+        """Return the matrix with the rows of ``other`` for some operators: those that ``stems`` gives another name.
+
+        ``other`` has the rows under these names, for the same forwards.
+        """
+        kept = [row for row, key in enumerate(self.keys) if key[0] not in stems]
+        names = set(stems.values())
+        taken = [row for row, key in enumerate(other.keys) if key[0] in names]
+        figures = {f: np.concatenate((getattr(self, f)[kept], getattr(other, f)[taken])) for f in FIGURES}
+        keys = (*(self.keys[row] for row in kept), *(other.keys[row] for row in taken))
+        return OperatorMatrix(keys=keys, round_edges=self.round_edges, **figures)
+
     def medians(self, figure: str) -> list[float]:
         """Return each operator's median over all forwards."""
         values: list[float] = median(getattr(self, figure)).tolist()
         return values
 
 
-@dataclass(frozen=True)
-class Measurement:
+class Measurement(msgspec.Struct, frozen=True, dict=True):
     """What the traces of a run hold. ``forward_ns`` has one array of the shape (forwards,) per round, in ns.
 
     ``tables`` holds the operators for each grouping that was asked for, ``calls`` the call tree of most forwards.
-    ``anomalies`` and ``repairs`` count what was odd or damaged in the files. ``data`` is the rest of the run.
-    ``warnings`` say which traces do not count as rounds of their own, and why.
+    ``stem_tables`` holds the operators under the stems of their names, if torch.compile numbered some and they are to
+    be compared (see :mod:`profkit.trace.generated`). ``anomalies`` and ``repairs`` count what was odd or damaged in the
+    files. ``data`` is the rest of the run. ``warnings`` say which traces do not count as rounds of their own, and why.
+    ``ranks`` are the ranks or processes, if there are several, and ``hints`` what the user may do to be understood.
     """
 
     data: RunData
@@ -91,6 +105,9 @@ class Measurement:
     torch: str | None
     calls: CallTree = NO_CALLS
     warnings: tuple[str, ...] = ()
+    stem_tables: Mapping[By, OperatorMatrix] = msgspec.field(default_factory=dict)
+    ranks: tuple[RankTimes, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -99,8 +116,19 @@ class Measurement:
 
     @cached_property
     def latency_ns(self) -> tuple[Integers, ...]:
-        """Wall times with the profiler off (ns), one array of the shape (forwards,) per round, if measured."""
-        return self.data.latency_ns
+        """Wall times with the profiler off (ns), one array of the shape (forwards,) per round, if measured.
+
+        They are of whole forwards: if the user named another annotation as the forward, nothing was measured.
+        """
+        return () if self.rule == NAMED else self.data.latency_ns
+
+    def under_stems(self, stems: Mapping[str, str]) -> Measurement:
+        """Return the measurement with other names for some operators; ``stems`` gives each name its stem."""
+        if not stems or not self.stem_tables:
+            return self
+        tables = {by: table.with_rows_of(self.stem_tables[by], stems) for by, table in self.tables.items()}
+        calls = tuple((stems.get(name, name), shapes) for name, shapes in self.calls.calls)
+        return replace(self, tables=tables, calls=replace(self.calls, calls=calls))
 
     def select(self, rounds: Sequence[int]) -> Measurement:
         """Return the measurement of some rounds only, by index and in the given order; call trees stay of all."""
@@ -156,13 +184,14 @@ def measure(
     for by in groupings:
         detail |= DETAIL[by]
     every: list[_Part] = []
+    left_out = WithoutForwards(run)
     for path in run.traces:
         trace = read_pending(path, detail, options, pending)
-        forwards = _require_forwards(trace, path)
-        samples = {by: sum_operators(trace, forwards, by) for by in groupings}
-        trees = call_trees(trace, forwards) if with_calls else []
-        written_by = (trace.torch_version, trace.resolution_ns, trace.repairs)
-        every.append(_Part(Recording.of(trace), forwards, samples, trees, *written_by))
+        forwards = find_forwards(trace, options.forward)
+        if left_out.has_none(trace, forwards):
+            continue
+        every.append(_Part.of(trace, forwards, groupings, with_calls=with_calls))
+    left_out.require(every)
     rounds = rounds_of(run, [part.recording for part in every])
     parts = [every[position] for position in rounds.counted]
     first = [part.samples[groupings[0]] for part in parts]
@@ -179,21 +208,44 @@ def measure(
         repairs=dict(repairs),
         torch=next((part.torch for part in parts if part.torch is not None), None),
         calls=merge([tree for part in parts for tree in part.trees]),
-        warnings=rounds.warnings,
+        warnings=(*left_out.warnings, *rounds.warnings),
+        stem_tables={by: _matrix([p.stems.get(by, p.samples[by]) for p in parts], rounds) for by in groupings}
+        if any(part.stems for part in parts)
+        else {},
+        ranks=tuple(side_by_side([times for part in parts for times in part.processes])),
+        hints=tuple(dict.fromkeys(part.hint for part in parts if part.hint is not None)),
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What is kept of one trace."""
+class _Part(msgspec.Struct, frozen=True):
+    """What is kept of one trace; ``stems`` are its samples under stems, empty if it has no numbered operator."""
 
     recording: Recording
     forwards: Forwards
     samples: Mapping[By, OperatorSamples]
+    stems: Mapping[By, OperatorSamples]
     trees: Sequence[CallTree]
+    processes: Sequence[ProcessTimes]
+    hint: str | None
     torch: str | None
     resolution_ns: int
     repairs: Mapping[str, int]
+
+    @classmethod
+    def of(cls, trace: Trace, forwards: Forwards, groupings: Sequence[By], *, with_calls: bool) -> _Part:
+        stems = under_stems(trace) if with_calls else None
+        return cls(
+            recording=Recording.of(trace),
+            forwards=forwards,
+            samples={by: sum_operators(trace, forwards, by) for by in groupings},
+            stems={} if stems is None else {by: sum_operators(stems, forwards, by) for by in groupings},
+            trees=call_trees(trace, forwards) if with_calls else [],
+            processes=times_of_processes(trace, forwards),
+            hint=hint_at_annotations(trace, forwards),
+            torch=trace.torch_version,
+            resolution_ns=trace.resolution_ns,
+            repairs=trace.repairs,
+        )
 
 
 def rounds_of(run: Run, recordings: Sequence[Recording]) -> Rounds:
@@ -206,13 +258,6 @@ def rounds_of(run: Run, recordings: Sequence[Recording]) -> Rounds:
     else:
         rounds = Rounds(tuple((position,) for position in range(len(recordings))))
     return replace(rounds, warnings=(*run.warnings, *rounds.warnings))
-
-
-def _require_forwards(trace: Trace, path: Path) -> Forwards:
-    forwards = find_forwards(trace)
-    if not len(forwards):
-        raise InputError("has no operator, so it has no forward either", where=path)
-    return forwards
 
 
 def _pool(rounds: Rounds, forwards: Sequence[Forwards]) -> tuple[Integers, ...]:
@@ -235,12 +280,16 @@ def profiled_ns(run: Run, options: ReadOptions = DEFAULT) -> Profiled:
     run.require_traces()
     found: list[Forwards] = []
     recordings: list[Recording] = []
+    left_out = WithoutForwards(run)
     for path in run.traces:
         trace = read(path, detail=Detail.NONE, options=options)
-        found.append(_require_forwards(trace, path))
-        recordings.append(Recording.of(trace))
+        forwards = find_forwards(trace, options.forward)
+        if not left_out.has_none(trace, forwards):
+            found.append(forwards)
+            recordings.append(Recording.of(trace))
+    left_out.require(found)
     rounds = rounds_of(run, recordings)
-    return Profiled(_pool(rounds, found), rounds.warnings)
+    return Profiled(_pool(rounds, found), (*left_out.warnings, *rounds.warnings))
 
 
 def _matrix(samples: Sequence[OperatorSamples], rounds: Rounds) -> OperatorMatrix:

@@ -6,15 +6,14 @@ difference: they are compared pairwise. A disturbed round is left out if enough 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from profkit.runs.manifest import Manifest, Round
 
 FEWEST_ROUNDS = 3  # undisturbed ones, for the disturbed ones to be left out; at least half of all, too
 
 
-@dataclass(frozen=True, slots=True)
-class Pairing:
+class Pairing(msgspec.Struct, frozen=True):
     """The rounds to compare: indices into those of each side, in order of capture.
 
     If ``paired``, the rounds at the same place were captured in one block. ``together``: any were. ``left_out`` counts

@@ -9,10 +9,15 @@ worker that acts on it (``orders["settings"][name]``).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+
+MOST = 2**31 - 1
+"""The largest number of any setting: what is passed on to C, as the number of threads is, has 32 bits."""
 
 Value = bool | int | float | str | None
 """The value of a setting; None leaves the choice to PyTorch."""
@@ -21,8 +26,7 @@ Value = bool | int | float | str | None
 FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any": "ANY"}
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One setting: its values, its command-line option and its part in comparisons.
 
     ``choices`` are the values of its option; a manifest may also hold ``other_values``. A text matches ``pattern``,
@@ -69,6 +73,10 @@ class Setting:
         """Return ``value`` as this setting's type; raises ValueError, naming the setting, if it is not valid."""
         if value is None and self.optional:
             return None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"settings.{self.name} must be a finite number, not {value!r}")
+        if isinstance(value, int | float) and abs(value) > MOST:
+            raise ValueError(f"settings.{self.name} must be at most {MOST}")
         if self.type is float and type(value) is int:
             value = float(value)
         if type(value) is not self.type:
@@ -386,5 +394,5 @@ def _schema(setting: Setting) -> dict[str, Any]:
     if setting.pattern:
         described["pattern"] = f"^{setting.pattern}$"
     if setting.minimum is not None:
-        described["minimum"] = setting.minimum
+        described |= {"minimum": setting.minimum, "maximum": MOST}
     return described | {"default": setting.default}

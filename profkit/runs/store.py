@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from profkit.errors import InputError
-from profkit.files import open_regular, read_bounded, write_whole
+from profkit.files import is_plain_name, open_regular, read_bounded, write_whole
+from profkit.runs.candidates import no_trace, skipped_in_words, traces_in
 from profkit.runs.evidence import copies_in_words, find_copies
 from profkit.runs.manifest import Manifest, upgrade_run_1
 
@@ -20,12 +20,11 @@ OUTPUTS_NAME = "outputs.npz"
 LOG_NAME = "worker.log"
 ONEDNN_LOG = "onednn.log.gz"
 ONEDNN_TRACE = "onednn.trace.json.gz"
+TRACE_ENDING = ".pt.trace.json.gz"  # of the traces that captures write, as TensorBoard expects
 MANIFEST_LIMIT = 64 << 20  # bytes; a manifest of 1,000 rounds takes less than 2 MiB
-_BEGINNING = 1 << 16  # bytes in which a trace shows that it is one
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """A folder of traces with its manifest, or traces without a manifest.
 
     ``traces`` are in order of the rounds. With a manifest they are the files that it names: files that a killed
@@ -96,10 +95,11 @@ def find_runs(path: str | Path) -> list[Run]:
         return [Run(path, (path,))]
     if not path.exists():
         raise InputError("no such file or folder", where=path, hint="Check the path.")
+    if not path.is_dir():
+        open_regular(path).close()  # says what it is: a pipe, a device
     runs = list(_walk(path))
     if not runs:
-        hint = "Pass a folder of .json or .json.gz traces, such as profkit capture writes, or one trace file."
-        raise InputError("no trace in this folder", where=path, hint=hint)
+        raise no_trace(path)
     return runs
 
 
@@ -119,32 +119,17 @@ def _walk(top: Path) -> Iterator[Run]:
         if MANIFEST_NAME in names:
             subfolders.clear()
             yield _with_manifest(Path(folder))
-        elif traces := _traces(Path(folder), names):
-            yield _without_copies(Run(Path(folder), traces))
-
-
-def _traces(folder: Path, names: list[str]) -> tuple[Path, ...]:
-    """Return the traces of a folder: files named as TensorBoard expects, else JSON files that look like traces."""
-    named = [name for name in names if name.endswith((".pt.trace.json", ".pt.trace.json.gz"))]
-    others = [name for name in names if name.endswith((".json", ".json.gz"))]
-    return tuple(folder / name for name in sorted(named or others) if named or _looks_like_a_trace(folder / name))
-
-
-def _looks_like_a_trace(path: Path) -> bool:
-    """Judge a file by its beginning; one that cannot be opened counts, so that reading it reports the error."""
-    try:
-        with open_regular(path) as stream:
-            beginning = stream.read(_BEGINNING)
-    except (InputError, OSError):
-        return True
-    return beginning.startswith((b"\x1f\x8b", b"[")) or b'"traceEvents"' in beginning
+        else:
+            found = traces_in(Path(folder), names)
+            if found.traces:
+                yield _without_copies(Run(Path(folder), found.traces, warnings=skipped_in_words(found.others)))
 
 
 def _with_manifest(folder: Path) -> Run:
     manifest = read_manifest(folder)
     traces = []
     for round_ in manifest.rounds:
-        if Path(round_.trace).name != round_.trace:
+        if not is_plain_name(round_.trace):
             raise InputError(f"names a trace outside its folder: {round_.trace!r}", where=folder / MANIFEST_NAME)
         traces.append(folder / round_.trace)
     return _without_copies(Run(folder, tuple(traces), manifest))
@@ -160,7 +145,7 @@ def _without_copies(run: Run) -> Run:
     if manifest is not None:
         manifest = msgspec.structs.replace(manifest, rounds=[manifest.rounds[position] for position in kept])
     warning = copies_in_words([run.traces[position] for position in sorted(copies)], len(run.traces))
-    return Run(run.path, tuple(run.traces[position] for position in kept), manifest, (warning,))
+    return Run(run.path, tuple(run.traces[position] for position in kept), manifest, (*run.warnings, warning))
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Floats, Integers
@@ -37,8 +37,7 @@ ROUNDING = 1e-9  # relative: what logarithms leave of equal integers
 LEVEL = 0.05  # of every test, and of the false discoveries among what a table shows
 
 
-@dataclass(frozen=True, slots=True)
-class LogRatios:
+class LogRatios(msgspec.Struct, frozen=True):
     """The logarithms of baseline / candidate, one row per comparison; arrays of the shape (rows,).
 
     ``value`` is nan if a round took no time. ``error`` is the standard error and ``degrees`` its degrees of freedom,

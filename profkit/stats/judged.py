@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,8 +15,7 @@ Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "add
 MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
 
 
-@dataclass(frozen=True, slots=True)
-class Design:
+class Design(msgspec.Struct, frozen=True):
     """How two sides are compared. ``margin`` is the relative change that counts as the same.
 
     ``paired``: the rounds at the same place of both sides were captured in one block.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Floats, Integers
@@ -20,8 +20,7 @@ FORWARDS_NEEDED = 6  # in a round, to speak of drift within it: two per third
 ROUNDS_NEEDED = 3  # that agree, to speak of drift within rounds
 
 
-@dataclass(frozen=True, slots=True)
-class Modes:
+class Modes(msgspec.Struct, frozen=True):
     """Two groups of wall times: their medians in ns, and the upper one's share of all."""
 
     low_ns: float
@@ -29,8 +28,7 @@ class Modes:
     upper_share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stability:
+class Stability(msgspec.Struct, frozen=True):
     """What is unstable in rounds of wall times; None for what is not found.
 
     ``drift`` is the relative change from the first to the last third within the rounds, ``trend`` the same over all

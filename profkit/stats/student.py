@@ -50,10 +50,9 @@ def quantile(level: float, degrees: float) -> float:
         log_density = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - 0.5 * math.log(degrees * math.pi)
         density = math.exp(log_density - (degrees + 1) / 2 * math.log1p(t * t / degrees))
         step = excess / (2 * density)  # the slope of the p value is -2 times the density
-        found = t + step if low < t + step < high else (low + high) / 2
-        if abs(found - t) <= 1e-13 * t:
-            return found
-        t = found
+        if abs(step) <= 1e-13 * t:  # before the bracket is looked at: t is an end of it
+            return t + step
+        t = t + step if low < t + step < high else (low + high) / 2
     return t
 
 

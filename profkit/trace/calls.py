@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Integers
@@ -18,8 +18,7 @@ Call = tuple[str, str]
 """An operator's name and the JSON text of its input shapes, empty if the trace has none."""
 
 
-@dataclass(frozen=True)
-class CallTree:
+class CallTree(msgspec.Struct, frozen=True, dict=True):
     """The calls of one forward in the order in which they began, each caller before its callees.
 
     ``parent`` holds positions, -1 at the top. ``total_ns`` holds durations in ns, shape ``(forwards, calls)``, for the

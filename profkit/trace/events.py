@@ -78,12 +78,13 @@ class Events:
 class TraceHead:
     """Everything that a trace file says besides its spans. The cache stores it as a whole.
 
-    ``names``, ``categories``, ``tracks`` (pid, tid), ``shapes`` (JSON text of ``Input Dims``), ``call_stacks`` and
-    ``hierarchies`` are the tables that the columns of :class:`Events` point into. ``resolution_ns`` is the step of the
-    clock. ``flow_records`` are read with full detail. ``base_ns`` is the epoch time, in ns, of the file's time 0; 0 if
-    its times are epoch times. ``dialect`` names the PyTorch versions that write like this, ``devices`` is the number
-    of accelerators that the file names. ``other_events`` counts the records that are not spans, by phase.
-    ``metadata`` is written by profkit's worker, and empty in other traces; ``repairs`` counts the mended defects.
+    ``names``, ``categories``, ``tracks`` (pid, tid), ``shapes`` (``Input Dims`` as JSON in one spelling),
+    ``call_stacks`` and ``hierarchies`` are the tables that the columns of :class:`Events` point into. ``resolution_ns``
+    is the step of the clock. ``flow_records`` are read with full detail. ``base_ns`` is the epoch time, in ns, of the
+    file's time 0; 0 if its times are epoch times. ``dialect`` names the PyTorch versions, or the other program, that
+    write like this, ``devices`` is the number of accelerators that the file names. ``other_events`` counts the records
+    that are not spans, by phase. ``metadata`` is written by profkit's worker, and empty in other traces; ``repairs``
+    counts the mended defects.
     ``rank`` and ``world_size`` are those of a distributed job, ``host`` is the machine that wrote the file, and
     ``first_external_id`` is the least ``External id`` at the beginning of the file; None if the file does not say.
     """

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from profkit.errors import InputError
+from profkit.trace import dialect
 from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
 from profkit.trace.options import DEFAULT, By, Detail, ReadOptions
@@ -17,21 +18,24 @@ from profkit.trace.tables import Table, flows_table, forwards_table, operators_t
 class TraceFile:
     """One trace file that was read. ``trace`` holds its columns; the methods return tables of it.
 
-    Every table has ``to_pandas()``, ``to_arrow()`` and ``to_parquet(path)``. Times are integer nanoseconds.
+    ``forward`` is the annotation that is a forward, None to find the forwards by rule. Every table has
+    ``to_pandas()``, ``to_arrow()`` and ``to_parquet(path)``. Times are integer nanoseconds.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, forward: str | None = None) -> None:
         self.trace = trace
+        self.forward = forward
 
     def __repr__(self) -> str:
-        torch = f"PyTorch {self.torch_version or f'{self.dialect} (by its format)'}"
+        version = self.torch_version
+        torch = f"{dialect.in_words(self.dialect)} (by its format)" if version is None else f"PyTorch {version}"
         found = self._forwards
         counts = f"{len(self.trace.events)} events, {len(self.trace.operator_events)} operator calls"
         return f"<TraceFile {Path(self.source).name!r}: {torch}, {counts}, {len(found)} forwards ({found.rule})>"
 
     @cached_property
     def _forwards(self) -> Forwards:
-        return find_forwards(self.trace)
+        return find_forwards(self.trace, self.forward)
 
     @property
     def source(self) -> str:
@@ -45,7 +49,7 @@ class TraceFile:
 
     @property
     def dialect(self) -> str:
-        """The range of PyTorch versions that write such a file, such as ``2.4 to 2.7``, or ``unknown``."""
+        """The PyTorch versions that write such a file, such as ``2.4 to 2.7``, another program, or ``unknown``."""
         return self.trace.dialect
 
     @property
@@ -70,11 +74,11 @@ class TraceFile:
         :func:`profkit.trace.tables.operators_table` says. Raises UsageError if ``by`` is not one of name, shape,
         module, stack.
         """
-        return operators_table(self.trace, by, per_forward)
+        return operators_table(self.trace, by, per_forward, self.forward)
 
     def forwards(self) -> Table:
         """Return one row per forward: the rule it was found by, its start and its wall time in ns."""
-        return forwards_table(self.trace)
+        return forwards_table(self.trace, self.forward)
 
     def spans(self) -> Table:
         """Return one row per span: name, category, pid, tid, start and duration in ns, index, ids, input shapes."""
@@ -92,7 +96,7 @@ def load(path: str | Path, *, options: ReadOptions = DEFAULT) -> TraceFile:
     """
     path = Path(path)
     if path.is_dir():
-        found = next(path.rglob("*.pt.trace.json*"), None)
+        found = next((file for file in path.rglob("*.pt.trace.json*") if file.is_file()), None)
         hint = f"Pass one of its trace files, such as {found}." if found else "Pass a .json or .json.gz trace file."
         raise InputError("is a folder, not a trace file", where=path, hint=hint)
-    return TraceFile(read(path, detail=Detail.ALL, options=options))
+    return TraceFile(read(path, detail=Detail.ALL, options=options), options.forward)

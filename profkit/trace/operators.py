@@ -111,6 +111,18 @@ def _second(trace: Trace, events: Events, by: By) -> tuple[Integers, list[str | 
     if by == "name":
         return np.zeros(len(events), dtype=np.int64), [None]
     if by == "shape":
-        return events.shape + 1, ["[]", *trace.shapes]
+        return _distinct(events.shape + 1, ["[]", *trace.shapes])
     positions, texts = (modules if by == "module" else stacks)(trace, events)
-    return positions, [*texts]
+    return _distinct(positions, [*texts])
+
+
+def _distinct(positions: Integers, texts: list[str | None]) -> tuple[Integers, list[str | None]]:
+    """Return the table without repeated texts, and the positions in it: a key must not occur twice.
+
+    An operator without inputs has the same shapes as one whose inputs were not recorded, for example.
+    """
+    first: dict[str | None, int] = {}
+    moved = [first.setdefault(text, len(first)) for text in texts]
+    if len(first) == len(texts):
+        return positions, texts
+    return np.array(moved, dtype=np.int64)[positions], [*first]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Literal
+
+import msgspec
 
 MEMORY_LIMIT = 4 << 30  # bytes: half of the memory of a small (8 GiB) machine
 
@@ -32,12 +33,16 @@ DETAIL: dict[By, Detail] = {
 """The detail that a trace must be read with to group its operators."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """``memory_limit``: approximate limit per trace, in bytes. ``use_cache``: read and write the parsed-trace cache."""
+class ReadOptions(msgspec.Struct, frozen=True):
+    """``memory_limit``: approximate limit per trace, in bytes. ``use_cache``: read and write the parsed-trace cache.
+
+    ``forward``: the name of the annotation that is a forward; None to find the forwards by the rules of
+    :mod:`profkit.trace.forward`.
+    """
 
     memory_limit: int = MEMORY_LIMIT
     use_cache: bool = True
+    forward: str | None = None
 
 
 DEFAULT = ReadOptions()

@@ -6,10 +6,10 @@ pandas and pyarrow are imported only by the methods that need them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import numpy as np
 
 from profkit.errors import UsageError
@@ -20,8 +20,7 @@ from profkit.trace.operators import sum_operators
 from profkit.trace.options import By
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """Columns of equal length ``(rows,)`` by name; one whose name ends in ``_ns`` holds integer nanoseconds."""
 
     columns: Mapping[str, np.ndarray]
@@ -68,16 +67,17 @@ _SECOND = {"shape": "input_dims", "module": "module", "stack": "stack"}
 _FLOW_TEXTS = ("phase", "category", "id", "pid", "tid")
 
 
-def operators_table(trace: Trace, by: By = "name", per_forward: bool = False) -> Table:
+def operators_table(trace: Trace, by: By = "name", per_forward: bool = False, forward: str | None = None) -> Table:
     """Return one row per operator, or per forward and operator that it calls.
 
     Columns: ``forward`` (its position, if ``per_forward``), ``name``, ``input_dims``, ``module`` or ``stack`` (if
-    ``by`` says so), ``calls``, ``self_host_ns``, ``total_host_ns``, ``self_device_ns``, ``total_device_ns``. Raises
-    UsageError if ``by`` is not one of name, shape, module, stack.
+    ``by`` says so), ``calls``, ``self_host_ns``, ``total_host_ns``, ``self_device_ns``, ``total_device_ns``.
+    ``forward`` is the annotation that is a forward, None to find them. Raises UsageError if ``by`` is not one of name,
+    shape, module, stack, or if there is no such annotation.
     """
     if by not in get_args(By):
         raise UsageError(f"operators cannot be grouped by {by!r}", hint=f"Use one of {', '.join(get_args(By))}.")
-    samples = sum_operators(trace, find_forwards(trace) if per_forward else None, by)
+    samples = sum_operators(trace, find_forwards(trace, forward) if per_forward else None, by)
     row, column = np.nonzero(samples.calls)
     columns: dict[str, np.ndarray] = {"forward": row} if per_forward else {}
     columns["name"] = _texts([key[0] for key in samples.keys])[column]
@@ -93,9 +93,12 @@ def operators_table(trace: Trace, by: By = "name", per_forward: bool = False) ->
     return Table(columns)
 
 
-def forwards_table(trace: Trace) -> Table:
-    """Return one row per forward: ``rule`` (that found it), ``start_ns`` and ``wall_ns``."""
-    found = find_forwards(trace)
+def forwards_table(trace: Trace, forward: str | None = None) -> Table:
+    """Return one row per forward: ``rule`` (that found it), ``start_ns`` and ``wall_ns``.
+
+    ``forward`` is as in :func:`operators_table`.
+    """
+    found = find_forwards(trace, forward)
     rule = _texts([found.rule] * len(found))
     return Table({"rule": rule, "start_ns": found.start_ns, "wall_ns": found.wall_ns})
 

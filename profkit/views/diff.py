@@ -1,15 +1,19 @@
-"""Compares two folders, runs or traces: finds the workloads that both have, measures them and compares them."""
+"""Compares two folders, runs or traces: finds the workloads that both have, measures them and compares them.
+
+Both sides are measured by processes of their own where that is possible. Meanwhile this one imports what the comparison
+needs, which takes as long as reading several traces.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from profkit.compare.diff import MeasuredPair, compare
-from profkit.compare.records.diff import Comparison
 from profkit.errors import UsageError
 from profkit.forked import Beside
 from profkit.runs.contents import RunContents
@@ -17,6 +21,9 @@ from profkit.runs.measurement import Measurement, measure
 from profkit.runs.store import Run, find_runs
 from profkit.stats.judged import MARGIN
 from profkit.trace.options import DEFAULT, By, ReadOptions
+
+if TYPE_CHECKING:
+    from profkit.compare.records.diff import Comparison
 
 RunPair = tuple[Run, Run]
 
@@ -32,29 +39,55 @@ def compare_runs(
 
     Raises InputError if a side cannot be read, UsageError if they have no workload in common.
     """
-    return compare_groupings(baseline, candidate, by, options, margin)[by]
+    with PendingComparison(baseline, candidate, by, options) as pending:
+        return pending.result(margin)[by]
 
 
-def compare_groupings(
-    baseline: str | Path,
-    candidate: str | Path,
-    by: By = "name",
-    options: ReadOptions = DEFAULT,
-    margin: float = MARGIN,
-    *,
-    for_page: bool = False,
-) -> dict[By, Comparison]:
-    """Compare as :func:`compare_runs` does; each trace is decoded once.
+class PendingComparison:
+    """A comparison as :func:`compare_runs` makes it, under way: use it in ``with``, which ends the processes.
 
-    ``for_page`` adds the other groupings that a page offers: by name and by shape, and by module if every run recorded
-    Python stacks.
+    Each trace is decoded once. ``for_page`` adds the other groupings that a page offers: by name and by shape, and by
+    module if every run recorded Python stacks. Raises as :func:`compare_runs` does.
     """
-    pairs = pair_runs(find_runs(baseline), find_runs(candidate), str(baseline), str(candidate))
-    pairs, left_out = _with_traces(pairs)
-    groupings = _page_groupings(by, pairs) if for_page else [by]
-    measured = [_measure_pair(pair, groupings, options) for pair in pairs]
-    found = compare(measured, str(baseline), str(candidate), groupings, margin)
-    return {by: replace(c, warnings=[*left_out, *c.warnings]) for by, c in found.items()}
+
+    def __init__(
+        self,
+        baseline: str | Path,
+        candidate: str | Path,
+        by: By = "name",
+        options: ReadOptions = DEFAULT,
+        *,
+        for_page: bool = False,
+    ) -> None:
+        self._sides = (str(baseline), str(candidate))
+        self._options = options
+        pairs = pair_runs(find_runs(baseline), find_runs(candidate), *self._sides)
+        self._pairs, self._left_out = _with_traces(pairs)
+        self._groupings = _page_groupings(by, self._pairs) if for_page else [by]
+        self._stack = ExitStack()
+        self._first = self._begin(self._pairs[0])
+
+    def result(self, margin: float = MARGIN) -> dict[By, Comparison]:
+        """Return the comparison by each grouping, once everything is measured."""
+        from profkit.compare.diff import compare
+
+        measured = [tuple(side.result() for side in self._first)]
+        measured += [tuple(side.result() for side in self._begin(pair)) for pair in self._pairs[1:]]
+        found = compare([(before, after) for before, after in measured], *self._sides, self._groupings, margin)
+        return {by: replace(c, warnings=[*self._left_out, *c.warnings]) for by, c in found.items()}
+
+    def _begin(self, pair: RunPair) -> list[Beside[Measurement]]:
+        """Begin to measure both sides of a pair, each in a process of its own."""
+        sides = [_measuring(pair[n], pair[1 - n], self._groupings, self._options) for n in (0, 1)]
+        return [self._stack.enter_context(Beside(side)) for side in sides]
+
+    def __enter__(self) -> PendingComparison:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
 
 def _page_groupings(by: By, pairs: Sequence[RunPair]) -> list[By]:
@@ -64,16 +97,14 @@ def _page_groupings(by: By, pairs: Sequence[RunPair]) -> list[By]:
     return [by, *(other for other in offered if other != by)]
 
 
-def _measure_pair(pair: RunPair, groupings: Sequence[By], options: ReadOptions) -> MeasuredPair:
-    """Read everything that the comparison of a pair needs, the candidate in a second process."""
+def _measuring(run: Run, other: Run, groupings: Sequence[By], options: ReadOptions) -> Callable[[], Measurement]:
+    """Return the function that reads everything of ``run`` that its comparison with ``other`` needs."""
 
-    def side(number: int) -> Measurement:
-        run, other = pair[number], RunContents(pair[1 - number], options)
+    def side() -> Measurement:
         measured = measure(run, groupings, options, with_calls=True)
-        return dataclasses.replace(measured, data=RunContents(run, options).read(other))
+        return replace(measured, data=RunContents(run, options).read(RunContents(other, options)))
 
-    with Beside(lambda: side(1)) as candidate:
-        return side(0), candidate.result()
+    return side
 
 
 def pair_runs(baseline: list[Run], candidate: list[Run], left: str, right: str) -> list[RunPair]:

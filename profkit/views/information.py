@@ -10,13 +10,17 @@ from msgspec import Meta
 from profkit.compare.records.parts import Record
 from profkit.errors import InputError
 from profkit.runs.evidence import Recording
+from profkit.runs.forwards import hint_at_annotations
 from profkit.runs.manifest import Manifest
 from profkit.runs.measurement import rounds_of
+from profkit.runs.ranks import ProcessTimes, side_by_side, times_of_processes
 from profkit.runs.store import Run
-from profkit.trace.forward import find_forwards
+from profkit.trace.forward import find_forwards, user_annotations
+from profkit.trace.nature import nature_of
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
 from profkit.trace.spans import nest
+from profkit.views.parts import Rank, ranks
 
 
 class TraceInformation(Record, frozen=True, kw_only=True):
@@ -24,7 +28,7 @@ class TraceInformation(Record, frozen=True, kw_only=True):
 
     file: Annotated[str, Meta(description="file name")]
     torch: Annotated[str | None, Meta(description="PyTorch version that profkit wrote into the file")]
-    dialect: Annotated[str, Meta(description="PyTorch versions that write this file's dialect")]
+    dialect: Annotated[str, Meta(description="PyTorch versions, or the other program, that write this file's dialect")]
     devices: Annotated[int, Meta(description="number of accelerators listed in the file")]
     resolution_ns: Annotated[int, Meta(description="resolution of its clock (ns)")]
     spans: Annotated[int, Meta(description="events with a duration")]
@@ -36,6 +40,10 @@ class TraceInformation(Record, frozen=True, kw_only=True):
     forward_ns: Annotated[list[int], Meta(description="wall times of the forwards (ns)")]
     anomalies: Annotated[dict[str, int], Meta(description="number of anomalies, by kind")]
     repairs: Annotated[dict[str, int], Meta(description="number of repairs, by kind of damage")]
+    contents: Annotated[str | None, Meta(description="what the file is if it has no operator; else null")] = None
+    annotations: Annotated[
+        dict[str, int], Meta(description="annotations of the user, and how often each occurs outside itself")
+    ] = {}
 
 
 class RunInformation(Record, frozen=True, kw_only=True):
@@ -47,15 +55,21 @@ class RunInformation(Record, frozen=True, kw_only=True):
     manifest: Annotated[Manifest | None, Meta(description="the manifest; null for a folder without one")]
     traces: Annotated[list[TraceInformation], Meta(description="the trace files")]
     warnings: Annotated[list[str], Meta(description="which traces do not count, or not as rounds, and why")] = []
+    ranks: Annotated[list[Rank], Meta(description="ranks or processes side by side; empty for a single one")] = []
+    hints: Annotated[list[str], Meta(description="what may make the result say more")] = []
 
 
 def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
     """Read every trace of ``run`` and describe it; raises InputError if one cannot be read."""
     traces, recordings = [], []
+    processes: list[ProcessTimes] = []
+    hints: list[str | None] = []
     for path in run.traces:
         trace = read(path, detail=Detail.NONE, options=options)
-        forwards = find_forwards(trace)
+        forwards, nature = find_forwards(trace, options.forward), nature_of(trace)
         recordings.append(Recording.of(trace))
+        processes += times_of_processes(trace, forwards)
+        hints.append(hint_at_annotations(trace, forwards))
         counts = [int((trace.events.category == i).sum()) for i in range(len(trace.categories))]
         traces.append(
             TraceInformation(
@@ -73,6 +87,8 @@ def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
                 forward_ns=[int(ns) for ns in forwards.wall_ns],
                 anomalies=nest(trace.operator_events).anomalies,
                 repairs=dict(trace.repairs),
+                contents=None if nature is None else f"{nature.text}.",
+                annotations=user_annotations(trace),
             )
         )
     return RunInformation(
@@ -81,6 +97,8 @@ def describe_run(run: Run, options: ReadOptions = DEFAULT) -> RunInformation:
         manifest=run.manifest,
         traces=traces,
         warnings=_warnings(run, recordings),
+        ranks=ranks(side_by_side(processes)),
+        hints=list(dict.fromkeys(hint for hint in hints if hint is not None)),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,11 +18,11 @@ import numpy as np
 from profkit import units
 from profkit.arrays import Integers
 from profkit.compare.calls.align import Alignment, align
-from profkit.errors import InputError
 from profkit.onednn.join import Joined
 from profkit.onednn.merge import CATEGORY, microseconds
 from profkit.runs.contents import RunContents
 from profkit.runs.evidence import Recording
+from profkit.runs.forwards import WithoutForwards
 from profkit.runs.measurement import rounds_of
 from profkit.runs.store import Run
 from profkit.trace.calls import CallTree, call_trees, merge, rows_of
@@ -37,8 +36,7 @@ PLACED = "by its share of the call"
 _SIDES = ("baseline", "candidate")
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True):
     """The median forward of a run: its trace, and the rows of its calls, shape (calls,), in the order of ``tree``."""
 
     run: Run
@@ -71,14 +69,15 @@ def _lane(run: Run, options: ReadOptions) -> Lane:
     run.require_traces()
     found: list[tuple[int, int, int]] = []
     read_traces: list[tuple[Trace, Forwards]] = []
-    for number, path in enumerate(run.traces):
+    left_out = WithoutForwards(run)
+    for path in run.traces:
         trace = read(path, detail=Detail.SHAPES, options=options)
-        forwards = find_forwards(trace)
-        read_traces.append((trace, forwards))
-        found += [(int(ns), number, index) for index, ns in enumerate(forwards.wall_ns)]
+        forwards = find_forwards(trace, options.forward)
+        if not left_out.has_none(trace, forwards):
+            found += [(int(ns), len(read_traces), index) for index, ns in enumerate(forwards.wall_ns)]
+            read_traces.append((trace, forwards))
+    left_out.require(found)
     rounds_of(run, [Recording.of(trace) for trace, _ in read_traces])  # raises InputError for several configurations
-    if not found:
-        raise InputError("contains no forward", where=run.path)
     _, number, index = sorted(found)[(len(found) - 1) // 2]
     trace, forwards = read_traces[number]
     rows = rows_of(trace, forwards, index)

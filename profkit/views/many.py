@@ -22,7 +22,8 @@ def compare_many(
 ) -> Overview:
     """Compare the runs at ``paths`` with the first of them, or with ``baseline``. The runs of a label are one side.
 
-    Latencies are compared. If a run of a workload has none, the profiled forwards of all its runs are compared instead.
+    Latencies are compared. If a run of a workload has none, or ``options`` name an annotation as the forward, the
+    profiled forwards of all its runs are compared instead.
     Raises InputError if a run cannot be read, UsageError if there are fewer than two labels or a label has two runs of
     one workload.
     """
@@ -44,7 +45,8 @@ def compare_many(
     for name in dict.fromkeys(run.workload for group in runs.values() for run in group.values()):
         captured = {label: group[name] for label, group in runs.items() if name in group}
         latencies = {label: RunData(run).latency_ns for label, run in captured.items()}
-        kinds[name] = "latency" if all(latencies.values()) else "profiled"
+        # a latency is of the whole forward: it says nothing of an annotation that the user named
+        kinds[name] = "latency" if all(latencies.values()) and options.forward is None else "profiled"
         if kinds[name] == "latency":
             walls[name] = {**latencies}
             notes = {label: run.warnings for label, run in captured.items()}

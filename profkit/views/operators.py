@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
 from profkit.arrays import Integers
 from profkit.compare.operators import place_fields
 from profkit.compare.records.parts import HasPlace, InputDims, Module, Record, Stack
+from profkit.errors import InputError
 from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
 from profkit.runs.contents import RunContents
 from profkit.runs.evidence import Recording
+from profkit.runs.forwards import hint_at_annotations
 from profkit.runs.measurement import FIGURES, Measurement, measure, rounds_of
+from profkit.runs.ranks import ProcessTimes, side_by_side, times_of_processes
 from profkit.runs.store import Run
+from profkit.shortening import LONGEST_NAME, shorten
+from profkit.trace.events import Trace
 from profkit.trace.forward import Forwards, find_forwards
+from profkit.trace.nature import KernelTime, Nature, kernel_times, nature_of
 from profkit.trace.operators import Key, OperatorSamples, sum_operators
 from profkit.trace.options import DEFAULT, DETAIL, By, ReadOptions
 from profkit.trace.reading.pending import PendingRead, read_pending
+from profkit.views.parts import Kernel, Rank, kernels, ranks
 
 
 class ForwardsView(Record, frozen=True, kw_only=True):
@@ -71,6 +78,12 @@ class OperatorsView(Record, frozen=True, kw_only=True):
     anomalies: Annotated[dict[str, int], Meta(description="number of anomalies in the traces, by kind")]
     repairs: Annotated[list[Repair], Meta(description="damage repaired while reading")]
     warnings: Annotated[list[str], Meta(description="which traces do not count, or not as rounds, and why")] = []
+    ranks: Annotated[list[Rank], Meta(description="ranks or processes side by side; empty for a single one")] = []
+    contents: Annotated[
+        str | None, Meta(description="what the traces are if they have no operator, in words; else null")
+    ] = None
+    kernels: Annotated[list[Kernel], Meta(description="device work by name, if the traces have no operator")] = []
+    hints: Annotated[list[str], Meta(description="what may make the result say more")] = []
 
 
 def view_operators(
@@ -106,6 +119,8 @@ def view_operators(
         anomalies=dict(measured.anomalies),
         repairs=_repairs(measured.repairs),
         warnings=list(measured.warnings),
+        ranks=ranks(measured.ranks),
+        hints=list(measured.hints),
     )
 
 
@@ -124,9 +139,9 @@ def _sum_traces(run: Run, by: By, options: ReadOptions, pending: PendingRead | N
     every: list[_TraceSums] = []
     for path in run.traces:
         trace = read_pending(path, DETAIL[by], options, pending)
-        forwards, samples = find_forwards(trace), sum_operators(trace, by=by)
-        origin = Recording.of(trace)
-        every.append(_TraceSums(origin, forwards, samples, trace.torch_version, trace.resolution_ns, trace.repairs))
+        every.append(_TraceSums.of(trace, by, options))
+    if not any(part.samples.keys for part in every):
+        _require_pytorch(every)
     rounds = rounds_of(run, [part.origin for part in every])
     sums: dict[Key, Integers] = {}
     anomalies: Counter[str] = Counter()
@@ -147,20 +162,61 @@ def _sum_traces(run: Run, by: By, options: ReadOptions, pending: PendingRead | N
         operators=_sorted([_row(by, key, *figures.tolist()) for key, figures in sums.items()]),
         anomalies=dict(anomalies),
         repairs=_repairs(repairs),
-        warnings=list(rounds.warnings),
+        warnings=[*(_without_operators(parts) if sums else []), *rounds.warnings],
+        ranks=ranks(side_by_side([times for part in parts for times in part.processes])),
+        contents=None if sums else " ".join(dict.fromkeys(f"{p.nature.text}." for p in parts if p.nature is not None)),
+        kernels=[] if sums else kernels(kernel for part in parts for kernel in part.kernels),
+        hints=list(dict.fromkeys(part.hint for part in parts if part.hint is not None)),
     )
 
 
-@dataclass(frozen=True)
-class _TraceSums:
-    """What is kept of one trace; ``samples`` are the sums over the whole file."""
+def _require_pytorch(parts: Sequence[_TraceSums]) -> None:
+    """Raise InputError if another program wrote every trace, none of which has an operator."""
+    natures = [part.nature for part in parts]
+    if natures[0] is not None and all(nature is not None and nature.is_foreign for nature in natures):
+        hint = "Pass a trace that torch.profiler wrote (export_chrome_trace or tensorboard_trace_handler)."
+        raise InputError(natures[0].text.removeprefix("It "), where=parts[0].origin.path, hint=hint)
+
+
+def _without_operators(parts: Sequence[_TraceSums]) -> list[str]:
+    """Return a warning for each trace without operators, beside others that have some."""
+    named = ((shorten(part.origin.path.name, LONGEST_NAME), part.nature) for part in parts)
+    return [f"{name} has no operator. {nature.text}." for name, nature in named if nature is not None]
+
+
+class _TraceSums(msgspec.Struct, frozen=True):
+    """What is kept of one trace; ``samples`` are the sums over the whole file.
+
+    ``nature`` and ``kernels`` say what it holds if it has no operator.
+    """
 
     origin: Recording
     forwards: Forwards
     samples: OperatorSamples
+    processes: Sequence[ProcessTimes]
+    nature: Nature | None
+    kernels: Sequence[KernelTime]
+    hint: str | None
     torch: str | None
     resolution_ns: int
     repairs: Mapping[str, int]
+
+    @classmethod
+    def of(cls, trace: Trace, by: By, options: ReadOptions) -> _TraceSums:
+        forwards = find_forwards(trace, options.forward)
+        nature = nature_of(trace)
+        return cls(
+            origin=Recording.of(trace),
+            forwards=forwards,
+            samples=sum_operators(trace, by=by),
+            processes=times_of_processes(trace, forwards),
+            nature=nature,
+            kernels=[] if nature is None else kernel_times(trace),
+            hint=hint_at_annotations(trace, forwards),
+            torch=trace.torch_version,
+            resolution_ns=trace.resolution_ns,
+            repairs=trace.repairs,
+        )
 
 
 def _add(sums: dict[Key, Integers], found: OperatorSamples) -> None:

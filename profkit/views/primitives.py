@@ -29,16 +29,39 @@ class PrimitiveRow(Record, frozen=True, kw_only=True):
         str,
         Meta(description="primitive kind; starts with graph for a partition, whose primitives have their own rows"),
     ]
-    implementation: Annotated[str | None, Meta(description="implementation")]
+    implementation: Annotated[
+        str | None, Meta(description="implementation; undef if the log names none, as for gemm_api")
+    ]
     fpmath: Annotated[str | None, Meta(description="fpmath mode")]
     data_types: Annotated[str | None, Meta(description="data types of the arguments")]
-    problem: Annotated[str | None, Meta(description="problem descriptor as oneDNN logs it")]
+    problem: Annotated[
+        str | None,
+        Meta(description="problem descriptor as oneDNN logs it, after the direction if it is a backward one"),
+    ]
     post_ops: Annotated[str | None, Meta(description="fused operations")] = None
     calls: Annotated[int, Meta(description="number of executions")]
     exec_ns: Annotated[int, Meta(description="execution time (ns)")]
-    cache_hits: Annotated[int, Meta(description="creations that hit the primitive cache")]
-    cache_misses: Annotated[int, Meta(description="creations that missed the primitive cache")]
-    create_ns: Annotated[int, Meta(description="creation time (ns)")]
+    cache_hits: Annotated[int, Meta(description="number of creations that a cache served")]
+    cache_misses: Annotated[int, Meta(description="number of other creations")]
+    create_ns: Annotated[
+        int, Meta(description="creation time (ns); a primitive that needs another one includes that one's")
+    ]
+
+
+class MessageRow(Record, frozen=True, kw_only=True):
+    """A message in the log; it is no record of a primitive."""
+
+    operation: Annotated[
+        str,
+        Meta(
+            description="what the message is about: create:dispatch (an implementation was not chosen), create:check "
+            "or exec:check (arguments), error, ..."
+        ),
+    ]
+    kind: Annotated[str, Meta(description="primitive kind or part of oneDNN; empty if the message names none")]
+    implementation: Annotated[str, Meta(description="implementation; empty if the message names none")]
+    text: Annotated[str, Meta(description="text, for create:dispatch the reason; without the place in oneDNN's source")]
+    count: Annotated[int, Meta(description="number of times it was logged")]
 
 
 class PrimitivesView(Record, frozen=True, kw_only=True):
@@ -50,6 +73,7 @@ class PrimitivesView(Record, frozen=True, kw_only=True):
     isa: Annotated[str | None, Meta(description="instruction set reported by oneDNN")]
     threads: Annotated[int | None, Meta(description="number of threads reported by oneDNN")]
     skipped_lines: Annotated[int, Meta(description="number of log records that could not be read")]
+    message_lines: Annotated[int, Meta(description="number of log lines that are messages, not records")] = 0
     warm: Annotated[bool, Meta(description="whether the rows cover the traced forwards only")] = False
     mode: Annotated[str | None, Meta(description="mode of the run (eager, frozen, ...)")] = None
     forwards: Annotated[int | None, Meta(description="number of traced forwards; null for a log alone")] = None
@@ -63,6 +87,9 @@ class PrimitivesView(Record, frozen=True, kw_only=True):
     ] = []
     fpmath: Annotated[FpmathVerdict | None, Meta(description="verdict on the run's fpmath mode; null in FP32")] = None
     primitives: Annotated[list[PrimitiveRow], Meta(description="the rows, longest time first")]
+    messages: Annotated[
+        list[MessageRow], Meta(description="the messages of the whole log, by operation, the most frequent first")
+    ] = []
 
 
 def view_log(log: Log, by: PrimitiveKey = "problem") -> PrimitivesView:
@@ -74,7 +101,9 @@ def view_log(log: Log, by: PrimitiveKey = "problem") -> PrimitivesView:
         isa=log.isa,
         threads=log.threads,
         skipped_lines=log.skipped,
+        message_lines=sum(log.messages.values()),
         primitives=_rows(log, everything, by),
+        messages=_messages(log),
     )
 
 
@@ -125,6 +154,11 @@ def _rows(log: Log, chosen: Mask, by: PrimitiveKey) -> list[PrimitiveRow]:
                 )
             )
     return sorted(rows, key=lambda row: (-row.exec_ns, -row.create_ns, row.kind, row.problem or ""))
+
+
+def _messages(log: Log) -> list[MessageRow]:
+    rows = [MessageRow(**message._asdict(), count=count) for message, count in log.messages.items()]
+    return sorted(rows, key=lambda row: (row.operation, -row.count, row.kind, row.implementation, row.text))
 
 
 _RowKey = tuple[str, str | None, str | None, str | None, str | None, str | None]

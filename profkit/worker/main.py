@@ -6,9 +6,11 @@ the pipe is closed, so that no worker stays behind when the session was killed.
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import json
 import os
+import sys
 import traceback
 
 from .counters import peak_memory_bytes
@@ -17,7 +19,7 @@ from .measure import Round
 from .modes import prepare, to_channels_last
 from .onednn import ONEDNN_LOG, observe_onednn, printed_to
 from .profile import compress
-from .reports import Reporter, WorkerError
+from .reports import MAX_MESSAGE, Reporter, WorkerError
 from .weights import randomize, weights_sha256
 from .workloads import build
 
@@ -36,7 +38,8 @@ STAGES = {
     "profile": "in the profile pass",
     "finish": "saving the trace and the outputs",
 }
-MAX_MESSAGE = 2000  # characters; a longer error message is cut
+# of an OSError: the file system takes no more, or nothing at all
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
@@ -60,7 +63,7 @@ def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
     if settings["channels_last"]:
         model, inputs = to_channels_last(model, inputs)
     call, notes = prepare(model, inputs, settings["mode"])
-    report("notes", notes=notes)
+    report("notes", notes=[note[:MAX_MESSAGE] for note in notes])
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())
     if orders["onednn"]:
         report("onednn", **observe_onednn(call, inputs, settings, orders["folder"], metadata, report))
@@ -106,6 +109,16 @@ def take_turns(round_: Round, turns: Iterator[str], report: Reporter) -> None:
     os._exit(1)
 
 
+def print_traceback(error: BaseException) -> None:
+    """Print where ``error`` came from, as Python does; its text, of any length, is cut."""
+    parts = traceback.format_exception(type(error), error, error.__traceback__)
+    try:
+        sys.stderr.write("".join(part.rstrip("\n")[:MAX_MESSAGE] + "\n" for part in parts))
+        sys.stderr.flush()
+    except OSError:  # the log is on the same full disk
+        pass
+
+
 def main(arguments: list[str]) -> int:
     """Take orders from the descriptor ``arguments[0]``, report to ``arguments[1]``; return the exit status.
 
@@ -129,8 +142,11 @@ def main(arguments: list[str]) -> int:
         report("error", kind=error.kind, message=str(error)[:MAX_MESSAGE], hint=error.hint)
         return 1
     except Exception as error:  # the process ends here: the session shows the message, worker.log has the traceback
-        traceback.print_exc()
+        print_traceback(error)
         message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
-        report("error", kind="internal", message=message[:MAX_MESSAGE], hint="")
+        kind, hint = "internal", ""
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            kind, hint = "output", "Free some space, or choose another --logdir."
+        report("error", kind=kind, message=message[:MAX_MESSAGE], hint=hint)
         return 1
     return 0

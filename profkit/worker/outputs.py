@@ -40,7 +40,11 @@ def save_outputs(result: Any, path: str) -> str:
     for name in sorted(arrays):
         digest.update(name.encode())
         digest.update(numpy.ascontiguousarray(arrays[name]).tobytes())
-    with open(path + ".part", "wb") as target:
-        numpy.savez_compressed(target, **arrays)
-    os.replace(path + ".part", path)
+    try:
+        with open(path + ".part", "wb") as target:
+            numpy.savez_compressed(target, **arrays)
+        os.replace(path + ".part", path)
+    finally:
+        if os.path.exists(path + ".part"):
+            os.remove(path + ".part")
     return digest.hexdigest()

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 
+from .reports import WorkerError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 ANNOTATION = "profkit.forward"  # the name of the annotation around each profiled forward
 GZIP_LEVEL = 6
+SMALL_TRACE = 4 << 20  # bytes of the trace of a small model, before it is compressed
 
 
 class Profiling:
@@ -54,10 +57,16 @@ class Profiling:
             self._profiler.stop()
 
     def compressed_trace(self) -> str:
-        """Compress the trace; return its file name."""
+        """Compress the trace; return its file name. Raises WorkerError if there is none, or not the whole of it.
+
+        Raises OSError if there is none because the folder holds no more.
+        """
         written = [n for n in os.listdir(self._folder) if n not in self._before and n.endswith(".pt.trace.json")]
-        (name,) = written
-        return compress(os.path.join(self._folder, name))
+        if not written:
+            write_and_remove(os.path.join(self._folder, "trace.part"), SMALL_TRACE)  # says so if the disk is full
+        if len(written) != 1:
+            raise WorkerError("profile", "the profiler wrote %d traces instead of one" % len(written))
+        return compress(os.path.join(self._folder, written[0]))
 
     def _begin(self) -> None:
         """Start the profiler. tensorboard_trace_handler gives the file the name that TensorBoard expects."""
@@ -112,11 +121,42 @@ def relative_trace_handler(folder: str) -> Callable[[Any], None]:
 
 
 def compress(path: str) -> str:
-    """Replace the file by a gzipped copy; return its name. The handler's use_gzip option compresses line by line."""
+    """Replace the file by a gzipped copy; return its name. The handler's use_gzip option compresses line by line.
+
+    Nothing of it is left if that fails. Raises WorkerError if a trace was not written to its end: the exporter does not
+    tell when the disk is full.
+    """
     packed = path + ".gz"
-    with open(path, "rb") as source, open(packed + ".part", "wb") as raw:
-        with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-    os.replace(packed + ".part", packed)
-    os.remove(path)
+    try:
+        with open(path, "rb") as source, open(packed + ".part", "wb") as raw:
+            with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+        # after packing, which says so if the disk is full now
+        if path.endswith(".json") and not ends_with_brace(path):
+            raise WorkerError("output", "the trace was not written to its end", "Is the disk full? Free some space.")
+        os.replace(packed + ".part", packed)
+    finally:
+        for left in (path, packed + ".part"):
+            if os.path.exists(left):
+                os.remove(left)
     return os.path.basename(packed)
+
+
+def write_and_remove(path: str, size: int) -> None:
+    """Write ``size`` bytes to a new file and remove it. Raises OSError if they cannot be written."""
+    try:
+        with open(path, "wb") as stream:
+            stream.write(bytes(size))
+            stream.flush()
+            os.fsync(stream.fileno())
+    finally:
+        if os.path.exists(path):
+            os.remove(path)
+
+
+def ends_with_brace(path: str) -> bool:
+    """Whether the last character of a file, blanks aside, is the brace that ends a JSON object."""
+    with open(path, "rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - 64))
+        return stream.read().rstrip().endswith(b"}")

@@ -13,8 +13,14 @@ if TYPE_CHECKING:  # type checkers treat this as typing.TYPE_CHECKING; it saves 
     from typing import Any
 
 
+MAX_MESSAGE = 2000  # characters; a longer text from outside, such as an exception's, is cut
+
+
 class WorkerError(Exception):
-    """A step failed, with a message for the user; ``kind`` names the step, ``hint`` the next action."""
+    """A step failed, with a message for the user; ``kind`` names the step, ``hint`` the next action.
+
+    The kind ``output`` says that a file cannot be written.
+    """
 
     def __init__(self, kind: str, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -33,7 +33,7 @@ print(json.dumps({"levels": levels, "sha256": weights_sha256(model)}))
 """
 
 
-@pytest.mark.parametrize("name", ["resnet50", "vgg16", "efficientnet_b0", "vit_b_32", "googlenet"])
+@pytest.mark.parametrize("name", ["resnet50", "squeezenet1_1", "efficientnet_b0", "vit_b_32", "googlenet"])
 def test_weights(name: str, tmp_path: Path, environments: dict[str, Environment]) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     hashes = set()

@@ -18,10 +18,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def nothing_stays(tmp_path: Path) -> Iterator[None]:
-    """See that no process of a test is left after it."""
+def nothing_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """See that no process of a test is left after it; the interpreter of the stub is in a folder of its own."""
+    base = tmp_path_factory.getbasetemp()
     yield
     deadline = time.monotonic() + 30
-    while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
+    while (left := processes_of(base)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from profkit.errors import InputError
+from profkit.locks import machine_tag
 from profkit.trace.events import Events, Trace
 from profkit.trace.options import Detail, ReadOptions
 from profkit.trace.reading import cache_folder
@@ -249,6 +253,98 @@ def test_a_damaged_entry_is_not_believed(kept: Path, damage: str) -> None:
     entry.write_bytes(data)
     assert same(read(kept, detail=Detail.NONE), expected)
     assert entry.read_bytes() == sound
+
+
+DEEP = "nested too deeply"  # stands for a value that Python can neither make nor write
+Change = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
+
+
+def reseal(entry: Path, change: Change) -> None:
+    """Change the head and the columns of an entry, and give it the hash of what it is then."""
+    data, magic = entry.read_bytes(), b"profkit columns\n"
+    at = len(magic) + 8
+    end = at + int.from_bytes(data[len(magic) : at], "little")
+    head = json.loads(data[at:end])
+    columns = {}
+    for described in head["columns"]:
+        columns[described["name"]] = np.frombuffer(data, described["dtype"], described["length"], end).copy()
+        end += columns[described["name"]].nbytes
+    change(head, columns)
+    text = json.dumps(head).replace(json.dumps(DEEP), "[" * 100_000 + "]" * 100_000).encode()
+    content = magic + len(text).to_bytes(8, "little") + text + b"".join(c.tobytes() for c in columns.values())
+    entry.write_bytes(content + hashlib.sha256(content).digest())
+
+
+def set_value(name: str, value: int) -> Change:
+    return lambda head, columns: columns[name].__setitem__(5, value)
+
+
+def describe(place: int, **fields: Any) -> Change:
+    return lambda head, columns: head["columns"][place].update(fields)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_value("name", 10**6),
+        set_value("name", -1),
+        set_value("category", -7),
+        set_value("track", 2**31 - 1),
+        set_value("shape", -2),
+        set_value("shape", 10**6),
+        set_value("start_ns", 2**63 - 1),
+        set_value("duration_ns", -(2**63)),
+        describe(0, length=-1),
+        describe(0, length=10**15),
+        describe(1, length=5),
+        describe(0, dtype="|O"),
+        describe(0, dtype="<f8"),
+        describe(0, dtype="<M8[ns]"),
+        describe(0, name="nothing"),
+        describe(0, name="duration_ns"),
+        lambda head, columns: columns.update(more=np.zeros(10)),
+        lambda head, columns: columns.pop("start_ns"),
+        lambda head, columns: head.update(columns=[]),
+        lambda head, columns: head["head"].update(names=[]),
+        lambda head, columns: head["head"].update(resolution_ns=0),
+        lambda head, columns: head["head"].update(devices=-1),
+        lambda head, columns: head["head"].update(other_events={"M": -1}),
+        lambda head, columns: head["head"].update(flow_records=[["s", "c", 1, 1, 1, 2**63 - 1]]),
+        lambda head, columns: head["head"].update(metadata={"a": DEEP}),
+    ],
+)
+def test_a_resealed_entry_that_cannot_be_is_not_believed(kept: Path, change: Change) -> None:
+    expected = read(kept, detail=Detail.SHAPES)
+    (entry,) = entries(kept)
+    sound = entry.read_bytes()
+    reseal(entry, lambda head, columns: None)
+    assert same(read(kept, detail=Detail.SHAPES), expected)  # the change below is what makes the difference
+    assert entry.read_bytes() != sound
+    reseal(entry, change)
+    assert same(read(kept, detail=Detail.SHAPES), expected)
+    assert entry.read_bytes() == sound
+
+
+@pytest.mark.timeout(60)
+def test_only_a_regular_file_of_a_possible_size_is_an_entry(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read(kept, detail=Detail.NONE)
+    (entry,) = entries(kept)
+    with entry.open("r+b") as stream:
+        stream.truncate(cache_folder.BOUND_BYTES + 1)  # a sparse file: it takes no space
+    assert same(read(kept, detail=Detail.NONE), expected)
+    entry.unlink()
+    os.mkfifo(entry)
+    assert same(read(kept, detail=Detail.NONE), expected)
+
+
+def test_part_files_of_killed_writers_are_removed(kept: Path) -> None:
+    read(kept)
+    (entry,) = entries(kept)
+    left = entry.with_name(f".other.part-{machine_tag()}-12345678")
+    left.write_bytes(b"half")
+    entry.unlink()
+    read(kept)
+    assert entries(kept) == [entry]
 
 
 def test_the_cache_is_bounded(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import resolve
 from profkit.cli.commands.capture import _conclude
 from profkit.cli.progress import CaptureProgress
-from profkit.errors import CaptureError, UsageError
+from profkit.errors import CaptureError, ProfkitError, UsageError
 from profkit.runs import Manifest, read_manifest, write_manifest
 from profkit.runs.manifest import Python, Tool, Torch, Workload
 from profkit.runs.settings import Settings
@@ -162,4 +163,14 @@ def test_the_end_names_failed_configurations_and_leaves_the_reasons_to_where_the
     with pytest.raises(CaptureError) as error:
         _conclude(outcomes, quiet=True)
     assert error.value.what == "1 of 2 configurations failed: 2.15 resnet50"
+    assert error.value.exit_status == 4
     assert "SIGSEGV" not in str(error.value)
+
+
+def test_the_status_tells_a_full_disk_from_a_failed_configuration(captured_before: Path) -> None:
+    done, crashed = (captured("2.0", failure, captured_before) for failure in (None, "died of SIGSEGV"))
+    full = dataclasses.replace(crashed, unwritable=True)
+    for outcomes, status in (([done, full], 5), ([full, full], 5), ([done, full, crashed], 4)):
+        with pytest.raises(ProfkitError) as error:
+            _conclude(outcomes, quiet=True)
+        assert error.value.exit_status == status

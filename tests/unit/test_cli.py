@@ -128,6 +128,53 @@ def test_a_filter_counts_in_every_format(capsys: Capsys) -> None:
     assert run("diff", "traces/1.13", "traces/2.0", "--filter", "zzz", "--format", "csv") == 2
 
 
+def number_options() -> list[tuple[str, str, bool]]:
+    """Every option that takes a number: its command, its name, and whether the number is whole."""
+    found = []
+    for name, command in all_commands():
+        for parameter in command.params:
+            if isinstance(parameter.type, click.types.IntParamType | click.types.FloatParamType):
+                found.append((name, parameter.opts[0], isinstance(parameter.type, click.types.IntParamType)))
+    return found
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN", "1e400", "-1", "1e300", "9" * 30, "x", "1_0e", ""])
+def test_numbers_that_are_none_are_status_2(value: str, capsys: Capsys) -> None:
+    checked = 0
+    for name, option, whole in number_options():
+        if option in ("--top", "--port") and value == "9" * 30:
+            continue  # a number of rows may be of any size; a port is checked below
+        context = click.Context(group)
+        command = group.get_command(context, name.split()[0])
+        assert command is not None
+        words = [name, *["x"] * sum(isinstance(p, click.Argument) for p in command.params), f"{option}={value}"]
+        assert run(*words) == 2, (words, whole)
+        said = capsys.readouterr().err
+        assert option in said
+        assert "Traceback" not in said
+        checked += 1
+    assert checked >= 20
+    assert run("view", "x", "--port", "65536") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["capture", "resnet50", "--timeout", "inf"], "must be a finite number, not inf"),
+        (["capture", "resnet50", "--until", "nan"], "must be a finite number, not nan"),
+        (["capture", "resnet50", "--steps", "3000000000"], "must be at most 2147483647"),
+        (["diff", "a", "b", "--margin", "nan"], "'nan' is not a finite number"),
+        (["ops", "a", "--memory-limit", "inf"], "inf is not in the range"),
+        (["diff", "traces/1.13", "traces/2.0", "--fail-if", "latency > nan%"], "is not a gate rule"),
+        (["diff", "traces/1.13", "traces/2.0", "--fail-if", "latency > inf ms"], "is not a gate rule"),
+        (["diff", "traces/1.13", "traces/2.0", "--fail-if", f"latency > {'9' * 400}ms"], "the limit is too large"),
+    ],
+)
+def test_what_is_wrong_with_a_number(words: list[str], said: str, capsys: Capsys) -> None:
+    assert run(*words) == 2
+    assert said in capsys.readouterr().err
+
+
 def all_commands() -> list[tuple[str, click.Command]]:
     context = click.Context(group)
     found: list[tuple[str, click.Command]] = []

@@ -30,7 +30,7 @@ MAIN = {
     "2.8-to-2.15.json": ("2.8 to 2.15", 1),
 }
 OTHERS = {
-    "before-1.8.json": "before 1.8",
+    "autograd-profiler.json": "unknown version: exported by the autograd profiler",
     "gpu-1.8-to-1.11.json": "1.8 to 1.11",
     "gpu.json": "2.4 to 2.7",
     "modules.json": "2.0 to 2.3",
@@ -77,8 +77,8 @@ def test_every_dialect_gives_the_same_figures(name: str) -> None:
     }
 
 
-def test_the_exporter_before_1_8() -> None:
-    assert figures("before-1.8.json") == {
+def test_the_exporter_of_the_autograd_profiler() -> None:
+    assert figures("autograd-profiler.json") == {
         ("aten::linear", None): (1, 20_250, 50_250, 0, 0),
         ("aten::addmm", None): (1, 30_000, 30_000, 0, 0),
     }

@@ -6,6 +6,8 @@ import gzip
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from profkit import files
 from profkit.errors import InputError
 from profkit.files import OversizeError, open_regular, open_unpacked, read_bounded, replacing, write_whole
+from profkit.locks import machine_tag
 
 TEXT = b"0123456789" * 1_000
 
@@ -73,6 +76,57 @@ def test_a_part_file_is_beside_its_target(tmp_path: Path) -> None:
         assert part.name.startswith(".file.part-")
         assert not (tmp_path / "file").exists()
     assert (tmp_path / "file").read_bytes() == TEXT
+
+
+WRITING = (
+    "import os, sys; from pathlib import Path; from profkit.files import replacing\n"
+    "with replacing(Path(sys.argv[1])) as part:\n"
+    "    part.write_bytes(b'half'); print(part.name, flush=True); sys.stdin.read()\n"
+)
+
+
+def test_part_files_of_killed_writers_are_removed_by_the_next_one(tmp_path: Path) -> None:
+    """Those of living ones, of another machine, and files that only look like one, stay."""
+    other = machine_tag().replace(machine_tag().partition(".")[0], "00000000").rpartition(".")[0] + ".00000000"
+    kept = [f".x.part-{other}-12345678", ".x.part-1-2", "x.part", f".x.part-{machine_tag()}-12345678.txt"]
+    for name in kept:
+        (tmp_path / name).write_text("")
+    (tmp_path / f".folder.part-{machine_tag()}-12345678").mkdir()
+    command = [sys.executable, "-c", WRITING, str(tmp_path / "file")]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as writer:
+        assert writer.stdout is not None
+        part = writer.stdout.readline().strip()
+        write_whole(tmp_path / "another", TEXT)
+        assert part in names(tmp_path)
+        writer.kill()
+    assert part in names(tmp_path)
+    write_whole(tmp_path / "another", TEXT)
+    assert set(names(tmp_path)) == {*kept, f".folder.part-{machine_tag()}-12345678", "another"}
+
+
+def test_a_link_in_the_place_of_a_part_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("text")
+    (tmp_path / f".x.part-{machine_tag()}-12345678").symlink_to(tmp_path / "precious")
+    write_whole(tmp_path / "file", TEXT)
+    assert (tmp_path / "precious").read_text() == "text"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "😀" * 63])
+def test_a_name_as_long_as_names_can_be(tmp_path: Path, name: str) -> None:
+    write_whole(tmp_path / name, TEXT)
+    assert names(tmp_path) == [name]
+
+
+def test_a_full_disk_leaves_no_part_file(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from profkit.files import write_whole\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: write_whole(Path(sys.argv[1]), b'x' * 1000)\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert names(tmp_path) == []
 
 
 @pytest.mark.timeout(20)  # a FIFO without a writer would block for ever

@@ -70,6 +70,26 @@ def set_latency(value: Any) -> Callable[[dict[str, Any]], None]:
         (lambda fields: fields["rounds"][0].update(profiled_ns=["1"]), "`$.rounds[0].profiled_ns[0]`"),
         (lambda fields: fields["rounds"][0].update(index=-1), "`$.rounds[0].index`"),
         (lambda fields: fields["workload"].update(batch=0), "`$.workload.batch`"),
+        (lambda fields: fields["workload"].update(batch=10**25), "`$.workload.batch`"),
+        (
+            lambda fields: fields["workload"].update(inputs=[{"shape": [-1], "dtype": "x"}]),
+            "`$.workload.inputs[0].shape[0]`",
+        ),
+        (lambda fields: fields["rounds"][0].update(index=10**25), "`$.rounds[0].index`"),
+        (lambda fields: fields["rounds"][0].update(order=2**31), "`$.rounds[0].order`"),
+        (lambda fields: fields["rounds"][0].update(block=10**12), "`$.rounds[0].block`"),
+        (lambda fields: fields["rounds"][0].update(load={"cpu_mhz": -1}), "`$.rounds[0].load.cpu_mhz`"),
+        (lambda fields: fields["rounds"][0].update(load={"cpu_mhz": 1e300}), "`$.rounds[0].load.cpu_mhz`"),
+        (lambda fields: fields["rounds"][0].update(load={"steal_share": 1.5}), "`$.rounds[0].load.steal_share`"),
+        (lambda fields: fields["rounds"][0].update(peak_memory_bytes=2**60), "`$.rounds[0].peak_memory_bytes`"),
+        (lambda fields: fields["rounds"][0].update(counters={"cpu_ns": [1]}), "counters.cpu_ns has 1 values for 10"),
+        (lambda fields: fields["host"].update(memory_bytes=2**60), "`$.host.memory_bytes`"),
+        (lambda fields: fields["host"].update(cores=-1), "`$.host.cores`"),
+        (lambda fields: fields["host"].update(price_per_hour=-0.5), "`$.host.price_per_hour`"),
+        (lambda fields: fields["torch"].update(threads=10**12), "`$.torch.threads`"),
+        (lambda fields: fields["primitives"].update(steps=10**25), "`$.primitives.steps`"),
+        (lambda fields: fields["settings"].update(steps=10**25), "settings.steps must be at most 2147483647"),
+        (lambda fields: fields["settings"].update(steps=-(10**25)), "settings.steps must be at most 2147483647"),
         (lambda fields: fields["settings"].update(steps="20"), "settings.steps must be an integer"),
         (lambda fields: fields["settings"].update(steps=0), "settings.steps must be at least 1"),
         (lambda fields: fields["settings"].update(mode="quick"), "settings.mode must be one of eager, script"),
@@ -90,6 +110,56 @@ def test_a_wrong_value_is_refused_with_its_field(
     assert field in str(refused.value)
     assert str(tmp_path / "profkit.json") in str(refused.value)
     assert refused.value.exit_status == 3
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 5_000, "1" + "0" * 400])
+@pytest.mark.parametrize(
+    "place",
+    [
+        '"latency_ns": [',
+        '"load": {"cpu_mhz": ',
+        '"price_per_hour": ',
+        '"batch": ',
+        '"steps": ',
+        '"of a newer profkit": ',
+    ],
+)
+def test_numbers_that_are_none_are_refused_in_words(tmp_path: Path, place: str, number: str) -> None:
+    """In every version of the manifest; a number of a field that is not known may be of any size."""
+    fields = newest(tmp_path)
+    fields["rounds"][0]["load"] = {"cpu_mhz": 7.5}
+    fields["host"]["price_per_hour"] = 7.5
+    fields["settings"]["of a newer profkit"] = 7.5
+    text = json.dumps(fields)
+    at = text.index(place) + len(place)
+    end = min(text.index(mark, at) for mark in ",}]")
+    changed = f"{text[:at]}{number}{text[end:]}"
+    for schema_name in ("run/2", "run/1"):
+        (tmp_path / "profkit.json").write_text(changed.replace('"run/2"', f'"{schema_name}"'))
+        if place == '"of a newer profkit": ' and number == "1" + "0" * 400:
+            assert read_manifest(tmp_path).settings["of a newer profkit"]
+            continue
+        with pytest.raises(InputError, match="is not a valid run manifest") as refused:
+            read_manifest(tmp_path)
+        assert len(str(refused.value)) < 600
+
+
+def test_a_text_of_50_mb_in_the_place_of_a_number_is_not_quoted(tmp_path: Path) -> None:
+    fields = newest(tmp_path)
+    for name in ("status", "schema"):
+        (tmp_path / "profkit.json").write_text(json.dumps({**fields, name: "x" * 50_000_000}))
+        with pytest.raises(InputError, match="is not a valid run manifest") as refused:
+            read_manifest(tmp_path)
+        assert len(str(refused.value)) < 2_100
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../other/0.json", "/etc/passwd", "a/b", "a\\b", "a\0b"])
+def test_a_trace_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    fields = newest(tmp_path)
+    fields["rounds"][0]["trace"] = name
+    (tmp_path / "profkit.json").write_text(json.dumps(fields))
+    with pytest.raises(InputError, match="names a trace outside its folder"):
+        find_runs(tmp_path)
 
 
 @pytest.mark.parametrize("value", [0, 1, YEAR_NS])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+import tracemalloc
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,10 +15,14 @@ import pytest
 
 from profkit.compare.outputs import compare_outputs as compare_contents
 from profkit.compare.records.diff import OutputsChange
-from profkit.errors import InputError
 from profkit.runs import Run
 from profkit.runs.contents import RunContents
-from tests.builders import manifest
+from profkit.runs.outputs import Unreadable, read_outputs
+from profkit.trace.options import ReadOptions
+from tests.builders import manifest, write_run
+from tests.unit.test_cli import run as cli
+
+DATA = Path(__file__).parent.parent / "data" / "outputs"
 
 
 def compare_outputs(baseline: Run, candidate: Run) -> OutputsChange | None:
@@ -42,17 +51,15 @@ def test_moved_outputs(tmp_path: Path) -> None:
 
 def test_other_weights_or_shapes_do_not_compare(tmp_path: Path) -> None:
     a = run(tmp_path / "a", output=np.ones(2))
-    for i, other in enumerate(
-        (
-            run(tmp_path / "b", "xyz", output=np.ones(2)),
-            run(tmp_path / "c", output=np.ones(3)),
-            run(tmp_path / "d", other=np.ones(2)),
-            run(tmp_path / "e", output=np.array([1.0, np.nan])),
-        )
+    for other, reason in (
+        (run(tmp_path / "b", "xyz", output=np.ones(2)), "the weights differ"),
+        (run(tmp_path / "c", output=np.ones(3)), "their names or shapes differ"),
+        (run(tmp_path / "d", other=np.ones(2)), "their names or shapes differ"),
+        (run(tmp_path / "e", output=np.array([1.0, np.nan])), "a side has NaN or infinity"),
     ):
         found = compare_outputs(a, other)
-        assert found is not None, i
-        assert not found.comparable, i
+        assert found is not None, reason
+        assert (found.comparable, found.reason) == (False, reason)
 
 
 def test_complex_outputs_count_their_imaginary_half(tmp_path: Path) -> None:
@@ -77,11 +84,162 @@ def test_no_outputs(tmp_path: Path) -> None:
     assert compare_outputs(a, Run(tmp_path, ())) is None
 
 
-def test_a_pickle_is_refused(tmp_path: Path) -> None:
+def not_comparable(tmp_path: Path, content: bytes, limit: int = 16 << 20) -> str:
+    """Why the outputs are not comparable if one side has a file of this content; ``limit`` is in bytes."""
     a = run(tmp_path / "a", output=np.ones(2))
-    b = run(tmp_path / "b", output=np.array([{"run": "me"}], dtype=object))
-    with pytest.raises(InputError, match="saved outputs cannot be read"):
-        compare_outputs(a, b)
-    (tmp_path / "b/outputs.npz").write_bytes(b"PK damaged")
-    with pytest.raises(InputError, match="saved outputs cannot be read"):
-        compare_outputs(a, b)
+    b = run(tmp_path / "b", output=np.ones(2))
+    (tmp_path / "b/outputs.npz").write_bytes(content)
+    options = ReadOptions(memory_limit=16 * limit)
+    found = compare_contents(RunContents(a, options).read(), RunContents(b, options).read())
+    assert found is not None
+    assert not found.comparable
+    assert found.reason is not None
+    assert found.reason.startswith(f"{tmp_path}/b/outputs.npz: ")
+    return found.reason.removeprefix(f"{tmp_path}/b/outputs.npz: ")
+
+
+def npz(member: str, content: bytes, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", **options) as archive:
+        archive.writestr(member, content)
+    return stream.getvalue()
+
+
+def npy(header: str, data: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    text = header.encode()
+    length = len(text).to_bytes(2 if version == b"\x01\x00" else 4, "little")
+    return b"\x93NUMPY" + version + length + text + data
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("header-indented", "'output' is not an array of numbers"),
+        ("header-of-one-token", "'output' is not an array of numbers"),
+        ("header-unbalanced", "'output' is not an array of numbers"),
+        ("header-unhashable", "'output' is not an array of numbers"),
+        ("huge-shape", "'output' is not an array of numbers"),
+        ("pickle-member", "'output' is not an array as NumPy saves it"),
+    ],
+)
+def test_headers_that_numpys_reader_stumbles_over(tmp_path: Path, name: str, words: str) -> None:
+    assert not_comparable(tmp_path, (DATA / f"{name}.npz").read_bytes()).startswith(words)
+
+
+SOUND = "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is damaged (it is not a ZIP file)"),
+        (b"PK damaged", "the file is damaged (it is not a ZIP file)"),
+        (b"PK\x05\x06" + b"\xff" * 18, "the file has too many members"),
+        (b"x" * 20 + b"PK\x05\x06" + b"\x09\0\0\0" * 4 + b"\0\0", "the file is damaged ("),
+        (npz("output.npy", npy(SOUND, b"\0" * 16))[:-40], "the file is damaged (it is not a ZIP file)"),
+        (npz("output.npy", b""), "'output' is not an array as NumPy saves it"),
+        (npz("output.npy", b"\x93NUMPY"), "'output' is not an array as NumPy saves it"),
+        (npz("output.npy", npy(SOUND, b"\0" * 16, b"\x09\0")), "'output' is not an array as NumPy saves it"),
+        (npz("output.npy", npy(SOUND.replace("<f8", "|O"), b"\x80\x05.")), "'output' is not an array of numbers"),
+        (npz("output.npy", npy(SOUND.replace("<f8", "<U2"), b"\0" * 16)), "'output' is not an array of numbers"),
+        (npz("output.npy", npy(SOUND.replace("<f8", "<i3"), b"\0" * 6)), "the file is damaged (data type"),
+        (npz("output.npy", npy(SOUND.replace("2,", "3,"), b"\0" * 16)), "'output' has 16 bytes, which its shape (3,)"),
+        (npz("output.npy", npy(SOUND.replace("2,", "9" * 18 + ", 9"), b"\0")), "'output' has 1 bytes, which its shape"),
+        (npz("output.npy", npy(SOUND.replace("2,", "1, " * 70 + "2"), b"\0" * 16)), "the file is damaged ("),
+        (npz("output.npy", npy(SOUND.replace("2,", "-1,"), b"\0" * 16)), "'output' is not an array of numbers"),
+        (npz("o.npy", npy(SOUND + " " * 70_000, b"", b"\x02\0")), "'o' is not an array of numbers"),
+        (npz("output.npy", npy(SOUND, b"\0" * 16), compression=zipfile.ZIP_LZMA), "'output' is not an array as"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_files_that_are_no_outputs(tmp_path: Path, content: bytes, words: str) -> None:
+    assert not_comparable(tmp_path, content).startswith(words)
+
+
+def test_a_wrong_bit_is_found(tmp_path: Path) -> None:
+    content = bytearray(npz("output.npy", npy(SOUND, b"\0" * 16)))
+    content[content.index(b"\n\0\0\0\0\0") + 3] ^= 1
+    assert "Bad CRC-32" in not_comparable(tmp_path, bytes(content))
+
+
+def test_what_numpy_writes_is_read(tmp_path: Path) -> None:
+    arrays = {
+        "half": np.arange(6, dtype=np.float16).reshape(2, 3),
+        "fortran": np.asfortranarray(np.arange(6, dtype=np.int32).reshape(2, 3)),
+        "scalar": np.array(3.5),
+        "flags": np.array([True, False]),
+        "complex": np.array([1 + 2j], dtype=np.complex64),
+        "empty": np.zeros((0, 3)),
+        "big": np.arange(3, dtype=">i8"),
+    }
+    np.savez_compressed(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]  # its stub has no keyword arrays
+    found = read_outputs(tmp_path / "x.npz", 1 << 20)
+    assert not isinstance(found, Unreadable)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        assert np.array_equal(found[name], array), name
+
+
+def test_no_more_is_unpacked_than_the_limit(tmp_path: Path) -> None:
+    """A file of 1 MB that unpacks to 1 GB: 100 MB take as little to refuse."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, output=np.zeros(100 << 17))
+    assert len(stream.getvalue()) < 1 << 20
+    tracemalloc.start()
+    try:
+        said = not_comparable(tmp_path, stream.getvalue(), limit=1 << 20)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert said == "the outputs are larger than 1 MiB unpacked, the limit (--memory-limit sets it)"
+    assert peak < 8 << 20
+    several = io.BytesIO()
+    np.savez_compressed(several, **{str(i): np.zeros(1 << 16) for i in range(3)})  # type: ignore[arg-type]
+    (tmp_path / "several.npz").write_bytes(several.getvalue())
+    assert isinstance(read_outputs(tmp_path / "several.npz", 1 << 20), Unreadable)  # together they are too large
+
+
+@pytest.mark.timeout(20)
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "outputs.npz")
+    assert read_outputs(tmp_path / "outputs.npz", 1 << 20) == Unreadable(
+        f"{tmp_path}/outputs.npz: is a pipe, not a regular file"
+    )
+
+
+def test_a_diff_goes_on_without_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for side in ("a", "b"):
+        write_run(tmp_path / side / "net", manifest("2.0", 3, 100), ("aten::conv2d", 50))
+        np.savez(tmp_path / side / "net/outputs.npz", output=np.ones(2))
+    (tmp_path / "b/net/outputs.npz").write_bytes((DATA / "header-unhashable.npz").read_bytes())
+    assert cli("diff", tmp_path / "a", tmp_path / "b") == 0
+    said = capsys.readouterr()
+    assert f"outputs not comparable: {tmp_path}/b/net/outputs.npz: 'output' is not an array of numbers" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cosine", "error"),
+    [
+        ([3e200, 4e200], [4e200, 3e200], 24 / 25, 1e200),  # squares overflow
+        ([3e-200, 4e-200], [4e-200, 3e-200], 24 / 25, 1e-200),  # squares vanish
+        ([0.0, 0.0], [0.0, 0.0], 1.0, 0.0),
+        ([0.0, 0.0], [1e-200, 0.0], 0.0, 1e-200),
+    ],
+)
+def test_outputs_of_any_size(
+    tmp_path: Path, before: list[float], after: list[float], cosine: float, error: float
+) -> None:
+    a, b = (run(tmp_path / name, output=np.array(v)) for name, v in (("a", before), ("b", after)))
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert found.cosine_similarity == pytest.approx(cosine)
+    assert found.max_abs_error == pytest.approx(error, rel=1e-12)
+
+
+def test_a_difference_beyond_all_numbers(tmp_path: Path) -> None:
+    a, b = (run(tmp_path / name, output=np.array([v])) for name, v in (("a", 1.7e308), ("b", -1.7e308)))
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert (found.comparable, found.reason) == (False, "they differ by more than a number can hold")

@@ -9,7 +9,8 @@ import pytest
 
 from profkit.capture.environments.releases import check_request, pythons, release_of, releases
 from profkit.capture.environments.uv import InstallerError
-from profkit.capture.plan import Configuration, EnvironmentRequest, matrix, order_of_round, worker_variables
+from profkit.capture.plan import Configuration, EnvironmentRequest, matrix, order_of_round
+from profkit.capture.variables import worker_variables
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.errors import UsageError
 from profkit.runs.settings import Settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,11 +39,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a shell script as the interpreter; ``$r`` is the report descriptor in it."""
     monkeypatch.setattr(process, "_GRACE_S", 1.0)
 
-    def start(script: str, timeout_s: float = 30.0) -> Outcome:
+    def start(script: str, timeout_s: float = 30.0, *, finish: bool = True) -> Outcome:
         interpreter = tmp_path / "python"
         interpreter.write_text(f"#!/bin/bash\nr=$5\n{script}\n")
         interpreter.chmod(0o755)
         with Worker(interpreter, {}, dict(os.environ), tmp_path / "log", timeout_s, lambda report: None) as worker:
+            if finish:
+                worker.finish()
             outcome = worker.outcome()
         deadline = time.monotonic() + 10  # an ended process stays in /proc for a moment
         while processes_of(tmp_path) and time.monotonic() < deadline:
@@ -59,31 +60,85 @@ def lines(*reports: Any) -> str:
     return "".join(f"echo '{json.dumps(report)}' >&$r\n" for report in reports)
 
 
+READY = {"event": "ready", "on_device": False, "peak_memory_bytes": 1}
+TURN = {"event": "turn", "stage": "time", "forward_ns": 1, "peak_memory_bytes": None}
+FORWARD = {"event": "forward", "stage": "x", "index": 1, "count": 2}
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("report", "words"),
     [
-        "junk",
-        "[1]",
-        "7",
-        '{"event": ["round"]}',
-        '{"event": null}',
-        '{"event": "unknown"}',
-        '{"event": "round"}',
-        '{"event": "stage", "stage": 7}',
-        '{"event": "forward", "stage": "x", "index": "1", "count": 2}',
-        '{"event": "error", "message": null, "hint": ""}',
-        json.dumps({**ROUND, "trace": "../a.pt.trace.json.gz"}),
-        '{"event": "log", "name": ".."}',
-        "[" * 100_000,
+        ("junk", "something that is not a report (b'junk')"),
+        ("\udc80", "something that is not a report"),
+        ([1], "something that is not a report (b'[1]')"),
+        (7, "something that is not a report"),
+        ({"event": ["round"]}, "something that is not a report"),
+        ({"event": None}, "something that is not a report"),
+        ({"event": "unknown"}, "something that is not a report"),
+        ("[" * 100_000, "something that is not a report"),
+        ('{"event": "turn", "stage": "x", "forward_ns": %s}' % ("9" * 5_000), "something that is not a report"),
+        ('{"event": "ready", "on_device": false, "peak_memory_bytes": NaN}', "something that is not a report"),
+        ({"event": "round"}, "a round report that is not valid (Object missing required field `trace`)"),
+        ({"event": "stage", "stage": 7}, "a stage report that is not valid (Expected `str`, got `int` - at `$.stage`)"),
+        ({**FORWARD, "index": "1"}, "a forward report that is not valid (Expected `int`, got `str` - at `$.index`)"),
+        ({**FORWARD, "index": True}, "a forward report that is not valid (Expected `int`, got `bool` - at `$.index`)"),
+        ({**FORWARD, "count": -1}, "a forward report that is not valid (Expected `int` >= 0 - at `$.count`)"),
+        ({**FORWARD, "count": 10**400}, "a forward report that is not valid"),
+        ({"event": "error", "message": None, "hint": ""}, "a error report that is not valid"),
+        ({**READY, "on_device": 1}, "a ready report that is not valid"),
+        ({**READY, "peak_memory_bytes": 10**300}, "a ready report that is not valid"),
+        ({**TURN, "forward_ns": -5}, "a turn report that is not valid (Expected `int` >= 0 - at `$.forward_ns`)"),
+        ({**TURN, "forward_ns": 10**18}, "a turn report that is not valid (Expected `int` <= "),
+        ({"event": "notes", "notes": ["a", 1]}, "a notes report that is not valid (Expected `str`, got `int`"),
+        ({"event": "notes", "notes": ["a"] * 1_000}, "a notes report that is not valid (Expected `array` of length <="),
+        ({"event": "torch", "version": "x" * 200_000}, "a torch report with a text of more than 100,000 characters"),
+        ({"event": "torch", "version": "2", "threads": 10**10}, "a torch report that is not valid"),
+        ({"event": "workload", "inputs": [{"shape": [-1], "dtype": ""}], "weights_sha256": None}, "a workload report"),
+        ({**ROUND, "latency_ns": [10**25]}, "a round report that is not valid (Expected `int` <="),
+        (
+            {**ROUND, "latency_ns": [-5]},
+            "a round report that is not valid (Expected `int` >= 0 - at `$.latency_ns[0]`)",
+        ),
+        ({**ROUND, "latency_ns": [1.5]}, "a round report that is not valid (Expected `int`, got `float`"),
+        ({**ROUND, "load": {"cpu_mhz": -1}}, "a round report that is not valid (Expected `float` >= 0.0"),
+        (json.dumps({**ROUND, "load": {"cpu_mhz": 0}})[:-3] + "1e400}}", "a round report that is not valid"),
+        ({**ROUND, "trace": "../a.pt.trace.json.gz"}, "trace is not the name of a trace in the run's folder"),
+        ({**ROUND, "trace": "/a.pt.trace.json.gz"}, "trace is not the name of a trace in the run's folder"),
+        ({**ROUND, "trace": "profkit.json"}, "trace is not the name of a trace in the run's folder"),
+        ({**ROUND, "trace": "a\0.pt.trace.json.gz"}, "trace is not the name of a trace in the run's folder"),
+        ({"event": "log", "name": ".."}, "a log report that is not valid (name is not onednn.log.gz)"),
+        ({"event": "log", "name": "onednn.log.gz"}, "a log report that was not asked for"),
+        ({"event": "onednn", "trace": "x", "warmup": 1, "steps": 1}, "trace is not onednn.trace.json.gz"),
     ],
-    ids=lambda line: line[:40],
+    ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
 )
-def test_an_invalid_report_is_a_failure_in_words(run: Run, tmp_path: Path, line: str) -> None:
-    (tmp_path / "line").write_text(line + "\n")
+def test_an_invalid_report_is_a_failure_in_words(run: Run, tmp_path: Path, report: Any, words: str) -> None:
+    line = report if isinstance(report, str) else json.dumps(report)
+    (tmp_path / "line").write_bytes(line.encode("utf-8", "surrogateescape") + b"\n")
     outcome = run(f"cat {tmp_path}/line >&$r")
     assert outcome.failure is not None
-    assert re.match(r"sent (something that is not a report|a \w+ report with)", outcome.failure)
+    assert outcome.failure.startswith("sent ")
+    assert outcome.failure.endswith(" while starting")
+    assert words in outcome.failure
+    assert len(outcome.failure) < 400
     assert not outcome.crashed
+
+
+def test_a_round_that_was_not_asked_for_is_refused(run: Run) -> None:
+    outcome = run(lines(*DESCRIBED, ROUND), finish=False)
+    assert outcome.failure == "sent a round report that was not asked for while starting"
+
+
+def test_unknown_fields_are_not_kept(run: Run) -> None:
+    outcome = run(lines(*DESCRIBED, {**ROUND, "status": "x", "load": {"cpu_mhz": 1.0, "more": [[[[]]]]}}))
+    assert outcome.reports["round"].keys() == {*ROUND, "load"}
+    assert "more" not in outcome.reports["round"]["load"]
+
+
+def test_a_full_disk_is_told_from_other_errors(run: Run) -> None:
+    for kind, unwritable in (("output", True), ("internal", False)):
+        outcome = run(lines({"event": "error", "kind": kind, "message": "m", "hint": "h"}))
+        assert (outcome.failure, outcome.hint, outcome.unwritable) == ("m", "h", unwritable)
 
 
 def test_a_round_counts_although_the_process_does_not_end(run: Run, tmp_path: Path) -> None:

@@ -132,40 +132,6 @@ def test_a_real_time_signal_has_no_name(python: Path, tmp_path: Path) -> None:
     assert captured.failure.startswith("died of signal 40")
 
 
-@pytest.mark.parametrize(
-    ("written", "words"),
-    [
-        ("b'junk\\n'", "something that is not a report"),
-        ("b'[1, 2]\\n'", "something that is not a report"),
-        ("b'{}\\n'", "something that is not a report"),
-        ('b\'{"event": "round"}\\n\'', "a round report without trace, warmup_ns"),
-        (
-            'b\'{"event": "round", "trace": "t", "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
-            '"profiled_ns": [], "outputs_sha256": null}\\n\'',
-            "did not report its",
-        ),
-        ("b'x' * (17 << 20)", "more than 16 MiB at once"),
-    ],
-)
-def test_junk_on_the_report_descriptor(python: Path, tmp_path: Path, written: str, words: str) -> None:
-    make = f"for fd in range(3, 20):\n    try: os.write(fd, {written})\n    except OSError: pass"
-    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
-    assert captured.failure is not None
-    assert words in captured.failure
-    assert len(captured.failure) < 2100
-
-
-def test_a_forged_round_is_refused(python: Path, tmp_path: Path) -> None:
-    forged = (
-        '{"event": "round", "trace": "t", "warmup_ns": [], "stable": true, "latency_ns": ["x"], '
-        '"profiled_ns": [], "outputs_sha256": null}\\n'
-    )
-    body = f"for fd in range(3, 20):\n    try: os.write(fd, b'{forged}')\n    except OSError: pass"
-    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs")
-    assert captured.failure is not None
-    assert "the worker's report is not valid" in captured.failure
-
-
 def test_a_forked_child_does_not_hold_up_the_round(python: Path, tmp_path: Path) -> None:
     """It keeps the report descriptor open and would outlive the worker."""
     make = "if not os.fork():\n    time.sleep(600)\n    os._exit(0)"
@@ -316,3 +282,39 @@ def test_workers_are_pinned(python: Path, tmp_path: Path) -> None:
     (captured,) = capture(python, [write_model(tmp_path / "n")], tmp_path / "other", settings=settings)
     assert captured.failure is not None
     assert captured.failure.startswith("--cpus 0-9999 is not possible: the CPUs to choose from are ")
+
+
+CHANGING = {
+    "LD_PRELOAD": "",
+    "LD_LIBRARY_PATH": "/opt/lib",
+    "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
+    "MALLOC_ARENA_MAX": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TORCH_MKLDNN_MATMUL_MIN_DIM": "64",
+    "PYTORCH_JIT": "0",
+    "KMP_BLOCKTIME": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "GOMP_SPINCOUNT": "0",
+    "MKL_CBWR": "COMPATIBLE",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "DNNL_PRIMITIVE_CACHE_CAPACITY": "7",
+    "KMP_VERBOSE": "1",
+    "CXX": "clang++",
+}
+
+
+def test_every_variable_that_changes_what_runs_reaches_the_worker_and_is_compared(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CHANGING.items():
+        monkeypatch.setenv(name, value)
+    make = f"for name, value in {CHANGING!r}.items(): assert os.environ[name] == value, name"
+    model = write_model(tmp_path / "m", make=make)
+    (captured,) = capture(python, [model], tmp_path / "logs", settings=SHORT.changed(rounds=1))
+    assert captured.failure is None
+    assert read_manifest(captured.folder).environment.items() >= CHANGING.items()
+    for name in CHANGING:
+        with monkeypatch.context() as patch:
+            patch.delenv(name)
+            with pytest.raises(UsageError, match=rf"environment\.{name} was"):
+                capture(python, [model], tmp_path / "logs")

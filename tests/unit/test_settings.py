@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from profkit.capture.plan import EnvironmentRequest, matrix, worker_variables
+from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.variables import worker_variables
 from profkit.capture.workloads import resolve
 from profkit.cli.commands.capture import command as capture_command_line
 from profkit.cli.commands.capture import setting_options

@@ -335,6 +335,12 @@ def test_its_quantiles_are_scipys(level: float, degrees: float) -> None:
     assert math.isnan(quantile(level, math.nan))
 
 
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.1])
+def test_its_quantile_with_two_degrees_of_freedom_is_the_closed_form(level: float) -> None:
+    """Newton's method reaches it exactly, so that its last step is 0."""
+    assert quantile(level, 2) == pytest.approx((1 - level) * math.sqrt(2 / (level * (2 - level))), rel=3e-15, abs=0)
+
+
 @pytest.mark.parametrize("q", [0.0, 0.1, 0.5, 0.9, 0.99, 1.0])
 @pytest.mark.parametrize("forwards", [1, 2, 5, 20])
 def test_a_rounds_quantile_is_numpys(q: float, forwards: int) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from profkit.capture.process import worker_environment
-from profkit.capture.reports import MOST_TEXT
+from profkit.capture.variables import worker_environment
+from profkit.shortening import LONGEST_QUOTED
 
 WORKER = Path(__file__).parent.parent.parent / "profkit" / "worker"
 FILES = sorted(WORKER.rglob("*.py"))
@@ -36,7 +36,7 @@ def test_the_environment_of_a_worker() -> None:
     found = worker_environment(environ, {"OMP_NUM_THREADS": "2"})
     assert found == {"HOME": "/h", "OMP_NUM_THREADS": "2"}
     assert worker_environment(environ, {"ONEDNN_VERBOSE": "1"})["ONEDNN_VERBOSE"] == "1"
-    assert MOST_TEXT <= 2000
+    assert LONGEST_QUOTED <= 2000
 
 
 def test_every_file_of_the_worker_is_there_and_in_git() -> None:

@@ -19,10 +19,11 @@ from filelock import FileLock, Timeout
 from profkit.capture.environments.interpreters import find_interpreter, python_version
 from profkit.capture.environments.releases import check_request, minor, newest_minor, pythons, release_of, releases
 from profkit.capture.environments.uv import InstallerError, Tell, Uv
-from profkit.errors import CaptureError, UsageError
-from profkit.files import cache_root, write_whole
+from profkit.errors import CaptureError, InputError, OutputError, ProfkitError, UsageError
+from profkit.files import cache_root, read_bounded, write_whole
 
 MARKER_NAME = "profkit-environment.json"
+_MOST_MARKER = 1 << 20  # bytes of a marker, which has some hundred
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +68,8 @@ class Environments:
     def _read(self, folder: Path) -> Environment | None:
         """Return the environment in ``folder``; None if it is not complete."""
         try:
-            marker = msgspec.json.decode((folder / MARKER_NAME).read_bytes(), type=Environment)
-        except (OSError, msgspec.DecodeError):
+            marker = msgspec.json.decode(read_bounded(folder / MARKER_NAME, _MOST_MARKER).data, type=Environment)
+        except (InputError, msgspec.DecodeError):
             return None
         environment = msgspec.structs.replace(marker, folder=str(folder))
         return environment if environment.python.exists() else None
@@ -86,7 +87,8 @@ class Environments:
     def ensure(self, request: str | None, extra: Sequence[str] = ()) -> Environment:
         """Return the environment of a PyTorch version (None: the newest); make it if there is none.
 
-        Raises UsageError if ``request`` is not a version, CaptureError if the environment cannot be made.
+        Raises UsageError if ``request`` is not a version, CaptureError if the environment cannot be made, OutputError
+        if it cannot be written.
         """
         if request is not None:
             check_request(request)
@@ -112,7 +114,7 @@ class Environments:
             raise self._explain(error, request or "the newest version") from None
 
     def _make(self, version: str, extra: Sequence[str]) -> Environment:
-        """Make the environment of ``version``; raises CaptureError if that fails."""
+        """Make the environment of ``version``; raises CaptureError or OutputError if that fails."""
         release = release_of(version)
         python = find_interpreter(self._uv, pythons(release))
         if python is None:
@@ -147,7 +149,7 @@ class Environments:
                 raise self._explain(error, version) from None
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
-                raise CaptureError(f"the environment cannot be written ({error.strerror})", where=folder) from None
+                raise OutputError(f"the environment cannot be written ({error.strerror})", where=folder) from None
         return environment
 
     def _install(self, environment: Environment, requirements: Sequence[str]) -> bool:
@@ -165,13 +167,13 @@ class Environments:
         self._uv.install(environment.python, requirements, cpu_only=False)
         return False
 
-    def _explain(self, error: InstallerError, version: str) -> CaptureError:
+    def _explain(self, error: InstallerError, version: str) -> ProfkitError:
         """Return the error to raise for a failed installation."""
         if error.disk_full:
             hint = (
                 "An environment takes 1 to 5 GB: free some space (profkit envs remove NAME), or set PROFKIT_CACHE_DIR."
             )
-            return CaptureError("the disk is full", where=self.folder, hint=hint)
+            return OutputError("the disk is full", where=self.folder, hint=hint)
         if error.unreachable:
             return CaptureError(
                 f"PyTorch {version} cannot be downloaded: the package index cannot be reached",
@@ -186,7 +188,7 @@ class Environments:
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of an environment; raises CaptureError if the cache folder cannot be written."""
+        """Hold the lock of an environment; raises OutputError if the cache folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / f"{name}.lock")
@@ -197,7 +199,7 @@ class Environments:
                 lock.acquire()
         except OSError as error:
             hint = "Set PROFKIT_CACHE_DIR to a folder you may write to."
-            raise CaptureError(f"cannot be written ({error.strerror})", where=self.folder, hint=hint) from None
+            raise OutputError(f"cannot be written ({error.strerror})", where=self.folder, hint=hint) from None
         try:
             yield
         finally:

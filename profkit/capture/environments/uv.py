@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from profkit import children
 
 Tell = Callable[[str], None]
 """Is called with what happens, one short line at a time."""
@@ -19,6 +22,12 @@ _NO_SUCH_VERSION = re.compile(r"there (is|are) no versions? of torch\b|only torc
 _PROGRESS = ("Downloading ", "Downloaded ", "Building ", "Prepared ", "Installed ")
 # profkit has an alternative to these requests (another index, another interpreter): retry once, then use it.
 _IMPATIENT = {"UV_HTTP_RETRIES": "1"}
+# What is installed into environments that all captures share must not depend on the folder that one of them is started
+# in: no configuration is looked for (UV_CONFIG_FILE and the other UV_ variables count, because the user sets them), and
+# uv runs in the root folder, where it finds no project, environment or .python-version.
+_ISOLATED = ("--no-config", "--color", "never")
+_FOLDER = Path(os.sep)
+_GRACE_S = 5.0  # for uv to end after SIGTERM
 
 
 class InstallerError(Exception):
@@ -67,7 +76,7 @@ class Uv:
     def find_python(self, version: str) -> Path | None:
         """Return an interpreter of ``version`` (``3.10``) that uv knows, or None; raises nothing."""
         try:
-            found = self._run(["python", "find", "--no-project", version]).strip()
+            found = self._run(["python", "find", "--no-project", "--system", version]).strip()
         except InstallerError:
             return None
         return Path(found) if found else None
@@ -86,12 +95,15 @@ class Uv:
 
     def create(self, folder: Path, python: Path) -> None:
         """Make an empty environment in ``folder``."""
-        self._run(["venv", "--quiet", "--no-project", "--clear", "--python", str(python), str(folder)])
+        self._run(["venv", "--quiet", "--no-project", "--clear", "--python", str(python), str(folder.absolute())])
 
     def install(self, python: Path, requirements: Sequence[str], *, cpu_only: bool) -> None:
         """Install into the environment of ``python``; ``cpu_only`` asks PyTorch's own index for CPU builds."""
         backend = ["--torch-backend", "cpu"] if cpu_only else []
-        self._run(["pip", "install", "--python", str(python), *backend, *requirements], _IMPATIENT if cpu_only else {})
+        self._run(
+            ["pip", "install", "--python", str(python.absolute()), *backend, *requirements],
+            _IMPATIENT if cpu_only else {},
+        )
 
     def newest(self, requirement: str, python_version: str) -> str:
         """Return the newest version that satisfies ``requirement`` (``torch==2.15.*``)."""
@@ -105,9 +117,10 @@ class Uv:
 
         tail: deque[str] = deque(maxlen=_TAIL)
         with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
-            process = subprocess.Popen(
-                [find_uv_bin(), "--color", "never", *arguments],
+            process = children.start(
+                [find_uv_bin(), *_ISOLATED, *arguments],
                 env={**os.environ, **(variables or {})},
+                cwd=_FOLDER,
                 stdin=subprocess.PIPE,
                 stdout=printed,
                 stderr=subprocess.PIPE,
@@ -115,19 +128,20 @@ class Uv:
                 encoding="utf-8",
                 errors="replace",
             )
-            with process:
-                assert process.stdin is not None
-                assert process.stderr is not None
-                try:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            wait_s = 0.0  # an interrupt ends it at once
+            try:
+                with contextlib.suppress(BrokenPipeError), process.stdin:  # it has ended: its output says why
                     process.stdin.write(stdin)
-                    process.stdin.close()
-                    for line in map(str.strip, process.stderr):
-                        tail.append(line)
-                        if line.startswith(_PROGRESS):
-                            self._tell(line)
-                except BaseException:
-                    process.kill()
-                    raise
+                for line in map(str.strip, process.stderr):
+                    tail.append(line)
+                    if line.startswith(_PROGRESS):
+                        self._tell(line)
+                wait_s = _GRACE_S  # it has closed its output
+            finally:
+                children.end(process, wait_s, _GRACE_S)
+                process.stderr.close()
             if process.returncode:
                 raise InstallerError("\n".join(tail))
             printed.seek(0)

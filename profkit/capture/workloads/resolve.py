@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profkit.capture.workloads.torchvision import MODELS, image_size
-from profkit.errors import UsageError
+from profkit.errors import InputError, UsageError
+from profkit.files import open_regular
 
 SEED = 0  # of the random weights and inputs; fixed, so that every PyTorch version gets the same ones
+_AS_A_FILE = "path/to/file.py:function"
 _FUNCTION = re.compile(r"[^\W\d]\w*")
 
 
@@ -65,8 +67,10 @@ def resolve(word: str, *, batch: int = 1, weights: str = "random") -> WorkloadOr
 
 
 def _file(path: Path, function: str, batch: int, weights: str) -> WorkloadOrder:
-    if not path.is_file():
-        raise UsageError("no such file", where=path, hint="Write a workload in a file as path/to/file.py:function.")
+    try:
+        open_regular(path).close()
+    except InputError as error:
+        raise UsageError(error.what, where=path, hint=f"Write a workload in a file as {_AS_A_FILE}.") from None
     if not _FUNCTION.fullmatch(function):
         raise UsageError(f"{function!r} is not a valid function name", where=path)
     if batch != 1 or weights != "random":

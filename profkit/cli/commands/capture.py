@@ -21,7 +21,7 @@ from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import known_workloads, resolve
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
-from profkit.errors import CaptureError, UsageError
+from profkit.errors import CaptureError, OutputError, UsageError
 from profkit.runs.settings import SETTINGS, Setting, Settings
 
 if TYPE_CHECKING:
@@ -61,6 +61,38 @@ def setting_options(command: _F) -> _F:
     return command
 
 
+def _checked(setting: Setting, value: Any) -> Any:
+    """Return the value of a number's option; raises click.BadParameter in words if the setting refuses it."""
+    try:
+        return setting.check(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error).removeprefix(f"settings.{setting.name} ")) from None
+
+
+class _Integer(click.IntRange):
+    """A whole number that a setting checks."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(min=setting.minimum)
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value; fails in words if it does not fit."""
+        return _checked(self._setting, super().convert(value, param, ctx))
+
+
+class _Number(click.FloatRange):
+    """A number that a setting checks."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(min=setting.minimum)
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value; fails in words if it does not fit."""
+        return _checked(self._setting, super().convert(value, param, ctx))
+
+
 class _Text(_ParamType):
     """A text that a setting checks."""
 
@@ -94,7 +126,7 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     if setting.choices:
         kind = click.Choice(setting.choices)
     elif setting.minimum is not None:
-        kind = (click.IntRange if setting.type is int else click.FloatRange)(min=setting.minimum)
+        kind = (_Integer if setting.type is int else _Number)(setting)
     return click.option(*setting.flags, setting.name, type=kind, metavar=setting.metavar, help=help_, **shown)
 
 
@@ -205,7 +237,10 @@ def _environments(
 
 
 def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
-    """Print the folders of the runs and the next commands; raises CaptureError if a configuration failed."""
+    """Print the folders of the runs and the next commands.
+
+    Raises CaptureError if a configuration failed, OutputError if all that failed did so because nothing can be written.
+    """
     done = [c for c in captured if c.failure is None]
     failed = [c for c in captured if c.failure is not None]
     if done and not quiet:
@@ -228,7 +263,8 @@ def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
     if failed:
         # each reason was printed when its round failed
         names = ", ".join(c.configuration.name for c in failed)
-        raise CaptureError(
+        kind = OutputError if all(c.unwritable for c in failed) else CaptureError
+        raise kind(
             f"{len(failed)} of {len(captured)} configurations failed: {names}",
             hint="The reasons are above. The same command tries the missing rounds again.",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, margin_option, output_options, read_options, selection_options
+from profkit.cli.options import Output, forward_option, margin_option, output_options, read_options, selection_options
 from profkit.cli.show import show
 from profkit.report.kinds.compare import KIND
 from profkit.report.rendering import FORMATS
@@ -33,6 +33,7 @@ Examples:
 @margin_option
 @selection_options(KIND)
 @read_options
+@forward_option
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     runs: tuple[Path, ...],

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import Output, by_option, margin_option, output_options, read_options, selection_options
+from profkit.cli.options import (
+    Output,
+    by_option,
+    forward_option,
+    margin_option,
+    output_options,
+    read_options,
+    selection_options,
+)
 from profkit.cli.show import show
 from profkit.report.kinds.diff import KIND
 from profkit.report.rendering import FORMATS
@@ -60,6 +69,7 @@ Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["latency > 3%
 @by_option
 @selection_options(KIND)
 @read_options
+@forward_option
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     baseline: Path,
@@ -82,14 +92,19 @@ def command(
     clock resolution.
     """
     from profkit.cli.configuration import configured_rules
-    from profkit.compare.gate import judge
     from profkit.compare.gate_rules import parse_rule
-    from profkit.report.escape import plain
-    from profkit.views.diff import compare_groupings
+    from profkit.views.diff import PendingComparison
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     is_page = output.format == "html" and output.plot is None
-    found = compare_groupings(baseline, candidate, by, reading, margin / 100, for_page=is_page)
+    with PendingComparison(baseline, candidate, by, reading, for_page=is_page) as pending:
+        # imported while other processes read the traces
+        from profkit.compare.gate import judge
+        from profkit.report.escape import plain
+
+        if is_page:
+            import_module("profkit.report.formats.html.render").page_template()
+        found = pending.result(margin / 100)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
     show(KIND, comparison, output, pattern, sort, top, others)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.one_run import one_run
-from profkit.cli.options import read_options
-from profkit.errors import UsageError
+from profkit.cli.options import explain_write_errors, forward_option, read_options
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -26,6 +25,7 @@ Example:
     "--parquet", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
 )
 @read_options
+@forward_option
 def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     """Write the tables of RUN as Parquet files: operators per forward, forwards, spans and flows.
 
@@ -34,25 +34,22 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     from profkit.trace.file import TraceFile
     from profkit.trace.reading.reader import read
 
-    try:
-        chosen = one_run(run)
-        chosen.require_traces()
-        for text in chosen.warnings:
-            click.echo(f"Warning: {text}", err=True)
-        for path in chosen.traces:
-            trace = TraceFile(read(path, options=reading))
-            target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names are kept: they are unique
+    chosen = one_run(run)
+    chosen.require_traces()
+    for text in chosen.warnings:
+        click.echo(f"Warning: {text}", err=True)
+    for path in chosen.traces:
+        trace = TraceFile(read(path, options=reading), reading.forward)
+        target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names are kept: they are unique
+        with explain_write_errors(folder, hint="Choose another folder."):
             target.mkdir(parents=True, exist_ok=True)
-            tables = {
-                "operators": trace.operators(per_forward=True),
-                "forwards": trace.forwards(),
-                "spans": trace.spans(),
-                "flows": trace.flows(),
-            }
-            for name, table in tables.items():
+        tables = {
+            "operators": trace.operators(per_forward=True),
+            "forwards": trace.forwards(),
+            "spans": trace.spans(),
+            "flows": trace.flows(),
+        }
+        for name, table in tables.items():
+            with explain_write_errors(folder, hint="Choose another folder."):
                 table.to_parquet(target / f"{name}.parquet")
-                click.echo(f"{target / name}.parquet  {len(table)} rows")
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror})", where=folder, hint="Choose another folder.") from None
+            click.echo(f"{target / name}.parquet  {len(table)} rows")

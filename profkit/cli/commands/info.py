@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.one_run import one_run
-from profkit.cli.options import Output, output_options, read_options, selection_options
+from profkit.cli.options import Output, forward_option, output_options, read_options, selection_options
 from profkit.cli.show import show
 from profkit.report.kinds.information import KIND
 from profkit.report.rendering import FORMATS
@@ -27,9 +27,10 @@ Examples:
 @click.argument("run", type=click.Path(path_type=Path))
 @selection_options(KIND)
 @read_options
+@forward_option
 @output_options(*FORMATS)
 def command(run: Path, sort: str, top: int | None, pattern: str | None, reading: ReadOptions, output: Output) -> None:
-    """Describe RUN, a run folder or a trace file: versions, settings, forwards, anomalies, repairs."""
+    """Describe RUN, a run folder or a trace file: versions, settings, forwards, ranks, anomalies, repairs."""
     from profkit.views.information import describe_run
 
     show(KIND, describe_run(one_run(run), reading), output, pattern, sort, top)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import read_options, say_written, write_whole
+from profkit.cli.options import forward_option, read_options, say_written, write_whole
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -34,6 +34,7 @@ Open the file in ui.perfetto.dev or chrome://tracing. For TensorBoard, name it N
     help="Trace file to write.",
 )
 @read_options
+@forward_option
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the name of the written file.")
 def command(baseline: Path, candidate: Path, output: Path, reading: ReadOptions, quiet: bool) -> None:
     """Write the median forwards of BASELINE and CANDIDATE as two processes of one trace.

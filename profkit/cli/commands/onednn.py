@@ -28,6 +28,7 @@ Examples:
 
 \b
 A LOG is the output of a process with ONEDNN_VERBOSE=2; ONEDNN_VERBOSE_TIMESTAMP=1 is optional.
+With ONEDNN_VERBOSE=all (oneDNN 3.1 or later) it also says why implementations were not chosen.
 """
 
 
@@ -96,7 +97,12 @@ def _read_log(path: Path, reading: ReadOptions) -> Log:
     from profkit.onednn.log import read_log
 
     log = read_log(path, reading.memory_limit)
-    if not len(log):
-        hint = "A log is the output of a process with ONEDNN_VERBOSE=2; profkit capture saves it as onednn.log.gz."
-        raise InputError("contains no oneDNN record", where=path, hint=hint)
-    return log
+    if len(log) or log.messages:
+        return log
+    what = "contains no oneDNN record"
+    if log.skipped:
+        what += f" that can be read; {log.skipped} could not be"
+    elif log.information:
+        what += ", only the header"
+    hint = "A log is the output of a process with ONEDNN_VERBOSE=2; profkit capture saves it as onednn.log.gz."
+    raise InputError(what, where=path, hint=hint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.one_run import one_run, start_reading
-from profkit.cli.options import Output, by_option, output_options, read_options, selection_options
+from profkit.cli.options import Output, by_option, forward_option, output_options, read_options, selection_options
 from profkit.cli.show import show
 from profkit.report.kinds.operators import KIND
 from profkit.report.rendering import FORMATS
@@ -22,6 +22,7 @@ Examples:
   profkit ops logs/2.0/resnet50 --per-forward --by shape --filter conv
   profkit ops logs/2.0-frozen/resnet50 --with-primitives
   profkit ops trace.pt.trace.json.gz --format csv --output operators.csv
+  profkit ops trace.pt.trace.json.gz --per-forward --forward model_inference
 """
 
 
@@ -32,6 +33,7 @@ Examples:
 @by_option
 @selection_options(KIND)
 @read_options
+@forward_option
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
     run: Path,
@@ -47,7 +49,8 @@ def command(
     """Show the operators of RUN, a run folder or one trace file.
 
     Self host time is the time in an operator, without the operators that it calls. Total host time is the time with
-    at least one call of the operator on the stack.
+    at least one call of the operator on the stack. Ranks of a distributed job, or processes in one file, are shown
+    side by side first. A trace without operators is described, with its device work.
     """
     with start_reading(run, by, reading) as pending:  # reads while the modules below are imported
         from profkit.views.operators import view_operators

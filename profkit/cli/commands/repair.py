@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from profkit.errors import UsageError
+from profkit.cli.options import MEMORY, explain_write_errors
 from profkit.trace.options import MEMORY_LIMIT
 from profkit.trace.reading.reader import write_mended
 
@@ -21,7 +21,7 @@ Example:
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--memory-limit",
-    type=click.FloatRange(min=0.01),
+    type=MEMORY,
     default=MEMORY_LIMIT / (1 << 30),
     show_default=True,
     metavar="GIB",
@@ -32,10 +32,8 @@ def command(source: Path, target: Path, memory_limit: float) -> None:
 
     The other commands repair a trace in memory when they read it. OUT is gzipped if its name ends in .gz.
     """
-    try:
+    with explain_write_errors(target, hint="Choose another OUT."):
         repairs = write_mended(source, target, memory_limit=int(memory_limit * (1 << 30)))
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror})", where=target, hint="Choose another OUT.") from None
     for defect, count in repairs.items():
         click.echo(f"{count:6}  {defect}")
     click.echo(f"{target}: {'repaired' if repairs else 'no damage found'}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import site
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profkit.cli.options import read_options, write_whole
+from profkit import children
+from profkit.cli.options import explain_write_errors, read_options, write_whole
+from profkit.cli.signals import SignalReceived
 from profkit.errors import CaptureError, UsageError
 from profkit.runs import Run, find_runs
+from profkit.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from profkit.report.page import Page
@@ -31,6 +34,8 @@ Examples:
 """
 _URL = re.compile(r"http://\S+")
 _CHECK = "import tensorboard.main, torch_tb_profiler.plugin"
+_START = "import sys; sys.argv[0] = 'tensorboard'; from tensorboard.main import run_main; run_main()"
+_GRACE_S = 5.0  # for TensorBoard to end after SIGTERM
 _INSTALL = "pip install 'profkit[tensorboard]' installs TensorBoard and its profiler plugin."
 # known import failures of the plugin: a part of Python's message, and the fix
 _KNOWN_FAILURES = (
@@ -71,27 +76,37 @@ def command(
     URL and opens it.
     """
     found = [run for path in runs for run in find_runs(path)]  # reports a wrong path before the viewer starts
-    with tempfile.TemporaryDirectory(prefix="profkit-view-") as scratch:
+    if how == "html":
+        _html(found, reading, open_browser=not no_browser)
+        return
+    with explain_write_errors(), scratch_folder() as scratch:
         if how == "perfetto":
-            _perfetto(found, Path(scratch), reading, open_browser=not no_browser)
-        elif how == "html":
-            _html(found, reading, open_browser=not no_browser)
+            _perfetto(found, scratch, reading, open_browser=not no_browser)
         else:
-            _tensorboard(runs, found, Path(scratch), host, port)
+            _tensorboard(runs, found, scratch, host, port)
 
 
 def _tensorboard(paths: Sequence[Path], runs: Sequence[Run], scratch: Path, host: str, port: int) -> None:
     _check_plugin()
     logdir = paths[0] if len(paths) == 1 and paths[0].is_dir() else _link_runs(runs, scratch)
-    arguments = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
-    arguments += ["--host", host, "--port", str(port)]
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            _print_url(server)
-        except KeyboardInterrupt:
-            click.echo("", err=True)
-        finally:
-            server.terminate()
+    command = [*_python(_START), "--logdir", str(logdir), "--host", host, "--port", str(port)]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    server = children.start(command, **streams, text=True, errors="replace")
+    try:
+        _print_url(server)
+    except SignalReceived:
+        raise
+    except KeyboardInterrupt:  # the way to stop it
+        click.echo("", err=True)
+    finally:
+        children.end(server, 0.0, _GRACE_S)
+
+
+def _python(code: str) -> list[str]:
+    """Return the command that runs ``code`` under this interpreter: nothing in the current folder is imported."""
+    if site.ENABLE_USER_SITE:  # -I leaves it out, and this program may be installed there
+        code = f"import site; site.addsitedir(site.getusersitepackages()); {code}"
+    return [sys.executable, "-I", "-W", "ignore", "-c", code]
 
 
 def _perfetto(runs: Sequence[Run], scratch: Path, reading: ReadOptions, *, open_browser: bool) -> None:
@@ -125,7 +140,8 @@ def _html(runs: Sequence[Run], reading: ReadOptions, *, open_browser: bool) -> N
     labels = "-".join(dict.fromkeys(re.sub(r"[^\w.+-]", "-", run.label) for run in runs))[:60]
     digest = sha256("\n".join(str(run.path.resolve()) for run in runs).encode(errors="replace")).hexdigest()
     target = cache_root() / "pages" / f"{labels}-{digest[:8]}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with explain_write_errors():
+        target.parent.mkdir(parents=True, exist_ok=True)
     for old in sorted(target.parent.glob("*.html"), key=lambda path: path.stat().st_mtime)[:-_KEPT_PAGES]:
         old.unlink(missing_ok=True)
     write_whole(target, render_html(page).encode("utf-8", "replace"))
@@ -138,14 +154,15 @@ def _page(runs: Sequence[Run], reading: ReadOptions) -> Page:
     from profkit.report.kinds import kind_of
     from profkit.report.rendering import make_page
     from profkit.report.runs_page import runs_page
-    from profkit.views.diff import compare_groupings
+    from profkit.views.diff import PendingComparison
     from profkit.views.many import compare_many
     from profkit.views.operators import view_operators
 
     if len(runs) == 1:
         return make_page(kind_of("operators"), view_operators(runs[0], per_forward=True, options=reading))
     if len(runs) == 2 and runs[0].workload == runs[1].workload:
-        groupings = compare_groupings(runs[0].path, runs[1].path, options=reading, for_page=True)
+        with PendingComparison(runs[0].path, runs[1].path, options=reading, for_page=True) as pending:
+            groupings = pending.result()
         return make_page(kind_of("diff"), groupings.pop("name"), beside=groupings)
     try:
         return runs_page(runs, compare_many([run.path for run in runs], options=reading))
@@ -168,8 +185,7 @@ def _link_runs(runs: Sequence[Run], folder: Path) -> Path:
 
 def _check_plugin() -> None:
     """Raise CaptureError with the reason and a fix if the plugin cannot be imported."""
-    command = [sys.executable, "-W", "ignore", "-c", _CHECK]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(_python(_CHECK), capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         hint = next((fix for text, fix in _KNOWN_FAILURES if text in done.stderr), _INSTALL)

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Ids
@@ -41,8 +41,7 @@ Pair = tuple[int, int]
 Positions = Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class PathChange:
+class PathChange(msgspec.Struct, frozen=True):
     """A pair of calls of one operator, ``caller``, whose work is done by different callees on the two sides.
 
     ``baseline`` and ``candidate`` are the callees that do most of the work, outermost first; one may be empty if the
@@ -54,8 +53,7 @@ class PathChange:
     candidate: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Alignment:
+class Alignment(msgspec.Struct, frozen=True):
     """The ``pairs`` of calls of the same operator; ``stand_ins`` pair different operators that do the same work.
 
     ``changes`` are the pairs whose work is done by different callees. ``alone`` holds, per side, the unpaired top-level

@@ -1,12 +1,17 @@
 """Tables of the operators that PyTorch renamed or started to call, and of those that only run others.
 
+Names that torch.compile numbers are told by their form, in :mod:`profkit.trace.generated`.
+
 Found by running fifty common layers and functions on CPU in 1.13.1, 2.0.1, 2.1.2, 2.2.2, 2.3.1, 2.4.1, 2.5.1, 2.6.0,
 2.8.0, 2.10.0, 2.12.0 and 2.15.0.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
+
+from profkit.trace.generated import stem
 
 
 class Renamed(NamedTuple):
@@ -37,12 +42,21 @@ ADDED = (
 )
 _CANONICAL = {entry.before: entry.after for entry in RENAMED}
 _SINCE = {entry.name: entry.since for entry in ADDED} | {entry.after: entry.since for entry in RENAMED}
-_TRANSPARENT = ("forward", "Torch-Compiled Region", "CompiledFunction", "TorchDynamo", "AOTDispatcher", "Pregraph")
+_TRANSPARENT = (
+    "forward",
+    "Torch-Compiled Region",
+    "## Call CompiledFxGraph",
+    "CompiledFunction",
+    "TorchDynamo",
+    "AOTDispatcher",
+    "Pregraph",
+)
 
 
+@lru_cache(maxsize=1 << 16)
 def canonical(name: str) -> str:
-    """Return the newest name of an operator."""
-    return _CANONICAL.get(name, name)
+    """Return the newest name of an operator, without what torch.compile numbers in it."""
+    return _CANONICAL.get(name) or stem(name) or name
 
 
 def known_since(name: str) -> str | None:

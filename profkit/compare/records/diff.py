@@ -126,6 +126,11 @@ class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
         Meta(description="operator that does its work, or a part of it, on the other side; null unless replaced"),
     ] = None
     since: Annotated[str | None, Meta(description="PyTorch version that introduced the operator")] = None
+    baseline_names: Annotated[
+        list[str],
+        Meta(description="its names in the baseline, if torch.compile numbers them and they are compared under one"),
+    ] = []
+    candidate_names: Annotated[list[str], Meta(description="the same in the candidate")] = []
 
     @property
     def judged_ns(self) -> tuple[float | None, float | None]:
@@ -216,6 +221,7 @@ class OutputsChange(Record, frozen=True, kw_only=True):
     relative_error: Annotated[
         float | None, Meta(description="largest absolute difference / largest absolute baseline output")
     ] = None
+    reason: Annotated[str | None, Meta(description="why they are not comparable; null if they are")] = None
 
 
 class PrimitiveTimes(Record, frozen=True, kw_only=True):

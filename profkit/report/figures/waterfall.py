@@ -6,8 +6,9 @@ Drawn as a plotly figure and, for text reports, in characters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from profkit import units
 from profkit.report.figures.style import CATEGORIES, FASTER, NAMED, PLAIN, SLOWER, axis_labels, layout_of
@@ -20,8 +21,7 @@ NAMED_IN_TEXT = 5  # operators with a step of their own in a text report
 WIDTH = 22  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One bar, from ``start_ns`` to ``end_ns`` of the mean forward."""
 
     name: str

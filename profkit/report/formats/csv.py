@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
-from profkit.report.escape import cell
+from profkit.report.escape import CELL, plain
 from profkit.report.formats.rounding import rounded
 
 
@@ -20,7 +21,19 @@ def render_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
+# how a spreadsheet recognises a formula, at the start of a field or behind a separator: where the decimal separator is
+# a comma, a semicolon separates fields; quotation marks and blanks in front of the sign are dropped
+_FORMULA = re.compile(r"""(^|;)(?=["'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
 def _field(value: object) -> object:
     if isinstance(value, str):
-        return cell(value)
+        return _text(value)
     return rounded(value) if isinstance(value, float) else value
+
+
+def _text(text: str) -> str:
+    """Return a text with an apostrophe before what a spreadsheet would read as a formula; a number stays one."""
+    text = plain(text, CELL)  # line breaks and tabs, which separate too, become escapes
+    return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1'", text)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
@@ -71,7 +70,7 @@ def select(overview: Overview, selection: Selection) -> Overview:
     """Return ``overview`` with the selected runs, by label; raises UsageError if none matches."""
     require_match((run.label for run in overview.runs), selection, "runs")
     runs = choose(overview.runs, selection, lambda run: run.label, ORDERS)
-    return msgspec.structs.replace(overview, runs=runs)
+    return replace(overview, runs=runs)
 
 
 def document(overview: Overview, selection: Selection, beside: Any = None) -> Document:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Document, Paragraph, Table, cut_note
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.manifest_facts import facts_table, manifest_facts, median
 from profkit.report.page import Page, Section
+from profkit.report.ranks_table import ranks_table
+from profkit.shortening import LONGEST_NAME, listed, shorten
+from profkit.trace.dialect import in_words
 
 if TYPE_CHECKING:
     from profkit.views.information import RunInformation, TraceInformation
@@ -50,16 +52,18 @@ def select(information: RunInformation, selection: Selection) -> RunInformation:
     """Return ``information`` with the selected traces; raises UsageError if no file name matches."""
     require_match((t.file for t in information.traces), selection, "traces")
     traces = choose(information.traces, selection, lambda t: t.file, ORDERS)
-    return msgspec.structs.replace(information, traces=traces)
+    return replace(information, traces=traces)
 
 
 def document(information: RunInformation, selection: Selection, beside: Any = None) -> Document:
     """Lay out the manifest and a table per trace. There is nothing ``beside``."""
     blocks: list[Table | Paragraph] = []
     blocks += [Paragraph(f"Warning: {text}", "bad") for text in information.warnings]
+    blocks += [Paragraph(f"Hint: {text}", "dim") for text in information.hints]
     if information.manifest is not None:
         title = f"{information.manifest.label} {information.workload}"
         blocks.append(facts_table(title, manifest_facts(information.manifest)))
+    blocks += ranks_table(information.ranks)
     every = select(information, replace(selection, top=0)).traces
     blocks += [facts_table(trace.file, _facts(trace)) for trace in every[: selection.top or None]]
     if note := cut_note(len(every), selection.top, "traces"):
@@ -74,15 +78,21 @@ def _facts(trace: TraceInformation) -> list[tuple[str, str]]:
     middle = units.duration(median(trace.forward_ns))
     return [
         ("PyTorch", trace.torch or "not written in the file"),
-        ("dialect", f"PyTorch {trace.dialect}"),
+        ("dialect", in_words(trace.dialect)),
+        *([("contents", trace.contents)] if trace.contents is not None else []),
         ("clock resolution", units.duration(trace.resolution_ns)),
         ("forwards", f"{len(trace.forward_ns)} by rule {trace.rule}, median {middle}"),
+        *([("annotations", _annotations(trace))] if trace.annotations else []),
         ("spans", f"{trace.spans} on {trace.tracks} tracks, {trace.operators} of them operators"),
         ("categories", ", ".join(f"{n} {name or '(none)'}" for name, n in trace.categories.items())),
         ("other records by phase", others or "none"),
         ("anomalies", anomalies or "none"),
         ("repairs", repairs or "none"),
     ]
+
+
+def _annotations(trace: TraceInformation) -> str:
+    return listed([f"{count} {shorten(name, LONGEST_NAME)}" for name, count in trace.annotations.items()], 120, 10)
 
 
 def csv_rows(information: RunInformation) -> Iterator[Sequence[object]]:
@@ -95,11 +105,12 @@ def csv_rows(information: RunInformation) -> Iterator[Sequence[object]]:
 def page(information: RunInformation, selection: Selection, beside: Any = None) -> Page:
     """Lay out the same as ``document``, a section for the run and one for its traces."""
     blocks = list(document(information, selection).blocks)
-    warnings = [block for block in blocks[: len(information.warnings)] if isinstance(block, Paragraph)]
-    rest = blocks[len(warnings) :]
-    count = information.manifest is not None
-    sections = [Section("Run", rest[:1])] if count else []
-    return Page(information.path, warnings, [*sections, Section("Traces", rest[count:])])
+    count = len(information.warnings) + len(information.hints)
+    words = [block for block in blocks[:count] if isinstance(block, Paragraph)]
+    rest = blocks[count:]
+    about_run = (information.manifest is not None) + len(list(ranks_table(information.ranks)))
+    sections = [Section("Run", rest[:about_run])] if about_run else []
+    return Page(information.path, words, [*sections, Section("Traces", rest[about_run:])])
 
 
 def _upgrade(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from profkit.errors import UsageError
 
 if TYPE_CHECKING:
-    import msgspec
-
     from profkit.report.document import Document
     from profkit.report.page import Page, Picture
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """Which rows to show, and in which order.
 
     ``pattern`` is a shell pattern or a part of a name, in any case; ``sort`` is one of the kind's orders, None for its
@@ -37,8 +35,7 @@ class Selection:
         return self.pattern.lower() in name.lower() or fnmatch.fnmatchcase(name.lower(), self.pattern.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """How one kind of result is read, selected and shown.
 
     ``beside`` in ``document`` and ``page`` is what a command shows next to the result although it is not part of its
@@ -64,7 +61,7 @@ class Kind:
     """Returns one sequence per row of the CSV table; times in ns."""
     page: Callable[[Any, Selection, Any], Page]
     """Returns the HTML page without its downloads: (result, selection, beside)."""
-    pictures: Mapping[str, Callable[[Any], Picture]] = field(default_factory=dict)
+    pictures: Mapping[str, Callable[[Any], Picture]] = msgspec.field(default_factory=dict)
     """The values of ``--plot``; each function raises UsageError if the result lacks what it draws."""
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     """Turns a decoded JSON document of an older schema into the current one."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut_note
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
@@ -32,7 +31,7 @@ def _record() -> type[MachineReport]:
 def select(report: MachineReport, selection: Selection) -> MachineReport:
     """Return ``report`` with the selected findings; raises UsageError if no name matches."""
     require_match((f.name for f in report.findings), selection, "findings")
-    return msgspec.structs.replace(report, findings=choose(report.findings, selection, lambda f: f.name, ORDERS))
+    return replace(report, findings=choose(report.findings, selection, lambda f: f.name, ORDERS))
 
 
 def document(report: MachineReport, selection: Selection, beside: Any = None) -> Document:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note, plural
 from profkit.report.figures.parts import parts
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.manifest_facts import median
-from profkit.report.page import Field, Figure, Grid, Page, Picture, Section, Values, View
+from profkit.report.page import Block, Field, Figure, Grid, Page, Picture, Section, Values, View
+from profkit.report.ranks_table import ranks_in_words, ranks_table
 
 if TYPE_CHECKING:
     from profkit.views.operators import OperatorRow, OperatorsView
+    from profkit.views.parts import Kernel
 
 CSV_HEADER = (
     "operator",
@@ -35,6 +36,13 @@ ORDERS: dict[str, Callable[[OperatorRow], object]] = {
     "calls": lambda o: -o.calls,
     "name": lambda o: o.name,
 }
+# device work has no host time: the orders by host time are by its device time
+_KERNEL_ORDERS: dict[str, Callable[[Kernel], object]] = {
+    "self": lambda k: -k.device_ns,
+    "total": lambda k: -k.device_ns,
+    "calls": lambda k: -k.calls,
+    "name": lambda k: k.name,
+}
 PRIMITIVES_NOTE = "→ oneDNN primitives per forward, from a pass of their own; writing the log makes them slower."
 
 
@@ -52,8 +60,12 @@ def _record() -> type[OperatorsView]:
 
 def select(view: OperatorsView, selection: Selection) -> OperatorsView:
     """Return ``view`` with the selected operators; raises UsageError if none matches."""
-    require_match((row.name for row in view.operators), selection, "operators")
-    return msgspec.structs.replace(view, operators=choose(view.operators, selection, lambda o: o.name, ORDERS))
+    require_match((row.name for rows in (view.operators, view.kernels) for row in rows), selection, "operators")
+    return replace(
+        view,
+        operators=choose(view.operators, selection, lambda o: o.name, ORDERS),
+        kernels=choose(view.kernels, selection, lambda k: k.name, _KERNEL_ORDERS),
+    )
 
 
 def document(view: OperatorsView, selection: Selection, beside: Any = None) -> Document:
@@ -77,12 +89,14 @@ def document(view: OperatorsView, selection: Selection, beside: Any = None) -> D
     if any(row.primitives for row in shown):
         note = "\n".join(filter(None, (note, PRIMITIVES_NOTE)))
     warnings = [Paragraph(f"Warning: {text}", "bad") for text in view.warnings]
-    table = Table(f"Operators, {_scope(view)}", columns, rows, note)
-    blocks: list[Table | Paragraph] = [*_forwards(view), *warnings, table]
+    blocks: list[Table | Paragraph] = [*_forwards(view), *warnings, *_hints(view), *ranks_table(view.ranks)]
+    if view.operators:
+        blocks.append(Table(f"Operators, {_scope(view)}", columns, rows, note))
     if any(row.module is not None for row in view.operators) and not any(row.module for row in view.operators):
         blocks.append(Paragraph("The traces name no modules: capture with --with-stack.", "bad"))
     if not view.operators:
-        blocks.append(Paragraph("The traces have no operators.", "bad"))
+        blocks.append(Paragraph(" ".join(filter(None, ("The traces have no operators.", view.contents))), "bad"))
+        blocks += _kernels(view, selection)
     odd = [f"{n} {name}" for name, n in view.anomalies.items() if n]
     odd += [f"{repair.count} × {repair.defect} repaired" for repair in view.repairs]
     if odd:
@@ -91,15 +105,42 @@ def document(view: OperatorsView, selection: Selection, beside: Any = None) -> D
     return Document(f"{view.source}{version}", blocks)
 
 
+def _hints(view: OperatorsView) -> Iterator[Paragraph]:
+    return (Paragraph(f"Hint: {text}", "dim") for text in view.hints)
+
+
+def _kernels(view: OperatorsView, selection: Selection) -> Iterator[Table]:
+    """Yield the table of device work by name, if there is any."""
+    every = select(view, replace(selection, top=0)).kernels
+    if not every:
+        return
+    columns = [Column("device work", right=False, flexible=True), Column("kind", right=False)]
+    columns += [Column("calls"), Column("device time"), Column("share")]
+    whole = sum(kernel.device_ns for kernel in view.kernels)
+    rows = [
+        [
+            Cell(kernel.name),
+            Cell(kernel.category),
+            Cell(units.count(kernel.calls)),
+            Cell(units.duration(kernel.device_ns)),
+            Cell(units.share(kernel.device_ns / whole if whole else None)),
+        ]
+        for kernel in every[: selection.top or None]
+    ]
+    yield Table("Kernels and copies by name", columns, rows, cut_note(len(every), selection.top, "names"))
+
+
 def _scope(view: OperatorsView) -> str:
-    return "per forward (medians)" if view.per_forward else "sums over everything captured"
+    scope = "per forward (medians)" if view.per_forward else "sums over everything captured"
+    return f"{scope}, all {ranks_in_words(view.ranks)} together" if view.ranks else scope
 
 
 def _forwards(view: OperatorsView) -> Iterator[Paragraph]:
     found = view.forwards
     if found.count:
         middle = units.duration(median(found.wall_ns))
-        yield Paragraph(f"{plural(found.count, 'forward')} by rule {found.rule}, median wall time {middle}.")
+        whose = f" of {ranks_in_words(view.ranks)}" if view.ranks else ""
+        yield Paragraph(f"{plural(found.count, 'forward')}{whose} by rule {found.rule}, median wall time {middle}.")
 
 
 def _operator_rows(row: OperatorRow, whole: float, *, on_device: bool) -> Iterator[list[Cell]]:
@@ -156,10 +197,14 @@ def page(view: OperatorsView, selection: Selection, beside: Any = None) -> Page:
         fields.append(Field("oneDNN primitives", words=True))
         columns.append(Values([_primitives(row) for row in rows]))
     grid = Grid(_scope(view), fields, {"all": View(columns)})
+    blocks: list[Block] = [Picture("Where the time goes", _largest(rows)), grid]
+    if not view.operators:
+        blocks = list(_kernels(view, selection))
+    sections = [Section("Ranks", tables)] if (tables := list(ranks_table(view.ranks))) else []
     return Page(
         title=shown.title,
         answers=[block for block in shown.blocks if isinstance(block, Paragraph)],
-        sections=[Section("Operators", [Picture("Where the time goes", _largest(rows)), grid])],
+        sections=[*sections, Section("Operators", blocks)],
     )
 
 

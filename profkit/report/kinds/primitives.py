@@ -1,14 +1,15 @@
-"""The oneDNN primitives of a run or a log (``primitives/1``): the cache, reorders, and what ran."""
+"""The oneDNN primitives of a run or a log (``primitives/1``): the cache, reorders, what ran, oneDNN's messages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
+from profkit.errors import UsageError
+from profkit.onednn.messages import DISPATCH
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
 from profkit.report.figures.parts import parts
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
@@ -17,7 +18,7 @@ from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
     from profkit.onednn.summary import Phase
-    from profkit.views.primitives import PrimitiveRow, PrimitivesView
+    from profkit.views.primitives import MessageRow, PrimitiveRow, PrimitivesView
 
 CSV_HEADER = (
     "kind",
@@ -33,12 +34,18 @@ CSV_HEADER = (
     "create_ns",
 )
 REPEATED = 3  # weights named among those that every forward reorders: enough to find them in the model
+_PARTITION = "graph "  # how the kind of a row of partitions begins
 
 
 def describe(row: PrimitiveRow) -> str:
     """Return what distinguishes a row, in one line."""
     mode = "" if row.fpmath in (None, "fp32") else row.fpmath
     return " ".join(filter(None, (row.kind, row.implementation, mode, row.data_types, row.post_ops, row.problem)))
+
+
+def describe_message(row: MessageRow) -> str:
+    """Return what distinguishes a message, in one line."""
+    return " ".join(filter(None, (row.operation, row.kind, row.implementation, row.text)))
 
 
 ORDERS: dict[str, Callable[[PrimitiveRow], object]] = {
@@ -57,28 +64,38 @@ def _record() -> type[PrimitivesView]:
 
 
 def select(view: PrimitivesView, selection: Selection) -> PrimitivesView:
-    """Return ``view`` with the selected primitives; raises UsageError if none matches."""
-    require_match(map(describe, view.primitives), selection, "primitives")
-    return msgspec.structs.replace(view, primitives=choose(view.primitives, selection, describe, ORDERS))
+    """Return ``view`` with the selected primitives and messages; raises UsageError if none matches."""
+    names = [*map(describe, view.primitives), *map(describe_message, view.messages)]
+    require_match(names, selection, "primitives")
+    return replace(
+        view,
+        primitives=choose(view.primitives, selection, describe, ORDERS),
+        messages=[row for row in view.messages if selection.matches(describe_message(row))],
+    )
 
 
 def document(view: PrimitivesView, selection: Selection, beside: Any = None) -> Document:
     """Lay out the primitives of a log or a run. There is nothing ``beside``."""
-    blocks: list[Table | Paragraph] = [Paragraph(text) for text in _head(view)]
-    if view.fpmath is not None:
-        blocks.append(fpmath_paragraph(view.fpmath))
-    if view.cold_phase is not None and view.warm_phase is not None:
-        blocks.append(_phases(view.cold_phase, view.warm_phase, view.forwards or 0))
-    if view.repeated_reorders:
-        blocks.append(_repeated(view))
-    blocks.append(_primitives(view, selection))
+    blocks = [*_summary(view), *_primitives(view, selection), *_messages(view, selection)]
     version = f", oneDNN {view.onednn}" if view.onednn else ""
     return Document(f"{view.source}{version}", blocks)
 
 
+def _summary(view: PrimitivesView) -> Iterator[Table | Paragraph]:
+    for text in _head(view):
+        yield Paragraph(text)
+    if view.fpmath is not None:
+        yield fpmath_paragraph(view.fpmath)
+    if view.cold_phase is not None and view.warm_phase is not None:
+        yield _phases(view.cold_phase, view.warm_phase, view.forwards or 0)
+    if view.repeated_reorders:
+        yield _repeated(view)
+
+
 def _head(view: PrimitivesView) -> Iterator[str]:
-    if view.isa:
-        yield f"{view.isa}, {plural(view.threads or 0, 'thread')}."
+    threads = None if view.threads is None else plural(view.threads, "thread")
+    if machine := ", ".join(filter(None, (view.isa, threads))):
+        yield f"{machine}."
     if view.forwards and view.warm_phase is not None:
         wall = sum(view.forward_ns)
         part = units.share(view.warm_phase.exec_ns / wall if wall else None)
@@ -87,7 +104,11 @@ def _head(view: PrimitivesView) -> Iterator[str]:
             "log records fall within an operator of the trace. Writing the log slows this pass: use shares, not times."
         )
     if view.skipped_lines:
-        yield f"{view.skipped_lines} log records could not be read and are not counted."
+        records = plural(view.skipped_lines, "log record")
+        yield f"{records} could not be read and {'is' if view.skipped_lines == 1 else 'are'} not counted."
+    if view.message_lines:
+        lines = plural(view.message_lines, "log line")
+        yield f"{lines} {'is a message, not a record' if view.message_lines == 1 else 'are messages, not records'}."
 
 
 def _phases(cold: Phase, warm: Phase, forwards: int) -> Table:
@@ -124,32 +145,77 @@ def _repeated(view: PrimitivesView) -> Paragraph:
     )
 
 
-def _primitives(view: PrimitivesView, selection: Selection) -> Table:
-    whole = sum(row.exec_ns for row in view.primitives if not row.kind.startswith("graph ")) or 1
-    base = sum(view.forward_ns) if view.warm and view.forward_ns else whole
+def _primitives(view: PrimitivesView, selection: Selection) -> Iterator[Table]:
+    every = select(view, replace(selection, top=0)).primitives
+    if not every:  # a log of messages alone
+        return
+    of_forward = view.warm and bool(view.forward_ns)
     columns = [
         Column("primitive", right=False, flexible=True),
         Column("calls"),
         Column("time"),
-        Column("of forward" if base is not whole else "share"),
+        Column("of forward" if of_forward else "share"),
         Column("hits"),
         Column("misses"),
         Column("create"),
     ]
-    every = select(view, replace(selection, top=0)).primitives
+    share = _shares(view)
     rows = [
         [
             Cell(describe(row)),
             Cell(units.count(row.calls)),
             Cell(units.duration(row.exec_ns)),
-            Cell(units.share(row.exec_ns / base)),
+            Cell(units.share(share(row))),
             Cell(units.count(row.cache_hits)),
             Cell(units.count(row.cache_misses)),
             Cell(units.duration(row.create_ns)),
         ]
         for row in every[: selection.top or None]
     ]
-    return Table(f"Primitives, {_scope(view)}", columns, rows, cut_note(len(every), selection.top, "primitives"))
+    yield Table(f"Primitives, {_scope(view)}", columns, rows, cut_note(len(every), selection.top, "primitives"))
+
+
+def _shares(view: PrimitivesView) -> Callable[[PrimitiveRow], float | None]:
+    """Return the function from a row to its share of the forwards' time, or else of the time in oneDNN.
+
+    Partitions of the graph API have no share of the time in oneDNN, since their primitives have one; unless the log has
+    no primitives.
+    """
+    if view.warm and view.forward_ns:
+        wall = sum(view.forward_ns)
+        return lambda row: row.exec_ns / wall if wall else None
+    primitives = sum(row.exec_ns for row in view.primitives if not row.kind.startswith(_PARTITION))
+    whole = primitives or sum(row.exec_ns for row in view.primitives)
+    return lambda row: None if not whole or (primitives and row.kind.startswith(_PARTITION)) else row.exec_ns / whole
+
+
+def _messages(view: PrimitivesView, selection: Selection) -> Iterator[Table]:
+    """Lay out why implementations were not chosen, and the other messages."""
+    rows = select(view, selection).messages
+    for title, found in (
+        ("Why oneDNN did not choose an implementation", [row for row in rows if row.operation == DISPATCH]),
+        ("Other messages of oneDNN", sorted((row for row in rows if row.operation != DISPATCH), key=_urgency)),
+    ):
+        if found:
+            columns = [Column("primitive", right=False), Column("implementation", right=False)]
+            said = "reason" if found[0].operation == DISPATCH else "message"
+            columns += [Column(said, right=False, flexible=True), Column("times")]
+            cells = [
+                [
+                    Cell(row.kind or units.NOTHING),
+                    Cell(row.implementation or units.NOTHING),
+                    Cell(row.text if row.operation == DISPATCH else f"{row.operation}: {row.text}".rstrip(": ")),
+                    Cell(units.count(row.count)),
+                ]
+                for row in found[: selection.top or None]
+            ]
+            yield Table(title, columns, cells, cut_note(len(found), selection.top, "messages"))
+
+
+def _urgency(row: MessageRow) -> int:
+    """Order errors first, then warnings and refused arguments; the rest keeps its order."""
+    known = ("error", "warning", "warn", "create:check", "exec:check")
+    return known.index(row.operation) if row.operation in known else len(known)
 
 
 def _scope(view: PrimitivesView) -> str:
@@ -166,7 +232,8 @@ def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page
     """Lay out the selected primitives. There is nothing ``beside``."""
     shown = document(view, selection)
     rows = select(view, selection).primitives
-    tables: list[Block] = [block for block in shown.blocks[:-1] if isinstance(block, Table)]
+    tables: list[Block] = [block for block in _summary(view) if isinstance(block, Table)]
+    messages = list(_messages(view, selection))
     titles = ("calls", "time", "cache hits", "cache misses", "create")
     columns = [
         Values([describe(row) for row in rows]),
@@ -182,7 +249,10 @@ def page(view: PrimitivesView, selection: Selection, beside: Any = None) -> Page
     return Page(
         title=shown.title,
         answers=[block for block in shown.blocks if isinstance(block, Paragraph)],
-        sections=[Section("Primitives", [*tables, picture, grid])],
+        sections=[
+            Section("Primitives", [*tables, picture, grid] if rows else tables),
+            *([Section("Messages", messages)] if messages else []),
+        ],
     )
 
 
@@ -196,6 +266,8 @@ def _largest(rows: Sequence[PrimitiveRow]) -> Figure:
 
 
 def _picture(view: PrimitivesView) -> Picture:
+    if not view.primitives:
+        raise UsageError("there is no primitive to draw", where=view.source)
     return Picture(f"Where oneDNN's time goes: {view.source}, {_scope(view)}", _largest(view.primitives))
 
 

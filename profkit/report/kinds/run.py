@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note
@@ -41,7 +40,7 @@ def select(manifest: Manifest, selection: Selection) -> Manifest:
     """Return ``manifest`` with the selected rounds; raises UsageError if no trace's name matches."""
     require_match((r.trace for r in manifest.rounds), selection, "rounds")
     rounds = choose(manifest.rounds, selection, lambda r: r.trace, ORDERS)
-    return msgspec.structs.replace(manifest, rounds=rounds)
+    return replace(manifest, rounds=rounds)
 
 
 def document(manifest: Manifest, selection: Selection, beside: Any = None) -> Document:

@@ -1,1 +1,1 @@
-"""Bytes → columns. Others use ``reader.read``, ``pending.begin_read`` and ``cache_folder`` only."""
+"""Bytes → columns. Others use ``reader.read``, ``pending.begin_read``, ``foreign`` and ``cache_folder`` only."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from profkit.arrays import Ids
@@ -93,8 +94,22 @@ def _extra(parts: Sequence[Columns], name: str) -> tuple[Any, tuple[str, ...]]:
     if name not in parts[0].tables:
         return _join([_column(p.extra[name]) for p in parts]), ()
     table: dict[Any, int] = {}
-    column = _renumber([(p.extra[name], p.tables[name]) for p in parts], table)
+    known: dict[str, str] = {}
+    is_json = name == "shape"
+    texts = [_normalised(p.tables[name], known) if is_json else p.tables[name] for p in parts]
+    column = _renumber([(p.extra[name], text) for p, text in zip(parts, texts, strict=True)], table)
     return column.astype(np.int64), tuple(table)
+
+
+def _normalised(texts: Sequence[str], known: dict[str, str]) -> list[str]:
+    """Return JSON texts in one spelling, as ``json.dumps`` has it: spacing never tells two shapes apart.
+
+    ``known`` keeps the spelling of each text, so that one that many chunks have is normalised once.
+    """
+    for text in texts:
+        if text not in known:
+            known[text] = msgspec.json.format(text, indent=0)
+    return [known[text] for text in texts]
 
 
 def _taken(part: Columns, name: str) -> array[int]:

@@ -24,7 +24,6 @@ from profkit.trace.reading.chunks import CannotCutError
 from profkit.trace.reading.parallel import Decoding, Job, TooLargeError
 from profkit.trace.reading.whole import damage_errors, decode_whole, load_text, too_large
 
-_CUT_SHORT = {"gzip cut short": 1}
 _GZIP_LEVEL = 6  # as PyTorch's own handler writes
 
 
@@ -71,8 +70,8 @@ def _decode(decoding: Decoding) -> Trace:
     except TooLargeError:
         raise too_large(job.path, job.memory_limit) from None
     except _needs_one_piece():
-        text, cut_short = load_text(job.path, job.memory_limit)
-        return parse(text, str(job.path), job.detail, _CUT_SHORT if cut_short else {})
+        text, defects = load_text(job.path, job.memory_limit)
+        return parse(text, str(job.path), job.detail, defects)
 
 
 def _needs_one_piece() -> tuple[type[Exception], ...]:
@@ -95,8 +94,8 @@ def write_mended(path: Path, target: Path, *, memory_limit: int = MEMORY_LIMIT) 
     A file without a defect is written unchanged. ``memory_limit`` is in bytes. Raises InputError as :func:`read` does,
     and OSError if ``target`` cannot be written.
     """
-    text, cut_short = load_text(path, memory_limit)
+    text, defects = load_text(path, memory_limit)
     decoded = decode_whole(text, str(path), Detail.ALL)
     mended = decoded.text
     write_whole(target, gzip.compress(mended, _GZIP_LEVEL, mtime=0) if target.suffix == ".gz" else mended)
-    return {**(_CUT_SHORT if cut_short else {}), **decoded.defects}
+    return {**defects, **decoded.defects}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,25 @@ from typing import NamedTuple
 import msgspec
 
 from profkit.errors import InputError
-from profkit.files import Content, OversizeError, gzip_errors, read_bounded
+from profkit.files import OversizeError, gzip_errors, read_bounded
 from profkit.trace.options import Detail
 from profkit.trace.reading.chunks import Chunk
 from profkit.trace.reading.decode import Columns, decode, no_collector
+from profkit.trace.reading.foreign import beginning_of, recognise
 from profkit.trace.reading.repair import coerce, repair
 
+CUT_SHORT = "gzip cut short"
 _TEXT_SHARE = 3  # the text may take a third of the memory limit: the decoded events take about twice the text
 _NOT_STRICT: tuple[type[Exception], ...] = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
+_NULL_EVENTS = re.compile(rb'("traceEvents"\s*:\s*)null')
 _PASS_A_TRACE = "Pass a file written by torch.profiler (export_chrome_trace or tensorboard_trace_handler)."
+
+
+class Text(NamedTuple):
+    """The JSON text of a trace, perhaps a damaged one, and how often each defect was mended to get it."""
+
+    data: bytes
+    defects: Mapping[str, int]
 
 
 class Decoded(NamedTuple):
@@ -34,19 +45,27 @@ def damage_errors() -> tuple[type[Exception], ...]:
     return (*_NOT_STRICT, *gzip_errors())
 
 
-def load_text(path: Path, memory_limit: int) -> Content:
-    """Return the whole JSON text of a trace.
+def load_text(path: Path, memory_limit: int) -> Text:
+    """Return the whole JSON text of a trace, unpacked.
 
-    Raises InputError if it takes more than a third of ``memory_limit`` (bytes), or as
-    :func:`profkit.files.read_bounded` does.
+    Raises InputError if it is the file of another program, if the text takes more than a third of ``memory_limit``
+    (bytes), or as :func:`profkit.files.read_bounded` and :func:`profkit.trace.reading.wrapped.unwrap` do.
     """
+    from profkit.trace.reading.wrapped import unwrap  # imports zipfile and lzma, which a usual file does not need
+
+    if (found := recognise(beginning_of(path))) is not None:  # before it is read: a model may exceed the limit
+        raise found.refusal(path)
+    limit = memory_limit // _TEXT_SHARE
     try:
-        content = read_bounded(path, memory_limit // _TEXT_SHARE)
+        content = read_bounded(path, limit)
+        if content.cut_short and not content.data:
+            raise InputError("the gzip is cut short before its first event", where=path)
+        text, defects = unwrap(content.data, limit, path)
     except OversizeError:
         raise too_large(path, memory_limit) from None
-    if content.cut_short and not content.data:
-        raise InputError("the gzip is cut short before its first event", where=path)
-    return content
+    if content.cut_short:
+        defects[CUT_SHORT] += 1
+    return Text(text, defects)
 
 
 def too_large(path: Path, memory_limit: int) -> InputError:
@@ -81,6 +100,9 @@ def decode_whole(text: bytes, source: str, detail: Detail) -> Decoded:
 def _mend(text: bytes, detail: Detail) -> Decoded | None:
     """Mend the JSON, then the types of its fields if needed; None if there is no trace in the text."""
     defects: Counter[str] = Counter()
+    text, nulls = _NULL_EVENTS.subn(rb"\1[]", text, count=1)
+    if nulls:
+        defects["null instead of the list of events"] += 1
     mended = repair(text, defects)
     if mended is None:
         return None

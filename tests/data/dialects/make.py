@@ -174,7 +174,7 @@ def write() -> dict[str, str]:
     files = {f"{versions}.json": text(head, events) for versions, (head, events) in DOCUMENTS.items()}
     files["gpu.json"] = text({"schemaVersion": 1, "deviceProperties": [PROPERTIES]}, gpu())
     files["gpu-1.8-to-1.11.json"] = text({"schemaVersion": 1, "deviceProperties": [PROPERTIES]}, old_gpu())
-    files["before-1.8.json"] = json.dumps(before_kineto()) + "\n"
+    files["autograd-profiler.json"] = json.dumps(before_kineto()) + "\n"
     files["modules.json"] = text(HEAD, modules())
     distributed = {"backend": "nccl", "rank": 0, "world_size": 2}
     files["ranks-in-ns.json"] = text({**HEAD, "distributedInfo": distributed, "displayTimeUnit": "ms"}, ranks_in_ns())

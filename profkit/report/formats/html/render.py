@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from profkit.errors import OutputError
@@ -40,11 +40,7 @@ def render_html(page: Page, *, cdn: bool = False) -> str:
         "grids": [_grid(grid) for grid in grids],
         "downloads": {name: _packed(text) for name, text in page.downloads.items()},
     }
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"plain": plain, "identity": id}
-    environment.globals["zip"] = zip
-    template = environment.from_string(_asset("page.html.j2"))
-    return template.render(
+    return page_template().render(
         page=page,
         kinds={Paragraph: "paragraph", Table: "table", Picture: "picture", Grid: "grid", Code: "code"},
         places={id(block): place for blocks in (pictures, grids) for place, block in enumerate(blocks)},
@@ -54,6 +50,15 @@ def render_html(page: Page, *, cdn: bool = False) -> str:
         cdn=CDN.format(version=_plotly_version()) if cdn and pictures else None,
         data=Markup(embed(data)),  # without markup: see embed
     )
+
+
+@lru_cache
+def page_template() -> Template:
+    """Return the compiled template of a page; a command that waits can call this earlier."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"plain": plain, "identity": id}
+    environment.globals["zip"] = zip
+    return environment.from_string(_asset("page.html.j2"))
 
 
 def _grid(grid: Grid) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut_note, plural
@@ -15,6 +16,7 @@ from profkit.report.kinds.diff.rows import select_operators
 from profkit.report.kinds.kind import Selection
 from profkit.report.sentences import answers, attribution_note, attribution_title
 from profkit.report.verdicts import INTERVAL_LEGEND, LEGEND, bounds, fpmath_paragraph, verdict_cell
+from profkit.shortening import listed
 
 if TYPE_CHECKING:
     from profkit.compare.records.diff import (
@@ -140,7 +142,7 @@ def _outputs(change: WorkloadChange) -> str:
     if not outputs.finite:
         return "outputs: a side has NaN or infinity"
     if not outputs.comparable or outputs.cosine_similarity is None:
-        return "outputs: not comparable"
+        return f"outputs not comparable: {outputs.reason or 'the reason was not saved'}"
     return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"
 
 
@@ -245,7 +247,11 @@ def legend(shown: Sequence[OperatorChange], implementations: Sequence[Implementa
 
 
 def partners(shown: Sequence[OperatorChange], left: str, right: str) -> Iterator[str]:
-    """Yield, for each operator that does the work of another or lost it, which one; and since when PyTorch has it."""
+    """Yield, for each operator that does the work of another or lost it, which one; and since when PyTorch has it.
+
+    First come the operators that torch.compile numbers: which names are compared under one.
+    """
+    yield from dict.fromkeys(_numbered(o, left, right) for o in shown if o.baseline_names)
     on_total = {o.name for o in shown if o.judged_on == "total"}
     for o in shown:
         if o.paired_with is not None and o.baseline and o.candidate:
@@ -257,6 +263,14 @@ def partners(shown: Sequence[OperatorChange], left: str, right: str) -> Iterator
             yield f"{o.name} is replaced by {o.paired_with}." if o.baseline else f"{o.name} replaces {o.paired_with}."
         elif o.since is not None:
             yield f"PyTorch {o.since} and later call {o.name} here."
+
+
+def _numbered(change: OperatorChange, left: str, right: str) -> str:
+    before, after = listed(change.baseline_names), listed(change.candidate_names)
+    return (
+        f"{change.name}: paired although torch.compile numbers its names differently: {before} in {left}, {after} in "
+        f"{right}."
+    )
 
 
 def mostly_profiler(change: OperatorChange) -> bool:
