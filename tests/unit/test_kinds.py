@@ -214,6 +214,18 @@ def test_the_registry_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_comparison_that_lacks_the_kind_of_its_wall_times_is_shown(tmp_path: Path) -> None:
+    document = json.loads((ROOT / "tests/data/saved/compare-1.json").read_text(encoding="utf-8"))
+    name = document["workloads"][0]
+    del document["walls"][name]
+    path = tmp_path / "saved.json"
+    path.write_text(json.dumps(document))
+    texts = {form: render(*load(path), form, Selection()) for form in FORMATS}
+    assert f"{name}: wall time\n" in texts["text"]
+    rows = list(csv.DictReader(io.StringIO(texts["csv"])))
+    assert {row["wall"] for row in rows if row["workload"] == name} == {""}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "tests/data/saved").iterdir()), ids=lambda path: path.name)
 def test_results_of_older_schemas_are_read(path: Path) -> None:
     """Saved before oneDNN executions were called primitives: diff/1, compare/1, operators/1, info/1 with run/1."""

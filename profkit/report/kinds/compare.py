@@ -171,7 +171,9 @@ def _workload(overview: Overview, name: str) -> Table:
                 Cell("baseline", "dim") if run.label == overview.baseline else verdict,
             ]
         )
-    what = "latency, profiler off" if overview.walls[name] == "latency" else "forward under the profiler"
+    # a saved result may say of a workload what its runs have, but not which wall time it is
+    kinds = {"latency": "latency, profiler off", "profiled": "forward under the profiler", "": "wall time"}
+    what = kinds[overview.walls.get(name, "")]
     return Table(f"{name}: {what}", columns, rows)
 
 
@@ -183,7 +185,7 @@ def csv_rows(overview: Overview) -> Iterator[Sequence[object]]:
                 entry.wall,
                 [entry.speedup, entry.low, entry.high, entry.p_value, entry.q_value, entry.verdict],
             )
-            kind = overview.walls[entry.workload]
+            kind = overview.walls.get(entry.workload)
             times = [wall.p50_ns, wall.p90_ns, wall.p99_ns, wall.mean_ns, wall.n, entry.rounds]
             costs = [entry.cpu_ns, entry.peak_memory_bytes]
             yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures, *costs]
