@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from profkit import children
+from profkit import children, units
+from profkit.capture.memory import memory_kills, peak_bytes
 from profkit.capture.reports import Report, Reports
 from profkit.capture.variables import worker_environment
 from profkit.shortening import LONGEST_QUOTED, shorten
@@ -64,6 +65,8 @@ class Worker:
         self._log, self._timeout_s, self._left_s, self._listen = log, timeout_s, timeout_s, listen
         self._reports = Reports("log" if orders.get("onednn") else "round")
         self._has_hung = False
+        self._peak_bytes = 0  # that it was seen to use; it reports its own too
+        self._kills_before = memory_kills()
         self._outcome: Outcome | None = None
         with log.open("ab") as output:
             self._source, source = os.pipe()
@@ -144,6 +147,7 @@ class Worker:
                         return False
                     ended = self._process.poll() is not None  # before the select, so that its last report is not missed
                     if not selector.select(min(left, _POLL_S)):
+                        self._peak_bytes = max(self._peak_bytes, peak_bytes(self._process.pid) or 0)
                         if ended:
                             return False  # a child of its holds the descriptor open, and has nothing to report
                         continue
@@ -180,16 +184,28 @@ class Worker:
         if reports.invalid is not None:
             return Outcome(reports.last, reports.invalid)
         if (error := reports.last.get("error")) is not None:
-            is_unwritable = error.get("kind") == "output"
-            return Outcome(reports.last, error["message"], hint=error["hint"], unwritable=is_unwritable)
+            kind, message = error.get("kind"), error["message"]
+            if kind == "internal":  # an exception that nobody expected: it may come from any step
+                message = shorten(f"{reports.stage}, {message}", LONGEST_QUOTED)
+            return Outcome(reports.last, message, hint=error["hint"], unwritable=kind == "output")
         if reports.is_done:
             missing = reports.missing
             return Outcome(reports.last, f"did not report its {missing}" if missing else None)
+        if status == -signal.SIGKILL and self._was_killed_for_memory():
+            reported = (reports.last.get(event, {}).get("peak_memory_bytes") or 0 for event in ("ready", "turn"))
+            used = max(self._peak_bytes, *reported)
+            failure = f"killed by the kernel because no memory was left, {reports.stage}, at {units.size(used)} or more"
+            return Outcome(reports.last, failure, hint="Use a smaller --batch or model, or a machine with more memory")
         if status < 0:
             failure = shorten(f"died of {_signal_name(-status)} {reports.stage}{_place(self._log)}", LONGEST_QUOTED)
         else:
             failure = f"ended with status {status} while {reports.stage}"
         return Outcome(reports.last, failure, crashed=True)
+
+    def _was_killed_for_memory(self) -> bool:
+        """Whether the kernel has killed a process for lack of memory since the worker started."""
+        kills = memory_kills()
+        return kills is not None and self._kills_before is not None and kills > self._kills_before
 
 
 def _signal_name(number: int) -> str:

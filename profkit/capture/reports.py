@@ -23,6 +23,14 @@ _MOST_NOTES = 100
 _SHOWN = 80  # characters of a wrong report in the message about it
 
 
+class _NotFinite(msgspec.Struct):
+    """Values of the outputs."""
+
+    nan: Count
+    infinite: Count
+    values: Count
+
+
 class _Round(msgspec.Struct):
     """What ends the reports of a round; the record of the manifest adds its place in the run."""
 
@@ -35,6 +43,7 @@ class _Round(msgspec.Struct):
     counters: Counters = Counters()
     load: Load = Load()
     peak_memory_bytes: Bytes | None = None
+    not_finite: _NotFinite | None = None
 
     def __post_init__(self) -> None:
         if not (is_plain_name(self.trace) and self.trace.endswith(TRACE_ENDING)):

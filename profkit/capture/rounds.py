@@ -121,6 +121,11 @@ def _warnings(task: Task, reports: Mapping[str, Report]) -> list[str]:
         count = len(measured["warmup_ns"])
         warnings.append(f"round {len(task.manifest.rounds)}: latency not stable after {count} warm-up forwards")
     hashes = {r.outputs_sha256 for r in task.manifest.rounds} | {measured["outputs_sha256"]}
+    odd = measured.get("not_finite") or {"nan": 0, "infinite": 0}
+    if odd["nan"] or odd["infinite"]:
+        warnings.append(
+            f"of the {odd['values']:,} output values, {odd['nan']:,} are NaN and {odd['infinite']:,} infinite"
+        )
     if len(hashes) > 1:
         warnings.append("the outputs differ between rounds: this model is not deterministic")
     return warnings

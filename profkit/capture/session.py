@@ -110,16 +110,26 @@ def _prepare(
     if filing.overwrite:
         filing.require_replaceable()
     existing = None if filing.overwrite else filing.existing()
-    manifest = _new_manifest(configuration, settings, host, environ)
-    rounds = settings.rounds or FEWEST_ROUNDS
+    manifest = new_manifest(configuration, settings, host, environ)
     if existing is None:
-        return Task(configuration, settings, filing, manifest, rounds, None, environ)
-    _refuse(filing, [*_environment_differences(existing, configuration), *identity_differences(existing, manifest)])
+        return Task(configuration, settings, filing, manifest, wanted_rounds(settings, None), None, environ)
+    require_same(filing, existing, configuration, manifest)
     if existing.fallbacks:
         existing = msgspec.structs.replace(existing, settings=existing.settings.after_crash()[0])
-    resumed = existing.status == "failed" and len(existing.rounds) <= rounds
-    wanted = rounds if resumed else len(existing.rounds) + rounds
-    return Task(configuration, settings, filing, existing, wanted, existing, environ)
+    return Task(configuration, settings, filing, existing, wanted_rounds(settings, existing), existing, environ)
+
+
+def wanted_rounds(settings: Settings, existing: Manifest | None) -> int:
+    """Return how many rounds a run is to have at least; a capture that failed is continued, another one extended."""
+    rounds: int = settings.rounds or FEWEST_ROUNDS
+    if existing is None or (existing.status == "failed" and len(existing.rounds) <= rounds):
+        return rounds
+    return len(existing.rounds) + rounds
+
+
+def require_same(filing: Filing, existing: Manifest, configuration: Configuration, manifest: Manifest) -> None:
+    """Raise UsageError if ``existing`` is a run of another configuration than ``manifest``, its manifest to be."""
+    _refuse(filing, [*_environment_differences(existing, configuration), *identity_differences(existing, manifest)])
 
 
 def _environment_differences(existing: Manifest, configuration: Configuration) -> list[str]:
@@ -143,7 +153,7 @@ def _refuse(filing: Filing, differing: Sequence[str]) -> None:
         )
 
 
-def _new_manifest(configuration: Configuration, settings: Settings, host: Host, environ: Mapping[str, str]) -> Manifest:
+def new_manifest(configuration: Configuration, settings: Settings, host: Host, environ: Mapping[str, str]) -> Manifest:
     """Return the manifest of a run without rounds: what is known before a worker ran."""
     order = configuration.workload
     return Manifest(

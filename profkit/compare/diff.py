@@ -19,7 +19,7 @@ from profkit.compare.fpmath import judge_fpmath
 from profkit.compare.latency import Pair, compare_forward, compare_latency, geometric_mean_speedup, wall_times
 from profkit.compare.numbered import under_common_names, with_names
 from profkit.compare.operators import MovedWork, compare_operators
-from profkit.compare.outputs import compare_outputs
+from profkit.compare.outputs import about_not_finite, compare_outputs
 from profkit.compare.primitives import compare_primitives
 from profkit.compare.records.diff import Comparison, FpmathVerdict, OperatorChange, Samples, Side, WorkloadChange
 from profkit.compare.resources import compare_resources
@@ -48,24 +48,34 @@ def compare(
     first, *others = groupings
     matched = [_match(*pair, margin) for pair in pairs]
     pairs = [(pair.baseline, pair.candidate) for pair in matched]
+    workloads = [_compare_workload(pair, first) for pair in matched]
     comparison = Comparison(
         baseline=_side([before for before, _ in pairs], baseline, candidate),
         candidate=_side([after for _, after in pairs], candidate, baseline),
         margin=margin,
         paired=all(pair.pairing.paired for pair in matched),
         geomean_speedup=geometric_mean_speedup([pair.wall_times for pair in matched], margin),
-        workloads=[_compare_workload(pair, first) for pair in matched],
+        workloads=workloads,
         differences=find_differences(
             (before.run.workload, before.run.manifest, after.run.manifest) for before, after in pairs
         ),
-        warnings=[text for pair in matched for text in cautions(pair.baseline, pair.candidate, pair.pairing)],
+        warnings=[
+            *(text for pair in matched for text in cautions(pair.baseline, pair.candidate, pair.pairing)),
+            *(
+                text
+                for change in workloads
+                for text in about_not_finite(
+                    change.name, (change.baseline.label, change.candidate.label), change.outputs
+                )
+            ),
+        ],
     )
     found: dict[By, Comparison] = {first: comparison}
     for by in others:
-        workloads = [
+        regrouped = [
             _regrouped(workload, pair, by) for workload, pair in zip(comparison.workloads, matched, strict=True)
         ]
-        found[by] = replace(comparison, workloads=workloads)
+        found[by] = replace(comparison, workloads=regrouped)
     return found
 
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from profkit import units
 from profkit.compare.latency import compare_latency
 from profkit.compare.outputs import compare_outputs
-from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome, OutputsChange
+from profkit.compare.records.diff import FpmathVerdict, LatencyChange, Outcome
+from profkit.compare.records.outputs import OutputsChange
 from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined
 from profkit.runs.contents import RunData

@@ -15,8 +15,9 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from profkit import units
-from profkit.compare.gate_rules import GEOMEAN, HINT, OUTPUTS, WALL_TIMES, Rule
+from profkit.compare.gate_rules import GEOMEAN, HINT, NAN, OUTPUTS, WALL_TIMES, Rule
 from profkit.compare.records.diff import Comparison, GateOutcome, GateResult, OperatorChange, WorkloadChange
+from profkit.compare.records.outputs import OutputsChange
 from profkit.compare.records.parts import Judged, TimeInterval
 from profkit.errors import UsageError
 from profkit.stats.tails import too_few
@@ -208,14 +209,22 @@ def _outcome(rule: Rule, bounds: Sequence[float]) -> GateOutcome:
 
 def _by_outputs(rule: Rule, workload: WorkloadChange) -> GateResult:
     place, outputs = _Place(workload.name), workload.outputs
-    if outputs is not None and not outputs.finite:
-        return place.result(rule, "failed", "the outputs of a side contain NaN or infinity")
-    if outputs is not None and not outputs.same_shapes:
-        return place.result(rule, "failed", "the shapes of the outputs differ")
     value = None if outputs is None or rule.outputs_field is None else getattr(outputs, rule.outputs_field)
+    if outputs is not None and rule.subject != NAN:  # NaN can be counted in any outputs
+        if not outputs.finite:
+            return place.result(rule, "failed", "the outputs of a side contain NaN or infinity")
+        if not outputs.same_shapes:
+            return place.result(rule, "failed", "the shapes of the outputs differ")
     if value is None:
-        return place.result(rule, "inconclusive", "no outputs to compare")
+        return place.result(rule, "inconclusive", _without_value(rule, outputs))
     return place.result(rule, "failed" if rule.is_beyond(value) else "passed", f"{value:.7g}")
+
+
+def _without_value(rule: Rule, outputs: OutputsChange | None) -> str:
+    """Return in words why outputs have no value for a rule."""
+    if outputs is None or not outputs.comparable:
+        return "no outputs to compare"
+    return f"{rule.subject} is of a single output of the shape (samples, classes) only"
 
 
 def _matching_operators(comparison: Comparison, rule: Rule) -> set[str]:

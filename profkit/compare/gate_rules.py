@@ -23,11 +23,17 @@ time, candidate - baseline (ns), or the value itself (of outputs)."""
 
 WALL_TIMES = ("latency", "forward", "profiled", "p50", "p90", "p99")
 GEOMEAN = "geomean"
-OUTPUTS = {"outputs.cosine": "cosine_similarity", "outputs.error": "max_abs_error"}
-"""Subjects that are fields of OutputsChange."""
+NAN = "outputs.nan"
+OUTPUTS = {
+    "outputs.cosine": "cosine_similarity",
+    "outputs.error": "max_abs_error",
+    "outputs.top1": "top1_agreement",
+    NAN: "candidate_nan",
+}
+"""Subjects that are fields or properties of OutputsChange."""
 HINT = (
     "Examples of rules: 'latency > 3%', 'latency > 30ms', 'latency > +2ms', 'p90 > 5%', 'aten::conv2d.self > 10%', "
-    "'aten::conv*.total > +1ms', 'geomean > 2%', 'outputs.cosine < 0.999'."
+    "'aten::conv*.total > +1ms', 'geomean > 2%', 'outputs.cosine < 0.999', 'outputs.nan > 0'."
 )
 _RULE = re.compile(
     r"\s*(?P<subject>.*?[^\s<>=!])\s*(?P<sign>[<>]=?)"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from profkit.compare.latency import Pair, Series, judged_fields, series_ratio, summarise
+from profkit.compare.outputs import about_not_finite
 from profkit.compare.records.diff import ResourceName
 from profkit.compare.records.many import Entry, Overview, RunOverview, WallKind
+from profkit.compare.records.outputs import OutputsChange
 from profkit.compare.records.parts import Judged
 from profkit.compare.resources import typical_resource
 from profkit.runs.pairing import how_apart, pair_rounds
@@ -21,6 +24,8 @@ RunsByLabel = Mapping[str, Mapping[str, Run]]
 """Runs by label and workload, the baseline's label first."""
 Walls = Mapping[str, Mapping[str, Series]]
 """Wall times by workload and label."""
+Outputs = Mapping[tuple[str, str], OutputsChange]
+"""Outputs compared with the baseline's, by workload and label."""
 
 
 def compare_walls(
@@ -29,12 +34,13 @@ def compare_walls(
     kinds: Mapping[str, WallKind],
     warnings: Sequence[str] = (),
     margin: float = MARGIN,
+    outputs: Outputs = MappingProxyType({}),
 ) -> Overview:
-    """Compare the wall times of every run with those of the first."""
+    """Compare the wall times of every run with those of the first; ``outputs`` are compared already."""
     baseline = next(iter(runs))
     entries = _judge_entries(baseline, runs, walls, margin)
     means = _judge_means(baseline, runs, walls, margin)
-    overviews = [_overview(label, group, baseline, walls, entries, means) for label, group in runs.items()]
+    overviews = [_overview(label, group, baseline, walls, entries, means, outputs) for label, group in runs.items()]
     return Overview(
         baseline=baseline,
         margin=margin,
@@ -42,8 +48,14 @@ def compare_walls(
         walls=dict(kinds),
         runs=overviews,
         fastest=_fastest(overviews, runs, walls, margin),
-        warnings=[*warnings, *_apart(baseline, runs, walls)],
+        warnings=[*warnings, *_apart(baseline, runs, walls), *_not_finite(baseline, outputs)],
     )
+
+
+def _not_finite(baseline: str, outputs: Outputs) -> Iterator[str]:
+    """Yield a warning for each run of which outputs are not finite, the baseline's once."""
+    found = (about_not_finite(name, (baseline, label), change) for (name, label), change in outputs.items())
+    yield from dict.fromkeys(text for texts in found for text in texts)
 
 
 def _apart(baseline: str, runs: RunsByLabel, walls: Walls) -> Iterator[str]:
@@ -120,6 +132,7 @@ def _overview(
     walls: Walls,
     entries: Mapping[tuple[str, str], Judged],
     means: Mapping[str, Judged],
+    outputs: Outputs,
 ) -> RunOverview:
     manifests = [run.manifest for run in runs.values() if run.manifest is not None]
     shared = _shared(walls, baseline, label)
@@ -137,6 +150,7 @@ def _overview(
                 rounds=len(walls[name][label]),
                 cpu_ns=_resource(runs[name], "cpu_time"),
                 peak_memory_bytes=_resource(runs[name], "peak_memory"),
+                outputs=outputs.get((name, label)),
                 **judged_fields(entries.get((name, label), Judged())),
             )
             for name in runs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from profkit.arrays import Floats
-from profkit.compare.records.diff import OutputsChange
+from profkit.compare.records.outputs import NotFinite, OutputsChange
 from profkit.runs.contents import RunData
 from profkit.runs.outputs import Unreadable
 
@@ -21,10 +23,29 @@ def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | No
     before, after = baseline.outputs, candidate.outputs
     if before is None or after is None:
         return None
+    found = _compare(baseline, candidate)
+    return replace(found, baseline_not_finite=_not_finite(before), candidate_not_finite=_not_finite(after))
+
+
+def about_not_finite(workload: str, labels: tuple[str, str], outputs: OutputsChange | None) -> Iterator[str]:
+    """Yield a warning for each side of which outputs are not finite; ``labels`` are those of the two sides."""
+    counts = () if outputs is None else (outputs.baseline_not_finite, outputs.candidate_not_finite)
+    for label, count in zip(labels, counts, strict=False):
+        if count is not None and (count.nan or count.infinite):
+            yield (
+                f"{workload}: of the {count.values:,} output values of {label}, {count.nan:,} are NaN and "
+                f"{count.infinite:,} infinite."
+            )
+
+
+def _compare(baseline: RunData, candidate: RunData) -> OutputsChange:
+    before, after = baseline.outputs, candidate.outputs
     if isinstance(before, Unreadable):
         return _not_comparable(before.reason)
     if isinstance(after, Unreadable):
         return _not_comparable(after.reason)
+    assert before is not None
+    assert after is not None
     if _weights(baseline) != _weights(candidate):
         return _not_comparable("the weights differ")
     if {n: a.shape for n, a in before.items()} != {n: a.shape for n, a in after.items()}:
@@ -40,7 +61,39 @@ def compare_outputs(baseline: RunData, candidate: RunData) -> OutputsChange | No
         relative = error / scale if scale else None
     if not math.isfinite(error) or not math.isfinite(relative or 0.0):
         return _not_comparable("they differ by more than a number can hold")
-    return OutputsChange(cosine_similarity=_cosine(x, y), max_abs_error=error, relative_error=relative, comparable=True)
+    return OutputsChange(
+        cosine_similarity=_cosine(x, y),
+        max_abs_error=error,
+        relative_error=relative,
+        top1_agreement=_top1_agreement([*before.values()], [*after.values()]),
+        comparable=True,
+    )
+
+
+def _not_finite(outputs: Mapping[str, np.ndarray] | Unreadable) -> NotFinite | None:
+    if isinstance(outputs, Unreadable):
+        return None
+    nan = infinite = values = 0
+    with np.errstate(over="ignore"):
+        for array in outputs.values():
+            reals = _as_reals(array)
+            nan += int(np.isnan(reals).sum())
+            infinite += int(np.isinf(reals).sum())
+            values += reals.size
+    return NotFinite(nan=nan, infinite=infinite, values=values)
+
+
+def _top1_agreement(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> float | None:
+    """Return the share of samples whose largest value is in the same column on both sides, of the same shape.
+
+    None unless both are a single floating-point array of the shape (samples, classes): what a classifier returns.
+    """
+    if len(before) != 1 or before[0].ndim != 2 or any(side[0].dtype.kind != "f" for side in (before, after)):
+        return None
+    samples, classes = before[0].shape
+    if samples == 0 or classes < 2:
+        return None
+    return float((before[0].argmax(axis=1) == after[0].argmax(axis=1)).mean())
 
 
 def _cosine(x: Floats, y: Floats) -> float:

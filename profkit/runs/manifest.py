@@ -55,15 +55,17 @@ class Workload(Record, frozen=True, kw_only=True):
     source: Annotated[
         str,
         Meta(
-            description="Where the model comes from: torchvision; builtin (profkit itself); file or module (the user's "
-            "code); process (a user's own process); or what another package calls its source"
+            description="Where the model comes from: torchvision; huggingface; torchbench; builtin (profkit itself); "
+            "file or module (the user's code); process (a user's own process); or what another package calls its source"
         ),
     ]
     task: Annotated[str, Meta(description="What the model does, e.g. image-classification; empty if unknown")] = ""
     batch: Annotated[int, Meta(ge=1, le=MOST, description="Samples per forward (count)")] = 1
     inputs: Annotated[list[TensorShape], Meta(description="The input tensors in order; empty before a round ran")] = []
     seed: Annotated[int, Meta(ge=0, description="Seed of random weights and inputs")] = 0
-    weights: Annotated[str, Meta(description="random, pretrained, or own (made by the user's code)")] = "random"
+    weights: Annotated[
+        str, Meta(description="random, pretrained, or own (made by the user's code, or by TorchBench)")
+    ] = "random"
     weights_sha256: Annotated[
         str | None, Meta(description="SHA-256 over names, shapes and bytes of the weights; null if there are none")
     ] = None
@@ -233,17 +235,21 @@ class Manifest(Record, frozen=True, kw_only=True):
         """Return the command that repeats the capture; None for a model of a user's own process.
 
         The place of the user's code is not recorded, because it would reveal the user's folders: the command says
-        FILE.py:FUNCTION.
+        FILE.py:FUNCTION, and DIR for a checkout.
         """
         if self.workload.source == "process":
             return None
-        own_code = {"file": "FILE.py:FUNCTION", "module": "PACKAGE.MODULE:FUNCTION"}.get(self.workload.source)
-        words = ["profkit", "capture", own_code or self.workload.name]
+        name, source = self.workload.name, self.workload.source
+        own_code = {"file": "FILE.py:FUNCTION", "module": "PACKAGE.MODULE:FUNCTION"}.get(source)
+        words = ["profkit", "capture", own_code or name]
+        brought = {s.name for s in SETTINGS if s.same_as is not None} if own_code else set()  # by the code itself
+        if source == "torchbench":
+            words[2:] = [f"torchbench:{name.removeprefix('torchbench-')}", "--torchbench", "DIR"]
+            brought = {"seed", "weights"}
+        elif source == "huggingface" and name.startswith("hf-"):
+            words[2] = f"hf:{name.removeprefix('hf-').replace('--', '/', 1)}"
         words += ["--torch", self.torch.version] if self.torch is not None else []
         settings = self.settings.changed(rounds=len(self.rounds)) if self.rounds else self.settings
-        brought = (
-            set() if own_code is None else {s.name for s in SETTINGS if s.same_as is not None}
-        )  # by the file itself
         return shlex.join([*words, *settings.command_words(without=brought), "--label", self.label])
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from profkit.compare.latency import Series
 from profkit.compare.many import compare_walls
+from profkit.compare.outputs import compare_outputs
 from profkit.compare.records.many import Overview, WallKind
+from profkit.compare.records.outputs import OutputsChange
 from profkit.errors import UsageError
-from profkit.runs.contents import RunData
+from profkit.runs.contents import RunContents, RunData
 from profkit.runs.measurement import profiled_ns
 from profkit.runs.store import Run, find_runs
 from profkit.stats.judged import MARGIN
@@ -55,7 +57,24 @@ def compare_many(
             walls[name] = {label: found.forward_ns for label, found in profiled.items()}
             notes = {label: found.warnings for label, found in profiled.items()}
         warnings += [f"{captured[label].title}: {text}" for label, texts in notes.items() for text in texts]
-    return compare_walls(runs, walls, kinds, warnings, margin)
+    return compare_walls(runs, walls, kinds, warnings, margin, dict(_outputs(runs, options)))
+
+
+def _outputs(
+    runs: Mapping[str, Mapping[str, Run]], options: ReadOptions
+) -> Iterator[tuple[tuple[str, str], OutputsChange]]:
+    """Yield the outputs of each run but the first, compared with those of the first, by workload and label.
+
+    Each file is read once, and those of one workload are let go before the next one's.
+    """
+    baseline, *others = runs
+    for name, first in runs[baseline].items():
+        before = RunData(first, RunContents(first, options).outputs)
+        for label in others:
+            if (run := runs[label].get(name)) is not None and before.outputs is not None:
+                change = compare_outputs(before, RunData(run, RunContents(run, options).outputs))
+                if change is not None:
+                    yield (name, label), change
 
 
 def _by_label(paths: Sequence[Path]) -> dict[str, dict[str, Run]]:

@@ -21,17 +21,15 @@ def converted(model: Any, inputs: Inputs, settings: dict[str, Any]) -> tuple[Any
         if not torch.cuda.is_available():
             raise WorkerError("device", "--device cuda: PyTorch finds no GPU here", "Use --device cpu.")
         model = _moved(model, "cuda")
-        inputs = inputs.changed(lambda value: _tensor(value, lambda t: t.to("cuda")))
+        inputs = inputs.changed(lambda t: t.to("cuda"))
     if settings["dtype"] in DTYPES:
         dtype = getattr(torch, DTYPES[settings["dtype"]])
         model = _moved(model, dtype)
-        inputs = inputs.changed(lambda value: _tensor(value, lambda t: t.to(dtype) if t.is_floating_point() else t))
+        inputs = inputs.changed(lambda t: t.to(dtype) if t.is_floating_point() else t)
     if settings["channels_last"]:
         layout = torch.channels_last
         model = model.to(memory_format=layout) if hasattr(model, "to") else model
-        inputs = inputs.changed(
-            lambda value: _tensor(value, lambda t: t.contiguous(memory_format=layout) if t.ndim == 4 else t)
-        )
+        inputs = inputs.changed(lambda t: t.contiguous(memory_format=layout) if t.ndim == 4 else t)
     return model, inputs
 
 
@@ -43,7 +41,3 @@ def _moved(model: Any, where: Any) -> Any:
             "Leave --dtype and --device out, or let the function return a module.",
         )
     return model.to(where)
-
-
-def _tensor(value: Any, change: Any) -> Any:
-    return change(value) if hasattr(value, "detach") else value

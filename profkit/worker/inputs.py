@@ -39,5 +39,18 @@ class Inputs:
             yield from flatten(value, name)
 
     def changed(self, change: Callable[[Any], Any]) -> Inputs:
-        """Return a copy with ``change`` applied to each argument."""
-        return Inputs(tuple(change(v) for v in self.args), {name: change(v) for name, v in self.kwargs.items()})
+        """Return a copy with ``change`` applied to each tensor, also to those in lists, tuples and dicts."""
+        args = tuple(_changed(value, change) for value in self.args)
+        return Inputs(args, {name: _changed(value, change) for name, value in self.kwargs.items()})
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    if hasattr(value, "detach"):
+        return change(value)
+    if type(value) is dict:
+        return {key: _changed(item, change) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_changed(item, change) for item in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # a named tuple
+        return type(value)(*(_changed(item, change) for item in value))
+    return value

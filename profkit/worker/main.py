@@ -16,6 +16,7 @@ import traceback
 from .convert import converted
 from .counters import peak_memory_bytes
 from .describe import describe_inputs, describe_python, describe_torch
+from .explain import advice, described
 from .measure import Round
 from .modes import prepare
 from .onednn import ONEDNN_LOG, observe_onednn, printed_to
@@ -143,8 +144,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:  # the process ends here: the session shows the message, worker.log has the traceback
         print_traceback(error)
-        message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
-        kind, hint = "internal", ""
+        kind, message, hint = "internal", described(error), advice(error)
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             kind, hint = "output", "Free some space, or choose another --logdir."
         report("error", kind=kind, message=message[:MAX_MESSAGE], hint=hint)

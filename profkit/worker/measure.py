@@ -7,7 +7,7 @@ import statistics
 
 from .counters import ForwardCounters, Load, peak_memory_bytes
 from .forward import Forward
-from .outputs import save_outputs
+from .outputs import count_not_finite, save_outputs
 from .profile import Profiling
 
 TYPE_CHECKING = False
@@ -108,6 +108,7 @@ class Round:
             "latency_ns": self._latency_ns,
             "profiled_ns": self._profiling.durations_ns,
             "outputs_sha256": save_outputs(self._result, os.path.join(self._folder, "outputs.npz")),
+            "not_finite": count_not_finite(self._result),
             "counters": self._counters.lists(),
             "load": self._load.described(),
             "peak_memory_bytes": self._peak_bytes,

@@ -1,4 +1,4 @@
-"""Extracts the tensors of a model's result by name and saves them to a file."""
+"""Extracts the tensors of a model's result by name, counts what is not finite, and saves them to a file."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def flatten(value: Any, name: str = "output") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from flatten(item, "%s.%d" % (name, index))
+
+
+def count_not_finite(result: Any) -> dict[str, int]:
+    """Return how many values of the model's result are NaN and infinite, and how many there are."""
+    counts = {"nan": 0, "infinite": 0, "values": 0}
+    for _, tensor in flatten(result):
+        array = to_numpy(tensor)
+        counts["values"] += int(array.size)
+        if array.dtype.kind in "fc":
+            counts["nan"] += int(numpy.isnan(array).sum())
+            counts["infinite"] += int(numpy.isinf(array).sum())
+    return counts
 
 
 def save_outputs(result: Any, path: str) -> str:

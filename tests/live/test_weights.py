@@ -19,7 +19,7 @@ from _profkit_worker.weights import randomize, weights_sha256
 from _profkit_worker.workloads import build
 import torch
 order = {"source": "torchvision", "name": sys.argv[2], "batch": 1, "weights": "random", "seed": 0}
-order["details"] = {"image_size": 224}
+order["details"] = {"module": "", "image_size": [224, 224]}
 model, inputs = build(order)
 randomize(model, inputs, 0)
 levels = []

@@ -48,6 +48,20 @@ def channels_last() -> tuple[Any, Any]:
     return Checked(), torch.ones(1, 3, 32, 32)
 
 
+def keywords() -> tuple[Any, Any]:
+    """A model that takes its arguments by keyword, in another order than it declares them."""
+
+    class ByKeyword(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Tiny()
+
+        def forward(self, scale: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+            return self.inner(image) * scale
+
+    return ByKeyword(), {"image": torch.ones(1, 3, 32, 32), "scale": torch.ones(1) * 2}
+
+
 def slow() -> tuple[Any, Any]:
     model = Tiny()
 

@@ -258,6 +258,7 @@ def test_the_command_that_captures_again() -> None:
         ("torchvision", "net", "pretrained", ["--batch", "4", "--weights", "pretrained", "--label", "2.0"]),
         ("file", "FILE.py:FUNCTION", "own", ["--label", "2.0"]),
         ("module", "PACKAGE.MODULE:FUNCTION", "own", ["--label", "2.0"]),
+        ("huggingface", "net", "random", ["--batch", "4", "--label", "2.0"]),
     ):
         workload = msgspec.structs.replace(described.workload, source=source, batch=4, weights=weights)
         text = msgspec.structs.replace(described, workload=workload).capture_command()
@@ -266,6 +267,8 @@ def test_the_command_that_captures_again() -> None:
         assert words[:3] == ["profkit", "capture", word]
         assert words[-len(more) :] == more
         capture_command_line.make_context("capture", words[2:])
+    hub = msgspec.structs.replace(described.workload, source="huggingface", name="hf-org--net")
+    assert "capture hf:org/net --torch" in (msgspec.structs.replace(described, workload=hub).capture_command() or "")
     process = msgspec.structs.replace(described.workload, source="process")
     assert msgspec.structs.replace(described, workload=process).capture_command() is None
 

@@ -13,7 +13,8 @@ from profkit import units
 from profkit.cli.configuration import configured_rules
 from profkit.compare.gate import judge
 from profkit.compare.gate_rules import Quantity, parse_rule
-from profkit.compare.records.diff import Comparison, OperatorChange, OutputsChange
+from profkit.compare.records.diff import Comparison, OperatorChange
+from profkit.compare.records.outputs import NotFinite, OutputsChange
 from profkit.compare.records.parts import Judged
 from profkit.errors import InputError, UsageError
 from profkit.views.diff import compare_runs
@@ -38,6 +39,8 @@ from tests.unit.test_cli import Capsys, run
         ("latency < -200ns", "latency", "<", -200, "change"),
         (" outputs.cosine < 0.999 ", "outputs.cosine", "<", 0.999, "value"),
         ("outputs.error > 1e-3", "outputs.error", ">", 0.001, "value"),
+        ("outputs.top1 < 1", "outputs.top1", "<", 1.0, "value"),
+        ("outputs.nan > 0", "outputs.nan", ">", 0.0, "value"),
         ("void f<int>(a > b) > 3%", "void f<int>(a > b)", ">", 0.03, "ratio"),
     ],
 )
@@ -286,6 +289,14 @@ def test_outputs(comparison: Comparison) -> None:
     assert outcome(near, "outputs.error > 0.1") == "failed"
     broken = OutputsChange(cosine_similarity=None, max_abs_error=None, comparable=False, finite=False)
     assert outcome(broken, "outputs.cosine < 0.9") == "failed"
+    assert outcome(broken, "outputs.top1 < 1") == "failed"
+    assert outcome(broken, "outputs.nan > 0") == "inconclusive"  # an older file, which has no counts
+    counted = msgspec.structs.replace(broken, candidate_not_finite=NotFinite(nan=0, infinite=3, values=9))
+    assert outcome(counted, "outputs.nan > 0") == "passed"
+    assert outcome(near, "outputs.top1 < 1") == "inconclusive"  # not a classifier
+    classifier = msgspec.structs.replace(near, top1_agreement=0.99)
+    assert outcome(classifier, "outputs.top1 < 1") == "failed"
+    assert outcome(classifier, "outputs.top1 < 0.99") == "passed"
 
 
 def test_outputs_that_are_nothing_or_of_another_shape(tmp_path: Path) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import numpy as np
 import pytest
 
 from profkit.compare.outputs import compare_outputs as compare_contents
-from profkit.compare.records.diff import OutputsChange
+from profkit.compare.records.outputs import NotFinite, OutputsChange
+from profkit.report.saved import schema
 from profkit.runs import Run
 from profkit.runs.contents import RunContents
 from profkit.runs.outputs import Unreadable, read_outputs
@@ -243,3 +247,121 @@ def test_a_difference_beyond_all_numbers(tmp_path: Path) -> None:
     found = compare_outputs(a, b)
     assert found is not None
     assert (found.comparable, found.reason) == (False, "they differ by more than a number can hold")
+
+
+LOGITS = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 1.0, 4.0], [5.0, 1.0, 4.0]], dtype=np.float32)
+
+
+def top1(tmp_path: Path, before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> float | None:
+    found = compare_outputs(run(tmp_path / "a", **before), run(tmp_path / "b", **after))
+    assert found is not None
+    assert found.comparable
+    return found.top1_agreement
+
+
+def test_top1_agreement_counts_samples(tmp_path: Path) -> None:
+    moved = LOGITS + np.float32(0.5)
+    moved[3] = [1.0, 1.0, 1.5]  # the fourth sample has another class now
+    assert top1(tmp_path, {"output": LOGITS}, {"output": moved}) == 0.75
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"output": LOGITS.reshape(2, 2, 3)},  # tokens, or pixels
+        {"output": LOGITS[0]},
+        {"output": LOGITS[:, :1]},
+        {"output": LOGITS[:0]},
+        {"output": LOGITS.astype(np.int64)},
+        {"output.0.boxes": LOGITS, "output.0.scores": LOGITS[:, 0]},  # what a detection model returns
+    ],
+)
+def test_what_is_not_a_classifiers_output_has_no_top1(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    assert top1(tmp_path, arrays, arrays) is None
+
+
+def test_relative_error_is_of_the_largest_output(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", output=np.array([-8.0, 1.0]))
+    b = run(tmp_path / "b", output=np.array([-8.0, 1.5]))
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert (found.max_abs_error, found.relative_error) == (0.5, 0.0625)
+
+
+def test_values_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    """Whether the outputs are comparable or not; NaN and infinity apart; a complex value has two parts."""
+    a = run(tmp_path / "a", output=np.array([1.0, np.inf, 3.0], dtype=np.float16), ids=np.arange(4))
+    odd = np.array([complex(np.nan, 1), complex(-np.inf, np.nan)])
+    b = run(tmp_path / "b", weights="xyz", output=odd)
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert found.reason == "the weights differ"
+    assert found.baseline_not_finite == NotFinite(nan=0, infinite=1, values=7)
+    assert found.candidate_not_finite == NotFinite(nan=2, infinite=1, values=4)
+    assert found.candidate_nan == 2
+
+
+def test_outputs_that_cannot_be_read_have_no_counts(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a", output=np.ones(2)), run(tmp_path / "b", output=np.ones(2))
+    (tmp_path / "b/outputs.npz").write_bytes(b"")
+    found = compare_outputs(a, b)
+    assert found is not None
+    assert (found.baseline_not_finite, found.candidate_not_finite) == (NotFinite(nan=0, infinite=0, values=2), None)
+
+
+def write_pair(tmp_path: Path, before: np.ndarray, after: np.ndarray) -> list[Path]:
+    """Write two runs of the workload ``net`` with these outputs, and return their folders."""
+    for side, array in (("a", before), ("b", after)):
+        described = msgspec.structs.replace(manifest("2.0", 3, 100), label=side)
+        write_run(tmp_path / side / "net", described, ("aten::conv2d", 50))
+        np.savez(tmp_path / side / "net/outputs.npz", output=array)
+    return [tmp_path / "a", tmp_path / "b"]
+
+
+def test_a_diff_says_how_far_the_outputs_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = LOGITS.copy()
+    moved[3, 2] = 6.0
+    assert cli("diff", *write_pair(tmp_path, LOGITS, moved)) == 0
+    text = capsys.readouterr().out
+    cosine = float((LOGITS * moved).sum() / np.linalg.norm(LOGITS) / np.linalg.norm(moved))
+    assert (
+        f"outputs: cosine similarity {cosine:.7f}, largest error 2 (0.4 of the largest output), top-1 agreement 75.0%"
+    ) in " ".join(text.split())
+
+
+def test_not_finite_outputs_are_a_warning_and_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = LOGITS.copy()
+    broken[0, :2] = np.nan, np.inf
+    paths = write_pair(tmp_path, LOGITS, broken)
+    warning = "Warning: net: of the 12 output values of b, 1 are NaN and 1 infinite."
+    for words in (("diff", *paths), ("compare", *paths)):
+        assert cli(*words) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert warning in shown
+    assert cli("diff", *paths, "--fail-if", "outputs.nan > 0") == 1
+    assert cli("diff", *paths, "--fail-if", "outputs.nan > 1") == 0
+    assert cli("diff", *reversed(paths), "--fail-if", "outputs.nan > 0") == 0  # the candidate has none
+
+
+def test_compare_shows_outputs_relative_to_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = LOGITS.copy()
+    moved[3, 2] = 6.0
+    paths = write_pair(tmp_path, LOGITS, moved)
+    assert cli("compare", *paths, "--format", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, schema("compare"))
+    entries = {run["label"]: run["entries"][0]["outputs"] for run in document["runs"]}
+    assert entries["a"] is None
+    assert (entries["b"]["max_abs_error"], entries["b"]["top1_agreement"]) == (2.0, 0.75)
+    assert entries["b"]["relative_error"] == pytest.approx(0.4)
+    assert cli("compare", *paths, "--format", "csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["run"], row["max_abs_error"], row["top1_agreement"], row["candidate_nan"]) for row in rows] == [
+        ("a", "", "", ""),
+        ("b", "2", "0.75", "0"),
+    ]
+    assert cli("compare", *paths) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("net: outputs relative to a")
+    (line,) = (text for text in lines[at:] if text.startswith("b "))
+    assert line.split()[2:] == ["2", "0.4", "75.0%"]

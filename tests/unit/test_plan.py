@@ -81,8 +81,17 @@ def test_who_chose_the_interpreter() -> None:
 
 
 def test_workloads() -> None:
-    assert Counter(w.source for w in known_workloads()) == {"torchvision": 80, "huggingface": 5, "builtin": 1}
-    assert resolve("inception_v3").details == {"image_size": 299}
+    assert Counter(w.source for w in known_workloads()) == {"torchvision": 98, "huggingface": 5, "builtin": 1}
+    for name, task, details in [
+        ("inception_v3", "image-classification", {"module": "", "image_size": [299, 299]}),
+        ("fasterrcnn_resnet50_fpn", "object-detection", {"module": "detection", "image_size": [480, 640]}),
+        ("ssd300_vgg16", "object-detection", {"module": "detection", "image_size": [300, 300]}),
+        ("maskrcnn_resnet50_fpn", "instance-segmentation", {"module": "detection", "image_size": [480, 640]}),
+        ("fcn_resnet50", "semantic-segmentation", {"module": "segmentation", "image_size": [520, 520]}),
+    ]:
+        assert (resolve(name).task, resolve(name).details) == (task, details)
+    assert resolve("vit_h_14", WorkloadOptions(weights="pretrained")).details["image_size"] == [518, 518]
+    assert (resolve("hf:org/net").name, resolve("hf:gpt2").name) == ("hf-org--net", "hf-gpt2")
     with pytest.raises(UsageError, match="no pretrained weights"):
         resolve("linear-stack", WorkloadOptions(weights="pretrained"))
     with pytest.raises(UsageError, match="Did you mean resnet50"):

@@ -138,7 +138,33 @@ def test_unknown_fields_are_not_kept(run: Run) -> None:
 def test_a_full_disk_is_told_from_other_errors(run: Run) -> None:
     for kind, unwritable in (("output", True), ("internal", False)):
         outcome = run(lines({"event": "error", "kind": kind, "message": "m", "hint": "h"}))
-        assert (outcome.failure, outcome.hint, outcome.unwritable) == ("m", "h", unwritable)
+        failure = "m" if unwritable else "starting, m"
+        assert (outcome.failure, outcome.hint, outcome.unwritable) == (failure, "h", unwritable)
+
+
+def test_what_the_kernel_kills_for_its_memory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's counter tells it from another SIGKILL; it would happen again, so it is not tried again."""
+    kill = f"{lines({'event': 'turn', 'stage': 'time', 'forward_ns': 1, 'peak_memory_bytes': 3 << 30})}kill -KILL $$"
+    counts = iter([4, 5])
+    monkeypatch.setattr(process, "memory_kills", lambda: next(counts))
+    outcome = run(kill, finish=False)
+    assert outcome.failure == "killed by the kernel because no memory was left, starting, at 3.00 GiB or more"
+    assert outcome.hint.startswith("Use a smaller --batch")
+    assert not outcome.crashed
+    for kills in (None, 5):
+        monkeypatch.setattr(process, "memory_kills", lambda kills=kills: kills)
+        outcome = run(kill, finish=False)
+        assert outcome.failure == "died of SIGKILL starting"
+        assert outcome.crashed
+
+
+def test_the_memory_of_a_worker_is_watched_while_it_says_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter([0, 1])
+    monkeypatch.setattr(process, "memory_kills", lambda: next(counts))
+    monkeypatch.setattr(process, "peak_bytes", lambda pid: 5 << 30)
+    outcome = run("sleep 0.5\nkill -KILL $$", finish=False)
+    assert outcome.failure is not None
+    assert outcome.failure.endswith("at 5.00 GiB or more")
 
 
 def test_a_round_counts_although_the_process_does_not_end(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,48 @@ def test_an_exception_names_its_place(python: Path, tmp_path: Path) -> None:
     assert captured.failure is not None
     assert "model.py:make failed at" in captured.failure
     assert "KeyError: 'weights'" in captured.failure
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise ValueError('wrong shape')", r"in the warm-up pass, at \S+/model\.py:7: ValueError: wrong shape"),
+        (
+            "if call > 1: raise RuntimeError('Found no NVIDIA driver on your system')",
+            r"in the warm-up pass after forward 1 of 2, at .*NVIDIA driver on your system. There is no GPU here: .*",
+        ),
+        ("import a_missing_package", r".*No module named 'a_missing_package'. Add the package with --with"),
+        ("raise MemoryError", r".*MemoryError: no message. It needs more memory than there is: .*"),
+    ],
+)
+def test_a_forward_that_raises(python: Path, tmp_path: Path, body: str, words: str) -> None:
+    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs")
+    assert captured.failure is not None
+    assert re.fullmatch(words, captured.failure)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        ("return model", "model.py:make returned function. It must return (model, inputs): "),
+        ("return model, 1, 'x'", "model.py:make returned a tuple of 3: function, int, str. It must return"),
+        ("return ()", "model.py:make returned (). It must"),
+        ("return 3, model", "model.py:make returned a tuple of 2: int, function. It must"),
+        ("sys.exit('no weights')", "model.py:make failed at "),
+        ("torch.cuda.synchronize(1)", "TypeError"),
+    ],
+)
+def test_a_function_that_makes_no_model(python: Path, tmp_path: Path, make: str, words: str) -> None:
+    (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
+    assert captured.failure is not None
+    assert words in captured.failure
+
+
+def test_outputs_that_are_not_finite_are_a_warning(python: Path, tmp_path: Path) -> None:
+    body = "return torch.Tensor([float('nan'), 1.0, float('-inf'), float('nan')]), torch.Tensor([1, 2])"
+    (captured,) = capture(python, [write_model(tmp_path / "m", body)], tmp_path / "logs")
+    assert captured.manifest is not None
+    assert captured.manifest.warnings == ["of the 6 output values, 2 are NaN and 1 infinite"]
 
 
 def test_a_hang_ends_in_words(python: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from profkit.shortening import LONGEST_QUOTED
 
 WORKER = Path(__file__).parent.parent.parent / "profkit" / "worker"
 FILES = sorted(WORKER.rglob("*.py"))
-ALLOWED = {"numpy", "torch", "torchvision", "transformers", "pkg_resources"}
+ALLOWED = {"numpy", "torch", "torchvision", "transformers", "torchbenchmark", "pkg_resources"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(WORKER)) for path in FILES])

@@ -6,19 +6,21 @@ no marker and is made again. A lock keeps two captures from making the same envi
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from profkit.capture.environments.interpreters import find_interpreter, python_version
 from profkit.capture.environments.releases import check_request, minor, newest_minor, pythons, release_of, releases
-from profkit.capture.environments.uv import InstallerError, Tell, Uv
+from profkit.capture.environments.uv import InstallerError, Tell, Uv, creation, installation
 from profkit.errors import CaptureError, InputError, OutputError, ProfkitError, UsageError
 from profkit.files import cache_root, read_bounded, write_whole
 
@@ -45,6 +47,13 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def satisfies(self, request: str, extra: Sequence[str]) -> bool:
         """Whether this has the PyTorch ``request`` (``2.0`` or ``2.0.1``) and exactly the packages ``extra``."""
         return (self.torch == request or minor(self.torch) == request) and self.extra == sorted(extra)
+
+
+class EnvironmentPlan(NamedTuple):
+    """The environment that a request gets, and the commands that would make it; none if it is there."""
+
+    name: str
+    commands: tuple[str, ...] = ()
 
 
 class Environments:
@@ -99,9 +108,26 @@ class Environments:
         matching = [e for e in self.list() if e.satisfies(version, extra)]
         return matching[-1] if matching else self._make(version, sorted(extra))
 
+    def plan(self, request: str, extra: Sequence[str] = ()) -> EnvironmentPlan:
+        """Return what :meth:`ensure` would do, as far as is known without asking the package index.
+
+        Raises UsageError if ``request`` is not a version.
+        """
+        release = release_of(check_request(request))
+        version = request if _is_exact(request) else release.newest or request
+        matching = [e for e in self.list() if e.satisfies(request, extra) or e.satisfies(version, extra)]
+        if matching:
+            return EnvironmentPlan(matching[-1].name)
+        python = pythons(release)[0]
+        name = _name(version, python, extra)
+        requirements = [*release.requirements(version), *sorted(extra)]
+        folder = self.folder / name
+        words = (creation(folder, python), installation(folder / "bin/python", requirements, cpu_only=True))
+        return EnvironmentPlan(name, tuple(shlex.join(["uv", *command]) for command in words))
+
     def _resolve(self, request: str | None) -> str:
         """Return the exact version: the package index knows the newest release's, the table that of older ones."""
-        if request is not None and (request.count(".") > 1 or "+" in request):
+        if request is not None and _is_exact(request):
             return request
         if request in releases() and request != newest_minor():
             return release_of(request).newest
@@ -124,8 +150,7 @@ class Environments:
                 hint=f"Install one (uv python install {pythons(release)[0]}), or use --python PATH.",
             )
         built_for = python_version(python) or "unknown"
-        suffix = f"-{sha256(' '.join(extra).encode()).hexdigest()[:8]}" if extra else ""
-        name = f"torch-{version}-python-{built_for}{suffix}"
+        name = _name(version, built_for, extra)
         folder = self.folder / name
         self._activity(f"making the environment {name}")
         with self._lock(name):
@@ -204,6 +229,16 @@ class Environments:
             yield
         finally:
             lock.release()
+
+
+def _name(version: str, python: str, extra: Sequence[str]) -> str:
+    suffix = f"-{sha256(' '.join(sorted(extra)).encode()).hexdigest()[:8]}" if extra else ""
+    return f"torch-{version}-python-{python}{suffix}"
+
+
+def _is_exact(request: str) -> bool:
+    """Whether a version is one release, as opposed to the newest patch of one."""
+    return request.count(".") > 1 or "+" in request
 
 
 def _why_unavailable(version: str, error: InstallerError) -> str:

@@ -66,6 +66,17 @@ class InstallerError(Exception):
         return " ".join((telling or lines)[:2])[:400] or "uv gave no reason"
 
 
+def creation(folder: Path, python: str) -> list[str]:
+    """Return the arguments of uv that make an empty environment; ``python`` is a path or a version."""
+    return ["venv", "--no-project", "--clear", "--python", python, str(folder.absolute())]
+
+
+def installation(python: Path, requirements: Sequence[str], *, cpu_only: bool) -> list[str]:
+    """Return the arguments of uv that install into the environment of ``python``."""
+    backend = ["--torch-backend", "cpu"] if cpu_only else []
+    return ["pip", "install", "--python", str(python.absolute()), *backend, *requirements]
+
+
 class Uv:
     """Runs uv; ``tell`` is called with its progress. Methods raise InstallerError unless they say otherwise."""
 
@@ -95,15 +106,11 @@ class Uv:
 
     def create(self, folder: Path, python: Path) -> None:
         """Make an empty environment in ``folder``."""
-        self._run(["venv", "--quiet", "--no-project", "--clear", "--python", str(python), str(folder.absolute())])
+        self._run(["--quiet", *creation(folder, str(python))])
 
     def install(self, python: Path, requirements: Sequence[str], *, cpu_only: bool) -> None:
         """Install into the environment of ``python``; ``cpu_only`` asks PyTorch's own index for CPU builds."""
-        backend = ["--torch-backend", "cpu"] if cpu_only else []
-        self._run(
-            ["pip", "install", "--python", str(python.absolute()), *backend, *requirements],
-            _IMPATIENT if cpu_only else {},
-        )
+        self._run(installation(python, requirements, cpu_only=cpu_only), _IMPATIENT if cpu_only else {})
 
     def newest(self, requirement: str, python_version: str) -> str:
         """Return the newest version that satisfies ``requirement`` (``torch==2.15.*``)."""

@@ -56,7 +56,7 @@ def resolve(word: str, options: WorkloadOptions) -> WorkloadOrder | None:
     elif word.startswith(PREFIX) and _HUB_NAME.fullmatch(word.removeprefix(PREFIX)):
         hub = word.removeprefix(PREFIX)
         details |= {"hub": hub, "type": None, "differs": {}}
-        name, task = re.sub("/", "--", hub), ""
+        name, task = f"hf-{hub.replace('/', '--')}", ""
     else:
         return None
     return WorkloadOrder(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from profkit.errors import UsageError
@@ -22,20 +23,26 @@ class WorkloadOptions:
     """What the user asks of every workload that is not the user's own code.
 
     ``batch`` counts samples per forward, ``sequence_length`` the tokens of a text; ``weights`` are ``random`` or
-    ``pretrained``, ``seed`` is that of random weights and inputs.
+    ``pretrained``, ``seed`` is that of random weights and inputs. ``torchbench`` is the folder of a checkout of
+    TorchBench, if there is one; it asks nothing of other workloads.
     """
 
     batch: int = 1
     weights: str = "random"
     sequence_length: int = 128
     seed: int = 0
+    torchbench: Path | None = field(default=None, compare=False)
 
-    def require_defaults(self, workload: str) -> None:
-        """Raise UsageError, naming ``workload``, if anything is asked for: it brings its own input and weights."""
-        if self != PLAIN:
+    def require_defaults(self, workload: str, *, takes_batch: bool = False) -> None:
+        """Raise UsageError, naming ``workload``, if anything is asked for: it brings its own input and weights.
+
+        With ``takes_batch``, the number of samples may be asked for.
+        """
+        if self != (replace(PLAIN, batch=self.batch) if takes_batch else PLAIN):
+            options = "--weights, --sequence-length and --seed"
             raise UsageError(
                 f"{workload} brings its own input and weights",
-                hint="Leave --batch, --weights, --sequence-length and --seed out.",
+                hint=f"Leave {options if takes_batch else f'--batch, {options}'} out.",
             )
 
 

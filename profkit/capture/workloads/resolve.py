@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
-from profkit.capture.workloads import builtin, code, huggingface, torchvision
+from profkit.capture.workloads import builtin, code, huggingface, torchbench, torchvision
 from profkit.capture.workloads.order import PLAIN, Known, WorkloadOptions, WorkloadOrder
 from profkit.errors import UsageError
 
@@ -34,7 +34,7 @@ def sources() -> Iterator[Source]:
 
     Raises UsageError if one cannot be loaded.
     """
-    yield from (torchvision, huggingface, builtin, code)
+    yield from (torchvision, huggingface, torchbench, builtin, code)  # code takes any word with a colon
     for point in entry_points(group=GROUP):
         try:
             yield cast("Source", point.load())

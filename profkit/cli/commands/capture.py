@@ -12,11 +12,12 @@ from click.shell_completion import CompletionItem
 
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import python_version, torch_version
-from profkit.capture.environments.releases import check_request, releases
+from profkit.capture.environments.releases import check_request, newest_minor, release_of, releases
 from profkit.capture.environments.requirements import parse_requirements
 from profkit.capture.host import describe_host
 from profkit.capture.machine import inspect_machine
 from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.preview import preview
 from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
 from profkit.capture.variables import parse_variables
@@ -182,6 +183,16 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     show_default=True,
     help="Folder for the runs: LOGDIR/LABEL/WORKLOAD.",
 )
+@click.option(
+    "--torchbench",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of a checkout of TorchBench, for workloads named torchbench:NAME.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would run, in which environments, and about how long and how much disk it takes; make nothing.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing runs instead of adding rounds to them.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
 @click.option("--no-color", is_flag=True, help="Do not use colour (or set NO_COLOR).")
@@ -194,6 +205,8 @@ def command(
     requirement_files: Sequence[Path],
     label: str | None,
     logdir: Path,
+    torchbench: Path | None,
+    dry_run: bool,
     overwrite: bool,
     quiet: bool,
     no_color: bool,
@@ -203,7 +216,7 @@ def command(
 
     A WORKLOAD is a name that profkit workloads lists, or your own code: path/to/file.py:make or package.module:make,
     whose function make() returns (model, inputs). The inputs are one argument, a tuple of arguments, or a dict of
-    keyword arguments.
+    keyword arguments. hf:ORG/NAME is a model of the Hugging Face hub, torchbench:NAME one of the checkout --torchbench.
 
     Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles
     --steps forwards. The configurations of a workload run by turns, forward by forward, so that the drift of the
@@ -214,13 +227,17 @@ def command(
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
-    wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length, options.seed)
+    wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length, options.seed, torchbench)
     beside = parse_requirements(packages, requirement_files)
     orders = [resolve(word, wanted).with_packages(beside) for word in workloads]
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
-        requests = _environments([check_request(version) for version in torches], pythons, environments)
+        requests = _environments([check_request(version) for version in torches], pythons, environments, dry_run)
         configurations = matrix(orders, requests, varied, label, options, parse_variables(variables))
+        if dry_run:
+            for line in preview(configurations, options, logdir, environments, overwrite=overwrite):
+                click.echo(line)
+            return
         if not quiet:
             _warn_of_machine(progress)
         try:
@@ -242,9 +259,9 @@ def _warn_of_machine(progress: CaptureProgress) -> None:
 
 
 def _environments(
-    torches: Sequence[str], pythons: Sequence[Path], environments: Environments
+    torches: Sequence[str], pythons: Sequence[Path], environments: Environments, dry_run: bool
 ) -> list[EnvironmentRequest]:
-    """Return the requested environments, those of --torch first.
+    """Return the requested environments, those of --torch first; without a request, one is made unless ``dry_run``.
 
     Raises UsageError if a path is not an interpreter, CaptureError if torch is not installed.
     """
@@ -252,7 +269,7 @@ def _environments(
         installed = torch_version(Path(sys.executable))
         if installed is not None:
             return [EnvironmentRequest(None, Path(sys.executable), installed)]
-        newest = environments.ensure(None).torch
+        newest = release_of(newest_minor()).newest if dry_run else environments.ensure(None).torch
         return [EnvironmentRequest(newest, None, newest)]
     found = [EnvironmentRequest(version, None, version) for version in torches]
     for python in pythons:

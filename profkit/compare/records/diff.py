@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from profkit.compare.records.frame import data_frame
+from profkit.compare.records.outputs import OutputsChange
 from profkit.compare.records.parts import (
     HasPlace,
     InputDims,
@@ -213,20 +214,6 @@ class Samples(Record, frozen=True, kw_only=True):
 
     forward_ns: Annotated[list[list[int]], Meta(description="under the profiler (ns)")]
     latency_ns: Annotated[list[list[int]], Meta(description="profiler off (ns)")]
-
-
-class OutputsChange(Record, frozen=True, kw_only=True):
-    """How far the model's outputs moved."""
-
-    cosine_similarity: Annotated[float | None, Meta(description="cosine similarity of all outputs, -1 to 1")]
-    max_abs_error: Annotated[float | None, Meta(description="largest absolute difference")]
-    comparable: Annotated[bool, Meta(description="false if weights, shapes or types differ, or a value is not finite")]
-    finite: Annotated[bool, Meta(description="false if a side holds NaN or infinity")] = True
-    same_shapes: Annotated[bool, Meta(description="false if the outputs have other shapes")] = True
-    relative_error: Annotated[
-        float | None, Meta(description="largest absolute difference / largest absolute baseline output")
-    ] = None
-    reason: Annotated[str | None, Meta(description="why they are not comparable; null if they are")] = None
 
 
 class PrimitiveTimes(Record, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from profkit.compare.records.outputs import OutputsChange
 from profkit.compare.records.parts import Judged, Latency, Record
 
 WallKind = Literal["latency", "profiled"]
@@ -22,6 +23,10 @@ class Entry(Judged, frozen=True, kw_only=True):
     )
     peak_memory_bytes: Annotated[
         float | None, Meta(description="largest memory of a round's process (bytes); null if unknown")
+    ] = None
+    outputs: Annotated[
+        OutputsChange | None,
+        Meta(description="its outputs compared with the baseline's; null for the baseline, and if a side kept none"),
     ] = None
 
 

@@ -18,7 +18,9 @@ from profkit.report.verdicts import DECIDED, bounds, speedup_text, verdict_cell
 
 if TYPE_CHECKING:
     from profkit.compare.records.many import Entry, Overview, RunOverview
+    from profkit.compare.records.outputs import OutputsChange
 
+OUTPUTS_FIELDS = ("cosine_similarity", "max_abs_error", "relative_error", "top1_agreement", "candidate_nan")
 CSV_HEADER = (
     "run",
     "workload",
@@ -40,6 +42,7 @@ CSV_HEADER = (
     "verdict",
     "cpu_ns",
     "peak_memory_bytes",
+    *OUTPUTS_FIELDS,
 )
 ORDERS: dict[str, Callable[[RunOverview], object]] = {
     "given": lambda run: 0,  # the order of the result
@@ -80,7 +83,8 @@ def document(overview: Overview, selection: Selection, beside: Any = None) -> Do
     blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in _answers(overview)]
     blocks += [Paragraph(f"Warning: {text}", "bad") for text in overview.warnings]
     blocks.append(_heat_map(shown, cut_note(len(every.runs), selection.top, "runs")))
-    blocks += [_workload(shown, name) for name in overview.workloads]
+    for name in overview.workloads:
+        blocks += [_workload(shown, name), *_outputs(shown, name)]
     return Document(f"{plural(len(every.runs), 'run')} relative to {overview.baseline}", blocks)
 
 
@@ -177,6 +181,34 @@ def _workload(overview: Overview, name: str) -> Table:
     return Table(f"{name}: {what}", columns, rows)
 
 
+def _outputs(overview: Overview, name: str) -> Iterator[Table]:
+    """Lay out how the outputs of a workload moved, if runs kept some."""
+    found = {run.label: e.outputs for run in overview.runs for e in run.entries if e.workload == name and e.outputs}
+    if not found:
+        return
+    columns = [Column("run", right=False, flexible=True), Column("cosine similarity"), Column("largest error")]
+    columns += [Column("relative"), Column("top-1 agreement"), Column("", right=False, flexible=True)]
+    rows = [
+        [
+            Cell(label),
+            *map(Cell, _outputs_texts(outputs)),
+            Cell("" if outputs.comparable else outputs.reason or "not comparable", "bad"),
+        ]
+        for label, outputs in found.items()
+    ]
+    yield Table(f"{name}: outputs relative to {overview.baseline}", columns, rows)
+
+
+def _outputs_texts(outputs: OutputsChange) -> list[str]:
+    figures = (
+        (outputs.cosine_similarity, "{:.7f}"),
+        (outputs.max_abs_error, "{:.2g}"),
+        (outputs.relative_error, "{:.2g}"),
+    )
+    texts = [units.NOTHING if figure is None else form.format(figure) for figure, form in figures]
+    return [*texts, units.share(outputs.top1_agreement)]
+
+
 def csv_rows(overview: Overview) -> Iterator[Sequence[object]]:
     """Yield one row per run and workload; wall times in ns."""
     for run in overview.runs:
@@ -188,7 +220,8 @@ def csv_rows(overview: Overview) -> Iterator[Sequence[object]]:
             kind = overview.walls.get(entry.workload)
             times = [wall.p50_ns, wall.p90_ns, wall.p99_ns, wall.mean_ns, wall.n, entry.rounds]
             costs = [entry.cpu_ns, entry.peak_memory_bytes]
-            yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures, *costs]
+            moved = [getattr(entry.outputs, field, None) for field in OUTPUTS_FIELDS]
+            yield [run.label, entry.workload, run.torch, run.fpmath, run.mode, kind, *times, *figures, *costs, *moved]
 
 
 def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Order = Dict[str, Any]
 
-SOURCES = ("torchvision", "huggingface", "builtin", "file", "module")
+SOURCES = ("torchvision", "huggingface", "torchbench", "builtin", "file", "module")
 
 
 def build(order: Order) -> tuple[Any, Inputs]:

@@ -29,4 +29,5 @@ def build(order: Order) -> tuple[Any, Any]:
         loader.exec_module(module)
         return module
 
-    return made_by("%s:%s" % (os.path.basename(path), function), function, os.path.dirname(path), load)
+    name = "%s:%s" % (os.path.basename(path), function)
+    return made_by(name, os.path.dirname(path), lambda: getattr(load(), function)())

@@ -17,4 +17,8 @@ def build(order: Order) -> tuple[Any, Any]:
     """Import the module, call the function, and return its model and inputs; raises WorkerError if this fails."""
     details = order["details"]
     name = "%s:%s" % (details["module"], details["function"])
-    return made_by(name, details["function"], details["folder"], lambda: importlib.import_module(details["module"]))
+
+    def make() -> Any:
+        return getattr(importlib.import_module(details["module"]), details["function"])()
+
+    return made_by(name, details["folder"], make)

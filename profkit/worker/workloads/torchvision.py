@@ -1,4 +1,4 @@
-"""torchvision's classification models, with random images as input."""
+"""torchvision's models for classification, detection and segmentation, with random images as input."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 
     from . import Order
 
+# arguments of the constructors that only training needs, or that would download weights for a part of the model
+WITHOUT_DOWNLOAD = {"detection": {"weights_backbone": None}, "segmentation": {"weights_backbone": None}}
+
 
 def build(order: Order) -> tuple[Any, Any]:
-    """Return the model and one batch of images of the shape (batch, 3, size, size), float32 of unit variance."""
+    """Return the model and one batch of images.
+
+    It is a tensor of the shape (batch, 3, height, width), float32 of unit variance, as normalised photographs have. A
+    detection model normalises and resizes by itself: it takes a list of images of the shape (3, height, width) on
+    [0, 1).
+    """
     import torch
 
     try:
@@ -25,18 +33,23 @@ def build(order: Order) -> tuple[Any, Any]:
         raise WorkerError(
             "workload", "torchvision cannot be imported: %s" % error, "Install torchvision in this environment."
         )
-    name = order["name"]
-    if name not in models.list_models(module=models):
+    name, details = order["name"], order["details"]
+    module = getattr(models, details["module"]) if details["module"] else models
+    if name not in models.list_models(module=module):
         version = getattr(sys.modules.get("torchvision"), "__version__", "?")
         raise WorkerError(
             "workload",
-            "torchvision %s has no classification model %r" % (version, name),
+            "torchvision %s has no model %r for %s" % (version, name, order["task"]),
             "Use a newer --torch, or another model.",
         )
-    model = _pretrained(models, name) if order["weights"] == "pretrained" else _untrained(models, name)
-    size = order["details"]["image_size"]
-    image = random_array((order["batch"], 3, size, size), "input", order["seed"]) * math.sqrt(3.0)
-    return model, torch.from_numpy(image)
+    if order["weights"] == "pretrained":
+        model = _pretrained(models, name)
+    else:
+        model = _untrained(module, name, WITHOUT_DOWNLOAD.get(details["module"], {}))
+    images = random_array((order["batch"], 3, *details["image_size"]), "input", order["seed"])
+    if details["module"] == "detection":
+        return model, ([torch.from_numpy((image + 1.0) / 2.0) for image in images],)
+    return model, torch.from_numpy(images * math.sqrt(3.0))
 
 
 def _pretrained(models: Any, name: str) -> Any:
@@ -50,9 +63,10 @@ def _pretrained(models: Any, name: str) -> Any:
         )
 
 
-def _untrained(models: Any, name: str) -> Any:
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = models.__dict__[name](weights=None, **options)
+def _untrained(module: Any, name: str, options: dict[str, Any]) -> Any:
+    if name in ("googlenet", "inception_v3"):
+        options = {"init_weights": False}
+    model = module.__dict__[name](weights=None, **options)
     if hasattr(model, "aux_logits"):
         model.aux_logits = False  # auxiliary heads run in training only; TorchScript warns about them
     return model

@@ -19,7 +19,7 @@ __all__ = ["Tensor", "__version__", "from_numpy", "jit", "no_grad", "profiler", 
 version = SimpleNamespace(git_version=git_version)
 __config__ = SimpleNamespace(show=lambda: "Stub built with MKL-DNN v3.1.4, CPU capability usage: AVX2")
 backends = SimpleNamespace(mkldnn=SimpleNamespace(is_available=lambda: True))
-cuda = SimpleNamespace(synchronize=lambda: None)
+cuda = SimpleNamespace(synchronize=lambda: None, is_available=lambda: False)
 _threads = 2
 
 

@@ -143,7 +143,12 @@ def _outputs(change: WorkloadChange) -> str:
         return "outputs: a side has NaN or infinity"
     if not outputs.comparable or outputs.cosine_similarity is None:
         return f"outputs not comparable: {outputs.reason or 'the reason was not saved'}"
-    return f"outputs: cosine similarity {outputs.cosine_similarity:.7f}, largest error {outputs.max_abs_error:.2g}"
+    parts = [f"cosine similarity {outputs.cosine_similarity:.7f}", f"largest error {outputs.max_abs_error:.2g}"]
+    if outputs.relative_error:
+        parts[-1] += f" ({outputs.relative_error:.2g} of the largest output)"
+    if outputs.top1_agreement is not None:
+        parts.append(f"top-1 agreement {units.share(outputs.top1_agreement)}")
+    return f"outputs: {', '.join(parts)}"
 
 
 def attribution_table(change: WorkloadChange, left: str, right: str) -> Table:

@@ -1,0 +1,12 @@
+"""Inputs as a list, as most models of TorchBench have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchbenchmark.benchmark import BenchmarkModel, doubled
+
+
+class Model(BenchmarkModel):
+    def get_module(self) -> tuple[Any, Any]:
+        return doubled, [self.rows()]
