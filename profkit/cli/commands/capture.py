@@ -24,7 +24,8 @@ from profkit.capture.workloads import WorkloadOptions, known_workloads, resolve
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, OutputError, UsageError
-from profkit.runs.settings import SETTINGS, Setting, Settings
+from profkit.runs.setting import Setting
+from profkit.runs.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
