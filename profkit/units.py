@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NOTHING = "-"
 _TIME_STEPS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
 _FILE_SIZE_STEPS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
@@ -55,8 +57,8 @@ def count(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Format a fraction as a percentage: ``0.0573`` → ``5.7%``."""
-    return NOTHING if value is None else f"{100 * value:.1f}%"
+    """Format a fraction as a percentage: ``0.0573`` → ``5.7%``; None and what has no percentage → ``-``."""
+    return NOTHING if value is None or not math.isfinite(100 * value) else f"{100 * value:.1f}%"
 
 
 def size(byte_count: float | None) -> str:

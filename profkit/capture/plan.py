@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 
 from profkit.capture.workloads import WorkloadOrder
 from profkit.errors import UsageError
-from profkit.runs.settings import Settings, Value
+from profkit.runs.setting import Value
+from profkit.runs.settings import Settings
 
 _NOT_IN_LABELS = re.compile(r"[^\w.+-]")
 _LABEL = re.compile(r"[\w+][\w.+-]*")

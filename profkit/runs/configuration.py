@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import msgspec
 
 from profkit.runs.manifest import Manifest, field_value
-from profkit.runs.settings import SETTINGS, declared, show
+from profkit.runs.setting import show
+from profkit.runs.settings import SETTINGS, declared
 
 
 class Fact(msgspec.Struct, frozen=True):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from profkit.runs.settings import MOST, SETTINGS, Settings, settings_schema
+from profkit.runs.setting import MOST
+from profkit.runs.settings import SETTINGS, Settings, settings_schema
 
 SCHEMA: Literal["run/2"] = "run/2"
 YEAR_NS = 366 * 24 * 3600 * 10**9  # no round takes a year: a longer time is an error of the file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from profkit.capture.environments.interpreters import find_interpreter
 from profkit.capture.environments.uv import Uv
 from profkit.capture.process import Worker
 from profkit.capture.reports import Report
+from profkit.capture.workloads.resolve import resolve
 from profkit.runs.settings import Settings
 from tests.conftest import ROOT
 from tests.live.conftest import TINY
@@ -74,7 +76,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
         done = run_while_it_progresses(command, tmp_path, variables)
         assert done.returncode == 0, done.stderr
     order = {
-        "workload": {"source": "file", "path": str(TINY), "function": "make", "weights": "own"},
+        "workload": asdict(resolve(f"{TINY}:make")),
         "settings": Settings(threads=1, warmup=1, steps=2).completed({}),
         "metadata": {},
         "onednn": False,

@@ -15,7 +15,8 @@ import numpy
 from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import resolve
-from profkit.runs.settings import Settings, Value
+from profkit.runs.setting import Value
+from profkit.runs.settings import Settings
 
 STUB = Path(__file__).parent.parent / "stub_torch" / "torch"
 SHORT = Settings(rounds=2, steps=3, warmup=2, onednn=False, timeout_s=60.0)

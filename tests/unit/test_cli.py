@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
 from profkit.cli.main import COMMANDS, group, main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, event
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -253,3 +254,12 @@ def test_workloads_as_any_other_result(tmp_path: Path, capsys: Capsys) -> None:
     assert capsys.readouterr().out == "name,source,task\nvit_b_32,torchvision,image-classification\n"
     assert run("workloads", "--output", tmp_path / "page.html", "-q") == 0
     assert "wide_resnet50_2" in (tmp_path / "page.html").read_text()
+
+
+def test_a_path_is_shown_without_control_characters(write_trace: Callable[..., Path], capsys: Capsys) -> None:
+    path = write_trace([event("aten::mm", 10, 5, 1)], name="\u202egnp.json")
+    assert run("export", path, "--parquet", path.parent / "tables") == 0
+    assert run("repair", path, path.with_name("\u202emended.json")) == 0
+    out = capsys.readouterr().out
+    assert "\u202e" not in out
+    assert out.count(r"\u202e") == 5  # four tables, and the trace that was repaired

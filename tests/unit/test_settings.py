@@ -24,7 +24,8 @@ from profkit.runs import Manifest
 from profkit.runs import settings as table
 from profkit.runs.configuration import compare_configurations, identity_differences, runs_the_same
 from profkit.runs.manifest import Fallback, Host, Python, TensorShape, Tool, Torch, Workload
-from profkit.runs.settings import SETTINGS, Setting, Settings, settings_schema
+from profkit.runs.setting import Setting
+from profkit.runs.settings import SETTINGS, Settings, settings_schema
 from profkit.views.information import RunInformation
 
 PRECISION = Setting(

@@ -52,3 +52,10 @@ def test_intervals() -> None:
     assert units.interval(1.918, 2.034) == "[1.92, 2.03]"
     assert units.interval(0.0412, 12.3) == "[0.041, 12.3]"
     assert units.interval(None, 2.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0573, "5.7%"), (0.0, "0.0%"), (None, "-"), (1e307, "-"), (float("nan"), "-")]
+)
+def test_share(value: float | None, text: str) -> None:
+    assert units.share(value) == text

@@ -25,7 +25,9 @@ from profkit.capture.workloads import WorkloadOptions, known_workloads, resolve
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, OutputError, UsageError
-from profkit.runs.settings import SETTINGS, Setting, Settings
+from profkit.report.escape import plain
+from profkit.runs.setting import Setting
+from profkit.runs.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
@@ -297,7 +299,7 @@ def _conclude(captured: Sequence[Captured], quiet: bool) -> None:
             workload = c.manifest.workload.name
             first = next(d.manifest for d in done if d.manifest is not None and d.manifest.workload.name == workload)
             fallbacks = " (with fallbacks)" * bool(c.manifest.fallbacks)
-            click.echo(f"{c.folder}  {describe_run(first, c.manifest)}{fallbacks}")
+            click.echo(plain(f"{c.folder}  {describe_run(first, c.manifest)}{fallbacks}"))
         labels = list(dict.fromkeys(c.folder.parent for c in done))
         click.echo("\nNext:")
         if len(labels) > 1:

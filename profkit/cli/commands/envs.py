@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from profkit import units
 from profkit.capture.environments.environments import Environments
 from profkit.errors import UsageError
+from profkit.report.escape import plain
 
 
 def _environments() -> Environments:
@@ -36,7 +37,7 @@ def list_() -> None:
     found = environments.list()
     for e in found:
         kind = "CPU-only wheels" if e.cpu_only else "default wheels"
-        click.echo(f"{e.name:32} {units.size(_size(Path(e.folder))):>9}  {kind}  created {e.made[:10]}")
+        click.echo(plain(f"{e.name:32} {units.size(_size(Path(e.folder))):>9}  {kind}  created {e.made[:10]}"))
     click.echo(f"{len(found)} environments in {environments.folder}", err=True)
 
 

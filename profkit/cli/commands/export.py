@@ -9,6 +9,7 @@ import click
 
 from profkit.cli.one_run import one_run
 from profkit.cli.options import explain_write_errors, forward_option, read_options
+from profkit.report.escape import plain
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -37,7 +38,7 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
     chosen = one_run(run)
     chosen.require_traces()
     for text in chosen.warnings:
-        click.echo(f"Warning: {text}", err=True)
+        click.echo(plain(f"Warning: {text}"), err=True)
     for path in chosen.traces:
         trace = TraceFile(read(path, options=reading), reading.forward)
         target = folder / path.name.replace(".pt.trace.json.gz", "")  # other names are kept: they are unique
@@ -52,4 +53,4 @@ def command(run: Path, folder: Path, reading: ReadOptions) -> None:
         for name, table in tables.items():
             with explain_write_errors(folder, hint="Choose another folder."):
                 table.to_parquet(target / f"{name}.parquet")
-            click.echo(f"{target / name}.parquet  {len(table)} rows")
+            click.echo(plain(f"{target / name}.parquet  {len(table)} rows"))

@@ -10,6 +10,7 @@ import click
 from profkit.cli.options import Output, output_options, read_options, say_written, selection_options, write_whole
 from profkit.cli.show import show
 from profkit.errors import InputError, UsageError
+from profkit.report.escape import plain
 from profkit.report.kinds.primitives import KIND
 from profkit.report.rendering import FORMATS
 
@@ -82,7 +83,7 @@ def command(
         write_whole(merged, content)
         if not output.quiet:
             say_written(merged, len(content))
-            click.echo(f"{merged}: trace with {count} oneDNN records", err=True)
+            click.echo(plain(f"{merged}: trace with {count} oneDNN records"), err=True)
     show(KIND, view_primitives(contents, by, warm=warm), output, pattern, sort, top)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from profkit.cli.options import MEMORY, explain_write_errors
+from profkit.report.escape import plain
 from profkit.trace.options import MEMORY_LIMIT
 from profkit.trace.reading.reader import write_mended
 
@@ -38,4 +39,4 @@ def command(source: Path, target: Path, memory_limit: float) -> None:
         click.echo(f"{count:6}  {defect}")
     for anomaly, count in found.anomalies.items():
         click.echo(f"{count:6}  {anomaly} (not repaired)")
-    click.echo(f"{target}: {'repaired' if found.repairs else 'no damage found'}")
+    click.echo(plain(f"{target}: {'repaired' if found.repairs else 'no damage found'}"))

@@ -22,7 +22,7 @@ from profkit.trace.reading.mend_text import (
 
 _MOST_DEFECTS = 16  # of one text: it is decoded from its beginning after each
 _AT_BYTE = " (byte "  # before the position, at the end of the decoder's messages
-_BARE_BEGIN = re.compile(rb'[^ \t\r\n,:{}\[\]"]*\Z')
+_BARE_BYTES = bytes(set(range(256)) - set(b' \t\r\n,:{}[]"'))
 _BARE_END = re.compile(rb'[^ \t\r\n,:{}\[\]"]*')
 _LITERAL_BEGINS = frozenset(word[:length] for word in (b"null", b"true", b"false", b"-") for length in range(1, 5))
 _LONGEST_BARE = 64  # bytes of a word such as inf
@@ -69,8 +69,8 @@ def _change(text: bytes, kind: str, at: int) -> Change | None:
 
 def _change_character(text: bytes, at: int) -> Change | None:
     """Mend a control byte in a string, or a word that is not JSON: no other byte is wrong in a string."""
-    match = _BARE_BEGIN.search(text, max(0, at - _LONGEST_BARE), at)
-    begin = at if match is None else match.start()
+    before = text[max(0, at - _LONGEST_BARE) : at]
+    begin = at - len(before) + len(before.rstrip(_BARE_BYTES))
     if text[at] in b"\r\n\t":  # wrong between two values only behind the beginning of a literal
         if text[begin:at] in _LITERAL_BEGINS:
             return None

@@ -32,6 +32,7 @@ _LONGEST_KNOWN = 40  # bytes of an id whose conversion is remembered
 _MOST_PLACES = 308  # before the point, of a float64
 _NO_NUMBER = "value that is not a number, left out"
 _HUGE = "integer beyond 64 bits"
+_AT_FIELD = "`$."  # before the name of a field, at the end of the decoder's messages
 _ODD_ID = "id of another type"
 _NUMBER_FOR_TEXT = "number instead of a text"
 _NO_TEXT = "value that is not a text"
@@ -61,17 +62,28 @@ def coerce_events(text: bytes, defects: Defects) -> bytes:
             continue
         try:
             is_right(record)
-        except _NOT_RIGHT:
+        except _NOT_RIGHT as error:
             if not record.startswith(b"{"):
                 defects["record that is not an event, left out"] += 1
                 continue
-            record = _coerce_event(record, defects)
+            record = _coerce_event(record, str(error), defects)
         kept.append(record)
     return b",\n".join(kept)
 
 
-def _coerce_event(record: bytes, defects: Defects) -> bytes:
+def _coerce_event(record: bytes, error: str, defects: Defects) -> bytes:
+    """Convert the field that the decoder's ``error`` names; all fields if that is not enough."""
     event: Object = decoder(Object).decode(record)
+    field = error.rpartition(_AT_FIELD)[2].rstrip("`")
+    if field in _OF_EVENT:
+        _apply(event, {field: _OF_EVENT[field]}, defects)
+        mended = msgspec.json.encode(event)
+        try:
+            decoder(bounded_types().event).decode(mended)
+        except _NOT_RIGHT:
+            pass
+        else:
+            return mended
     _apply(event, _OF_EVENT, defects)
     if "args" in event:
         arguments = bytes(event["args"])

@@ -133,11 +133,14 @@ class Mending:
             elif size:  # single events follow for as long as what was tried in vain: the work stays linear
                 size, wait = 0, 0 if cut is None else cut.end() - self._window.at
             else:
-                event = self._single(cut)
-                single += [event.text] if event.text else []
-                wait -= len(event.text)
-                size = _LEAST_BYTES if event.is_sound and wait <= 0 else 0
-                if len(single) > _MOST_SINGLE or len(event.text) > _PIECE_BYTES:
+                taken, is_sound = self._usual(single, wait)
+                if not taken:
+                    event = self._unusual()
+                    single += [event.text] if event.text else []
+                    taken, is_sound = len(event.text), event.is_sound
+                wait -= taken
+                size = _LEAST_BYTES if is_sound and wait <= 0 else 0
+                if len(single) > _MOST_SINGLE or taken > _PIECE_BYTES:
                     yield from self._flushed(single)
         yield from self._flushed(single)
 
@@ -212,17 +215,32 @@ class Mending:
     def _decode(self, text: bytes) -> Columns:
         return decode_events(Chunk("middle", b"[%b]" % text), self._detail, self._flavour)
 
-    def _single(self, cut: re.Match[bytes] | None) -> _Single:
-        """Read one element, and what is between it and the next; ``cut`` is the next text between two objects."""
-        window = self._window
-        if cut is not None and cut.end() - window.at < _SHORT:
-            event = window.text[window.at : cut.start() + 1]
+    def _usual(self, single: list[bytes], wait: int) -> tuple[int, bool]:
+        """Append the next short events that can be mended at their errors to ``single``.
+
+        Stop at a sound one behind ``wait`` bytes. Return how many bytes were taken, and whether the last one was sound.
+        """
+        window, taken, is_sound = self._window, 0, False
+        text, at = window.text, window.at
+        while len(single) <= _MOST_SINGLE and not (is_sound and taken >= wait):
+            cut = _BETWEEN.search(text, at, at + _SHORT)
+            if cut is None:
+                break
+            event = text[at : cut.start() + 1]
             mended = mend_at_errors(event)
-            if mended is not None and _is_utf8(event):
-                window.at = cut.end()
-                for defect in mended[1]:
-                    self.defects[defect] += 1
-                return _Single(mended[0], is_sound=not mended[1])
+            if mended is None or not _is_utf8(event):
+                break
+            single.append(mended[0])
+            for defect in mended[1]:
+                self.defects[defect] += 1
+            is_sound = not mended[1]
+            taken += len(event)
+            at = cut.end()
+        window.at = at
+        return taken, is_sound
+
+    def _unusual(self) -> _Single:
+        """Read one element of any kind, and what is between it and the next."""
         found = self._mended()
         if not self._gave_up and found is not _LEFT_OUT:
             self._pass_comma()
