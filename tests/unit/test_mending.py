@@ -355,6 +355,15 @@ def test_long_lists_are_mended_as_short_ones(elements: list[str]) -> None:
     assert mended(0) == mended(len(text))
 
 
+def test_an_event_at_the_limit_of_nesting_takes_no_other_with_it() -> None:
+    """However deep: each of the others is read; that one is read, or left out and counted."""
+    for depth in range(100, 1_300):
+        deep = FIRST.replace('"a"', '"deep"')[:-1] + ',"args":{"x":' + "[" * depth + "]" * depth + ",}}"
+        trace = parse(f'{{"traceEvents":[{FIRST},{FIRST},{deep},{FIRST}]}}'.encode(), "t")
+        left_out = trace.repairs.get("unreadable event, left out", 0)
+        assert len(trace.events) == 4 - left_out
+
+
 # memory
 
 

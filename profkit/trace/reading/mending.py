@@ -88,11 +88,8 @@ class Mending:
         self._searches = 0
         self._list_ended = False
         self._gave_up = False
-        self._known: tuple[bytes, int, re.Match[bytes] | None] = (
-            b"",
-            0,
-            None,
-        )  # text, from where on, and what is there
+        # a text, from where on it was searched, and what was found there
+        self._known: tuple[bytes, int, re.Match[bytes] | None] = (b"", 0, None)
 
     def begin(self) -> bytes | None:
         """Read up to the list of events; return the text before it as strict JSON, None if there is no list.
@@ -117,7 +114,7 @@ class Mending:
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the events up to the end of the list."""
-        size, wait = _PIECE_BYTES, 0
+        size, wait, held = _PIECE_BYTES, 0, 0
         single: list[bytes] = []
         while self._is_at_event():
             cut = self._cut(size)
@@ -126,6 +123,7 @@ class Mending:
                 piece = self._decoded(self._window.text[self._window.at : cut.start() + 1])
             if piece is not None and cut is not None:
                 yield from self._flushed(single)
+                single, held = [], 0
                 yield self._counted(piece)
                 self._window.at, size = cut.end(), min(_PIECE_BYTES, size * 2)
             elif size > _LEAST_BYTES:
@@ -139,9 +137,11 @@ class Mending:
                     single += [event.text] if event.text else []
                     taken, is_sound = len(event.text), event.is_sound
                 wait -= taken
+                held += taken
                 size = _LEAST_BYTES if is_sound and wait <= 0 else 0
-                if len(single) > _MOST_SINGLE or taken > _PIECE_BYTES:
+                if len(single) > _MOST_SINGLE or held > _PIECE_BYTES:
                     yield from self._flushed(single)
+                    single, held = [], 0
         yield from self._flushed(single)
 
     def _counted(self, piece: Piece) -> Piece:
@@ -152,14 +152,19 @@ class Mending:
         return piece
 
     def _flushed(self, events: list[bytes]) -> Iterator[Piece]:
-        """Yield single events as one piece, and empty the list."""
-        if events:
-            piece = self._decoded(b",\n".join(events))
-            if piece is None:
-                self.defects[_UNREADABLE] += len(events)
-            else:
-                yield self._counted(piece)
-            events.clear()
+        """Yield single events as one piece; without those that cannot be decoded together with others.
+
+        An event that is nested as deeply as the decoder allows is one level too deep inside a list.
+        """
+        piece = self._decoded(b",\n".join(events)) if events else None
+        if piece is not None:
+            yield self._counted(piece)
+        elif len(events) > 1:
+            half = len(events) // 2
+            yield from self._flushed(events[:half])
+            yield from self._flushed(events[half:])
+        elif events:
+            self.defects[_UNREADABLE] += 1
 
     def _is_at_event(self) -> bool:
         """Move to the next element of the list; return whether there is one."""
@@ -222,7 +227,7 @@ class Mending:
         """
         window, taken, is_sound = self._window, 0, False
         text, at = window.text, window.at
-        while len(single) <= _MOST_SINGLE and not (is_sound and taken >= wait):
+        while len(single) <= _MOST_SINGLE and taken <= _PIECE_BYTES and not (is_sound and taken >= wait):
             cut = _BETWEEN.search(text, at, at + _SHORT)
             if cut is None:
                 break
