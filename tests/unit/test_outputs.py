@@ -323,7 +323,8 @@ def test_a_diff_says_how_far_the_outputs_moved(tmp_path: Path, capsys: pytest.Ca
     moved[3, 2] = 6.0
     assert cli("diff", *write_pair(tmp_path, LOGITS, moved)) == 0
     text = capsys.readouterr().out
-    cosine = float((LOGITS * moved).sum() / np.linalg.norm(LOGITS) / np.linalg.norm(moved))
+    x, y = LOGITS.astype(float), moved.astype(float)
+    cosine = (x * y).sum() / np.linalg.norm(x) / np.linalg.norm(y)
     assert (
         f"outputs: cosine similarity {cosine:.7f}, largest error 2 (0.4 of the largest output), top-1 agreement 75.0%"
     ) in " ".join(text.split())

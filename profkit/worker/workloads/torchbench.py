@@ -42,7 +42,7 @@ def _benchmark(name: str, batch: int) -> Any:
         fixed = getattr(found, "DEFAULT_EVAL_BSIZE", None)
         if fixed is None or fixed == batch:
             raise
-        message = "torchbench:%s does not run with --batch %d: %s" % (name, batch, error)
+        message = "torchbench:%s does not run with --batch %d: %s" % (name, batch, str(error).rstrip("."))
         raise WorkerError("workload", message, "Use --batch %d." % fixed)
 
 
