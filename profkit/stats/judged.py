@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from profkit.quantities import Amount, Count, Ratio, Share
+
 Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "added", "removed", "replaced"]
 """``same``: the whole interval lies inside the margin. ``faster``, ``slower``: shown beyond noise, and not the same.
 ``inconclusive``: neither is shown. ``unresolved``: the change is smaller than the clock can show. ``added`` and
@@ -32,20 +34,20 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """A speedup, its 95% interval, its p value and the verdict: one estimate, from which all of them follow."""
 
     speedup: Annotated[
-        float | None, Meta(description="baseline / candidate, the centre of the interval; null if a side took no time")
+        Ratio | None, Meta(description="baseline / candidate, the centre of the interval; null if a side took no time")
     ] = None
-    low: Annotated[float | None, Meta(description="lower bound of the 95% interval; null with a single round")] = None
-    high: Annotated[float | None, Meta(description="upper bound of the 95% interval; null with a single round")] = None
-    p_value: Annotated[float | None, Meta(description="Student's t test that nothing changed, two-sided")] = None
+    low: Annotated[Amount | None, Meta(description="lower bound of the 95% interval; null with a single round")] = None
+    high: Annotated[Ratio | None, Meta(description="upper bound of the 95% interval; null with a single round")] = None
+    p_value: Annotated[Share | None, Meta(description="Student's t test that nothing changed, two-sided")] = None
     q_value: Annotated[
-        float | None, Meta(description="p value after false-discovery control over the table; the verdict goes by it")
+        Share | None, Meta(description="p value after false-discovery control over the table; the verdict goes by it")
     ] = None
     verdict: Annotated[
         Verdict | None,
         Meta(description="what is shown; without an interval neither faster, slower nor same; null for the baseline"),
     ] = None
     rounds_needed: Annotated[
-        int | None,
+        Count | None,
         Meta(description="estimate of how many more rounds per side would decide; null if decided or not estimable"),
     ] = None
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from profkit.compare.records.parts import Record
 from profkit.errors import InputError
+from profkit.quantities import Count
 from profkit.runs.evidence import Recording
 from profkit.runs.forwards import hint_at_annotations
 from profkit.runs.manifest import Manifest
@@ -29,20 +30,20 @@ class TraceInformation(Record, frozen=True, kw_only=True):
     file: Annotated[str, Meta(description="file name")]
     torch: Annotated[str | None, Meta(description="PyTorch version that profkit wrote into the file")]
     dialect: Annotated[str, Meta(description="PyTorch versions, or the other program, that write this file's dialect")]
-    devices: Annotated[int, Meta(description="number of accelerators listed in the file")]
-    resolution_ns: Annotated[int, Meta(description="resolution of its clock (ns)")]
-    spans: Annotated[int, Meta(description="events with a duration")]
-    operators: Annotated[int, Meta(description="operator events")]
-    tracks: Annotated[int, Meta(description="timelines (pid, tid)")]
-    categories: Annotated[dict[str, int], Meta(description="spans per category")]
-    other_events: Annotated[dict[str, int], Meta(description="records that are not spans, by phase")]
+    devices: Annotated[Count, Meta(description="number of accelerators listed in the file")]
+    resolution_ns: Annotated[Count, Meta(description="resolution of its clock (ns)")]
+    spans: Annotated[Count, Meta(description="events with a duration")]
+    operators: Annotated[Count, Meta(description="operator events")]
+    tracks: Annotated[Count, Meta(description="timelines (pid, tid)")]
+    categories: Annotated[dict[str, Count], Meta(description="spans per category")]
+    other_events: Annotated[dict[str, Count], Meta(description="records that are not spans, by phase")]
     rule: Annotated[str, Meta(description="rule that identified the forwards")]
-    forward_ns: Annotated[list[int], Meta(description="wall times of the forwards (ns)")]
-    anomalies: Annotated[dict[str, int], Meta(description="number of anomalies, by kind")]
-    repairs: Annotated[dict[str, int], Meta(description="number of repairs, by kind of damage")]
+    forward_ns: Annotated[list[Count], Meta(description="wall times of the forwards (ns)")]
+    anomalies: Annotated[dict[str, Count], Meta(description="number of anomalies, by kind")]
+    repairs: Annotated[dict[str, Count], Meta(description="number of repairs, by kind of damage")]
     contents: Annotated[str | None, Meta(description="what the file is if it has no operator; else null")] = None
     annotations: Annotated[
-        dict[str, int], Meta(description="annotations of the user, and how often each occurs outside itself")
+        dict[str, Count], Meta(description="annotations of the user, and how often each occurs outside itself")
     ] = {}
 
 

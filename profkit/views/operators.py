@@ -15,6 +15,7 @@ from profkit.compare.operators import place_fields
 from profkit.compare.records.parts import HasPlace, InputDims, Module, Record, Stack
 from profkit.errors import InputError
 from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
+from profkit.quantities import Amount, Count
 from profkit.runs.contents import RunContents
 from profkit.runs.evidence import Recording
 from profkit.runs.forwards import hint_at_annotations
@@ -34,9 +35,9 @@ from profkit.views.parts import Kernel, Rank, kernels, ranks
 class ForwardsView(Record, frozen=True, kw_only=True):
     """The forwards of all traces."""
 
-    count: Annotated[int, Meta(description="number of forwards")]
+    count: Annotated[Count, Meta(description="number of forwards")]
     rule: Annotated[str, Meta(description="rule that identified the forwards")]
-    wall_ns: Annotated[list[int], Meta(description="wall times (ns)")]
+    wall_ns: Annotated[list[Count], Meta(description="wall times (ns)")]
 
 
 class OperatorRow(Record, HasPlace, frozen=True, kw_only=True):
@@ -46,12 +47,12 @@ class OperatorRow(Record, HasPlace, frozen=True, kw_only=True):
     input_dims: InputDims = None
     module: Module = None
     stack: Stack = None
-    calls: Annotated[float, Meta(description="number of calls")]
-    self_host_ns: Annotated[float, Meta(description="host time without the operators that it calls (ns)")]
-    total_host_ns: Annotated[float, Meta(description="host time with at least one call of it on the stack (ns)")]
-    self_device_ns: Annotated[float, Meta(description="device time of the kernels that it launched directly (ns)")] = 0
+    calls: Annotated[Amount, Meta(description="number of calls")]
+    self_host_ns: Annotated[Amount, Meta(description="host time without the operators that it calls (ns)")]
+    total_host_ns: Annotated[Amount, Meta(description="host time with at least one call of it on the stack (ns)")]
+    self_device_ns: Annotated[Amount, Meta(description="device time of the kernels that it launched directly (ns)")] = 0
     total_device_ns: Annotated[
-        float, Meta(description="device time of the kernels it and its callees launched (ns)")
+        Amount, Meta(description="device time of the kernels it and its callees launched (ns)")
     ] = 0
     primitives: Annotated[
         list[PrimitiveUse], Meta(description="oneDNN primitives that ran in it, with --with-primitives")
@@ -62,7 +63,7 @@ class Repair(Record, frozen=True, kw_only=True):
     """A kind of damage repaired while reading."""
 
     defect: Annotated[str, Meta(description="the damage")]
-    count: Annotated[int, Meta(description="number of occurrences")]
+    count: Annotated[Count, Meta(description="number of occurrences")]
 
 
 class OperatorsView(Record, frozen=True, kw_only=True):
@@ -73,9 +74,9 @@ class OperatorsView(Record, frozen=True, kw_only=True):
     torch: Annotated[str | None, Meta(description="PyTorch version")]
     per_forward: Annotated[bool, Meta(description="whether values are medians over forwards instead of sums")]
     forwards: Annotated[ForwardsView, Meta(description="the forwards")]
-    resolution_ns: Annotated[int, Meta(description="resolution of the trace's clock (ns)")]
+    resolution_ns: Annotated[Count, Meta(description="resolution of the trace's clock (ns)")]
     operators: Annotated[list[OperatorRow], Meta(description="the rows")]
-    anomalies: Annotated[dict[str, int], Meta(description="number of anomalies in the traces, by kind")]
+    anomalies: Annotated[dict[str, Count], Meta(description="number of anomalies in the traces, by kind")]
     repairs: Annotated[list[Repair], Meta(description="damage repaired while reading")]
     warnings: Annotated[list[str], Meta(description="which traces do not count, or not as rounds, and why")] = []
     ranks: Annotated[list[Rank], Meta(description="ranks or processes side by side; empty for a single one")] = []

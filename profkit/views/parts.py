@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from profkit.compare.records.parts import Record
+from profkit.quantities import Amount, Count
 from profkit.runs.ranks import RankTimes
 from profkit.trace.nature import KernelTime
 
@@ -18,15 +19,15 @@ class Rank(Record, frozen=True, kw_only=True):
     rank: Annotated[int | None, Meta(description="rank in the distributed job; null for a process without one")]
     process: Annotated[str | None, Meta(description="process id; null if several processes had this rank")]
     files: Annotated[list[str], Meta(description="names of its trace files")]
-    forwards: Annotated[int, Meta(description="number of its forwards")]
-    forward_ns: Annotated[float | None, Meta(description="median wall time of its forwards (ns); null without one")]
+    forwards: Annotated[Count, Meta(description="number of its forwards")]
+    forward_ns: Annotated[Amount | None, Meta(description="median wall time of its forwards (ns); null without one")]
     is_slowest: Annotated[bool, Meta(description="whether its median forward is the longest of all")] = False
     operator: Annotated[
         str | None,
         Meta(description="for the slowest: the operator that exceeds the median of all ranks by most; else null"),
     ] = None
     extra_ns: Annotated[
-        float | None,
+        Amount | None,
         Meta(description="mean self host time of that operator per forward, less the median of all ranks (ns)"),
     ] = None
 
@@ -36,8 +37,8 @@ class Kernel(Record, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(description="name of the kernel or copy")]
     category: Annotated[str, Meta(description="category, such as kernel or gpu_memcpy")]
-    calls: Annotated[int, Meta(description="how often it ran")]
-    device_ns: Annotated[int, Meta(description="sum of its durations (ns)")]
+    calls: Annotated[Count, Meta(description="how often it ran")]
+    device_ns: Annotated[Count, Meta(description="sum of its durations (ns)")]
 
 
 def ranks(found: Iterable[RankTimes]) -> list[Rank]:

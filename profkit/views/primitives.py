@@ -16,6 +16,7 @@ from profkit.compare.records.parts import Record
 from profkit.onednn.grammar import Primitive
 from profkit.onednn.log import Log
 from profkit.onednn.summary import Phase, RepeatedReorder, Totals, phase, repeated_reorders
+from profkit.quantities import Count
 from profkit.runs.contents import RunContents
 
 PrimitiveKey = Literal["kind", "implementation", "problem"]
@@ -39,12 +40,12 @@ class PrimitiveRow(Record, frozen=True, kw_only=True):
         Meta(description="problem descriptor as oneDNN logs it, after the direction if it is a backward one"),
     ]
     post_ops: Annotated[str | None, Meta(description="fused operations")] = None
-    calls: Annotated[int, Meta(description="number of executions")]
-    exec_ns: Annotated[int, Meta(description="execution time (ns)")]
-    cache_hits: Annotated[int, Meta(description="number of creations that a cache served")]
-    cache_misses: Annotated[int, Meta(description="number of other creations")]
+    calls: Annotated[Count, Meta(description="number of executions")]
+    exec_ns: Annotated[Count, Meta(description="execution time (ns)")]
+    cache_hits: Annotated[Count, Meta(description="number of creations that a cache served")]
+    cache_misses: Annotated[Count, Meta(description="number of other creations")]
     create_ns: Annotated[
-        int, Meta(description="creation time (ns); a primitive that needs another one includes that one's")
+        Count, Meta(description="creation time (ns); a primitive that needs another one includes that one's")
     ]
 
 
@@ -61,7 +62,7 @@ class MessageRow(Record, frozen=True, kw_only=True):
     kind: Annotated[str, Meta(description="primitive kind or part of oneDNN; empty if the message names none")]
     implementation: Annotated[str, Meta(description="implementation; empty if the message names none")]
     text: Annotated[str, Meta(description="text, for create:dispatch the reason; without the place in oneDNN's source")]
-    count: Annotated[int, Meta(description="number of times it was logged")]
+    count: Annotated[Count, Meta(description="number of times it was logged")]
 
 
 class PrimitivesView(Record, frozen=True, kw_only=True):
@@ -71,15 +72,15 @@ class PrimitivesView(Record, frozen=True, kw_only=True):
     source: Annotated[str, Meta(description="path of the run or log")]
     onednn: Annotated[str | None, Meta(description="oneDNN version")]
     isa: Annotated[str | None, Meta(description="instruction set reported by oneDNN")]
-    threads: Annotated[int | None, Meta(description="number of threads reported by oneDNN")]
-    skipped_lines: Annotated[int, Meta(description="number of log records that could not be read")]
-    message_lines: Annotated[int, Meta(description="number of log lines that are messages, not records")] = 0
+    threads: Annotated[Count | None, Meta(description="number of threads reported by oneDNN")]
+    skipped_lines: Annotated[Count, Meta(description="number of log records that could not be read")]
+    message_lines: Annotated[Count, Meta(description="number of log lines that are messages, not records")] = 0
     warm: Annotated[bool, Meta(description="whether the rows cover the traced forwards only")] = False
     mode: Annotated[str | None, Meta(description="mode of the run (eager, frozen, ...)")] = None
-    forwards: Annotated[int | None, Meta(description="number of traced forwards; null for a log alone")] = None
-    forward_ns: Annotated[list[int], Meta(description="wall times of the traced forwards (ns)")] = []
-    matched: Annotated[int | None, Meta(description="warm records matched to an operator of the trace")] = None
-    warm_records: Annotated[int | None, Meta(description="records in the traced forwards")] = None
+    forwards: Annotated[Count | None, Meta(description="number of traced forwards; null for a log alone")] = None
+    forward_ns: Annotated[list[Count], Meta(description="wall times of the traced forwards (ns)")] = []
+    matched: Annotated[Count | None, Meta(description="warm records matched to an operator of the trace")] = None
+    warm_records: Annotated[Count | None, Meta(description="records in the traced forwards")] = None
     cold_phase: Annotated[Phase | None, Meta(description="sums before the traced forwards")] = None
     warm_phase: Annotated[Phase | None, Meta(description="sums in the traced forwards")] = None
     repeated_reorders: Annotated[

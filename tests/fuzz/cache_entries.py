@@ -127,6 +127,7 @@ def mutated(trial: Trial) -> None:
     chance = trial.chance
     trace = large_trace(trial.folder.parent)
     trial.base = f"the entry of {BASE}"
+    trial.repeatable = False
     words = ("ops", trace, *READING, "--by", chance.choice(("name", "shape")))
     before = trial.document(*words)
     entry = _entry()

@@ -60,7 +60,7 @@ def described(trial: Trial, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "bytes": trial.used_bytes,
     }
-    if through_the_command_line(trial.number):
+    if trial.repeatable and through_the_command_line(trial.number):
         found["commands"] = [{"words": o.words, "status": o.status, "out": o.out} for o in trial.outcomes]
     return found
 

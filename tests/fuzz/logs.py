@@ -69,7 +69,7 @@ def _fields(lines: Lines, chance: random.Random) -> str:
         case "hostile":
             parts[place] = encode(hostile.text(chance)).replace(b"\n", b" ")
         case "number":
-            parts[chance.choice((-1, -1, 1, place))] = chance.choice(NUMBERS)
+            parts[chance.choice((-1, -1, min(1, len(parts) - 1), place))] = chance.choice(NUMBERS)
         case _:
             parts[min(place, 3)] = chance.choice(OPERATIONS)
     lines[at] = b",".join(parts)

@@ -98,13 +98,16 @@ def _repair(trial: Trial, path: Path) -> None:
     done = trial.command("repair", path, target, *READING, checked=False)
     trial.add(check_text(done.out))
     before = trial.document("ops", path, *UNCACHED)
+    refusal = trial.outcomes[-1].err
     if done.status != 0:
         if before is not None:
             trial.add([Fault("repair refuses what ops reads", done.err[:300])], done)
         return
     after = trial.document("ops", target, *UNCACHED)
     if after is None:
-        trial.add([Fault("a repaired file is refused", trial.outcomes[-1].err[:300])], done)
+        err = trial.outcomes[-1].err
+        if before is not None or err.replace(str(target), str(path)) != refusal:  # it is no damage that is refused
+            trial.add([Fault("a repaired file is refused", err[:300])], done)
         return
     if after["repairs"]:
         trial.add([Fault("a repaired file needs repair", str(after["repairs"])[:300])], done)

@@ -27,6 +27,7 @@ class Trial:
 
     ``folder`` is empty at first and keeps the input. ``changes`` say what was done, in words. ``main`` is the outcome
     that decides between answer and refusal: the first command's. ``used_bytes`` is the most that a command took.
+    ``repeatable`` is false if the input is gone afterwards, so that a command cannot be run once more.
     """
 
     seed: int
@@ -34,6 +35,7 @@ class Trial:
     number: int
     folder: Path
     computed: bool = True
+    repeatable: bool = True
     base: str = ""
     changes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

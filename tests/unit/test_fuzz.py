@@ -190,7 +190,7 @@ def operators_json(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "sort"),
     [
-        (operators_json(self_host_ns=-5), "negative time: self_host_ns"),
+        (operators_json(self_host_ns=-5), "output that its schema refuses"),
         (operators_json(self_host_ns=6), "self host time above total"),
         (operators_json(self_device_ns=1), "self device time above total"),
         (operators_json(calls=0), "an operator without calls"),
@@ -211,11 +211,9 @@ def test_sums_of_a_comparison_are_checked() -> None:
     wrong = json.loads(json.dumps(GOLDEN))
     wrong["workloads"][0]["attribution"]["outside_operators_ns"] += 1
     wrong["workloads"][0]["forward"]["low"] = 99
-    wrong["workloads"][0]["forward"]["q_value"] = 2
     assert [fault.sort for fault in check_json(json.dumps(wrong))] == [
         "sums do not add up: attribution",
         "a speedup outside its interval",
-        "a probability outside 0 to 1",
     ]
 
 

@@ -148,6 +148,35 @@ def test_what_is_not_a_saved_result(tmp_path: Path, text: str) -> None:
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        (["geomean_speedup", "speedup"], -0.0, "Expected `float` > 0.0"),
+        (["workloads", 0, "forward", "speedup"], 0, "Expected `float` > 0.0"),
+        (["workloads", 0, "operators", 0, "p_value"], 1.5, "Expected `float` <= 1.0"),
+        (["workloads", 0, "calls", 0, "baseline", "total_host_ns"], -1.0, "Expected `float` >= 0.0"),
+        (["workloads", 0, "latency", "baseline", "p99_ns"], 1e300, "Expected `float` <="),
+        (["workloads", 0, "attribution", "baseline_ns"], -1, "Expected `int` >= 0"),
+        (["workloads"], [], "Expected `array` of length >= 1"),
+    ],
+)
+def test_numbers_that_nothing_can_have_measured(
+    tmp_path: Path, keys: list[str | int], value: object, words: str
+) -> None:
+    """They are refused where they are read: a logarithm or a sum of them would fail far from there."""
+    document = json.loads((ROOT / "tests/golden/diff.json").read_text())
+    *outer, last = keys
+    at = document
+    for key in outer:
+        at = at[key]
+    assert last in at or isinstance(last, int)
+    at[last] = value
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=words):
+        load(path)
+
+
 def test_a_saved_result_that_is_nested_too_deeply(tmp_path: Path, capsys: Capsys) -> None:
     path = tmp_path / "x.json"
     path.write_text('{"schema": "diff/1", "more": ' + "[" * 9999)

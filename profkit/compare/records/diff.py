@@ -23,6 +23,7 @@ from profkit.compare.records.parts import (
     Stack,
     TimeInterval,
 )
+from profkit.quantities import Amount, Change, Count, Ratio, Share, WholeChange
 
 if TYPE_CHECKING:
     import pandas
@@ -41,8 +42,8 @@ class Side(Record, frozen=True, kw_only=True):
     torch: Annotated[str | None, Meta(description="PyTorch version")]
     fpmath: Annotated[str | None, Meta(description="oneDNN fpmath mode")]
     mode: Annotated[str | None, Meta(description="how the model runs: eager, script, frozen, compile")]
-    rounds: Annotated[int, Meta(description="number of rounds (processes)")]
-    forwards: Annotated[int, Meta(description="number of profiled forwards")]
+    rounds: Annotated[Count, Meta(description="number of rounds (processes)")]
+    forwards: Annotated[Count, Meta(description="number of profiled forwards")]
     with_stack: Annotated[bool, Meta(description="whether Python stacks were recorded in all of its runs")] = False
     commands: Annotated[list[str], Meta(description="commands that capture its runs again")] = []
 
@@ -51,8 +52,8 @@ class ForwardChange(Judged, frozen=True, kw_only=True):
     """The forward's wall time under the profiler."""
 
     rule: Annotated[str, Meta(description="rule by which the forwards were found")]
-    baseline_ns: Annotated[float, Meta(description="baseline (ns): geometric mean over rounds of the median")]
-    candidate_ns: Annotated[float, Meta(description="candidate (ns): geometric mean over rounds of the median")]
+    baseline_ns: Annotated[Amount, Meta(description="baseline (ns): geometric mean over rounds of the median")]
+    candidate_ns: Annotated[Amount, Meta(description="candidate (ns): geometric mean over rounds of the median")]
     baseline_interval: Annotated[
         TimeInterval | None, Meta(description="of the baseline's time; null with a single round")
     ] = None
@@ -83,16 +84,16 @@ class ResourceChange(Judged, frozen=True, kw_only=True):
             description="cpu_time: of all threads per latency forward (ns); peak_memory: of a round's process (bytes)"
         ),
     ]
-    baseline: Annotated[float, Meta(description="baseline (ns or bytes): geometric mean over rounds of the median")]
-    candidate: Annotated[float, Meta(description="candidate (ns or bytes): geometric mean over rounds of the median")]
+    baseline: Annotated[Amount, Meta(description="baseline (ns or bytes): geometric mean over rounds of the median")]
+    candidate: Annotated[Amount, Meta(description="candidate (ns or bytes): geometric mean over rounds of the median")]
 
 
 class OperatorTimes(Record, frozen=True, kw_only=True):
     """An operator on one side, per forward."""
 
-    calls: Annotated[float, Meta(description="calls per forward (median)")]
-    self_host_ns: Annotated[float, Meta(description="self host time per forward (ns)")]
-    total_host_ns: Annotated[float, Meta(description="total host time per forward (ns)")]
+    calls: Annotated[Amount, Meta(description="calls per forward (median)")]
+    self_host_ns: Annotated[Amount, Meta(description="self host time per forward (ns)")]
+    total_host_ns: Annotated[Amount, Meta(description="total host time per forward (ns)")]
     self_host_interval: Annotated[
         TimeInterval | None, Meta(description="of the self host time; null with a single round")
     ] = None
@@ -100,7 +101,7 @@ class OperatorTimes(Record, frozen=True, kw_only=True):
         TimeInterval | None, Meta(description="of the total host time; null with a single round")
     ] = None
     profiler_share: Annotated[
-        float | None, Meta(description="estimated part of the self host time that is profiler overhead, 0 to 1")
+        Share | None, Meta(description="estimated part of the self host time that is profiler overhead, 0 to 1")
     ] = None
 
 
@@ -121,7 +122,7 @@ class OperatorChange(Judged, HasPlace, frozen=True, kw_only=True):
             "on the two sides, so that its self times are of different work and its total time includes their rows"
         ),
     ] = "self"
-    delta_ns: Annotated[float, Meta(description="candidate - baseline, the judged host time per forward (ns)")]
+    delta_ns: Annotated[Change, Meta(description="candidate - baseline, the judged host time per forward (ns)")]
     paired_with: Annotated[
         str | None,
         Meta(description="operator that does its work, or a part of it, on the other side; null unless replaced"),
@@ -155,33 +156,33 @@ class OperatorShare(Record, HasPlace, frozen=True, kw_only=True):
     input_dims: InputDims = None
     module: Module = None
     stack: Stack = None
-    delta_ns: Annotated[int, Meta(description="change of its mean self host time per forward (ns)")]
+    delta_ns: Annotated[WholeChange, Meta(description="change of its mean self host time per forward (ns)")]
 
 
 class Attribution(Record, frozen=True, kw_only=True):
     """The change of the mean forward: the operators' parts and the rest add up to it exactly."""
 
-    forward_delta_ns: Annotated[int, Meta(description="change of the mean forward under the profiler (ns)")]
-    baseline_ns: Annotated[int, Meta(description="the baseline's mean forward, rounded (ns)")] = 0
+    forward_delta_ns: Annotated[WholeChange, Meta(description="change of the mean forward under the profiler (ns)")]
+    baseline_ns: Annotated[Count, Meta(description="the baseline's mean forward, rounded (ns)")] = 0
     operators: Annotated[list[OperatorShare], Meta(description="parts, largest first")]
-    outside_operators_ns: Annotated[int, Meta(description="change of the time outside operators (ns)")]
+    outside_operators_ns: Annotated[WholeChange, Meta(description="change of the time outside operators (ns)")]
 
 
 class CallPath(Record, frozen=True, kw_only=True):
     """How an operator's work was done on one side."""
 
     path: Annotated[list[str], Meta(description="callees that occur on this side only, outermost first")]
-    total_host_ns: Annotated[float, Meta(description="total host time of the calls done this way, per forward (ns)")]
+    total_host_ns: Annotated[Amount, Meta(description="total host time of the calls done this way, per forward (ns)")]
 
 
 class ImplementationChange(Record, frozen=True, kw_only=True):
     """Calls of an operator whose work was done by other operators below it."""
 
     operator: Annotated[str, Meta(description="operator name")]
-    calls: Annotated[int, Meta(description="calls per forward")]
+    calls: Annotated[Count, Meta(description="calls per forward")]
     baseline: Annotated[CallPath, Meta(description="baseline")]
     candidate: Annotated[CallPath, Meta(description="candidate")]
-    speedup: Annotated[float | None, Meta(description="ratio of the total host times, without an interval")]
+    speedup: Annotated[Ratio | None, Meta(description="ratio of the total host times, without an interval")]
 
 
 class Unpaired(Record, frozen=True, kw_only=True):
@@ -189,15 +190,15 @@ class Unpaired(Record, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(description="operator name")]
     side: Annotated[SideName, Meta(description="the side that has them")]
-    calls: Annotated[int, Meta(description="calls per forward")]
-    total_host_ns: Annotated[float, Meta(description="total host time per forward (ns)")]
+    calls: Annotated[Count, Meta(description="calls per forward")]
+    total_host_ns: Annotated[Amount, Meta(description="total host time per forward (ns)")]
 
 
 class CallTimes(Record, frozen=True, kw_only=True):
     """Calls of an operator from one place in the call tree."""
 
-    calls: Annotated[int, Meta(description="calls per forward")]
-    total_host_ns: Annotated[float, Meta(description="total host time per forward, median (ns)")]
+    calls: Annotated[Count, Meta(description="calls per forward")]
+    total_host_ns: Annotated[Amount, Meta(description="total host time per forward, median (ns)")]
 
 
 class CallChange(Record, frozen=True, kw_only=True):
@@ -212,8 +213,8 @@ class CallChange(Record, frozen=True, kw_only=True):
 class Samples(Record, frozen=True, kw_only=True):
     """Every measured wall time of a forward on one side, one list per round."""
 
-    forward_ns: Annotated[list[list[int]], Meta(description="under the profiler (ns)")]
-    latency_ns: Annotated[list[list[int]], Meta(description="profiler off (ns)")]
+    forward_ns: Annotated[list[list[Count]], Meta(description="under the profiler (ns)")]
+    latency_ns: Annotated[list[list[Count]], Meta(description="profiler off (ns)")]
 
 
 class PrimitiveTimes(Record, frozen=True, kw_only=True):
@@ -221,8 +222,8 @@ class PrimitiveTimes(Record, frozen=True, kw_only=True):
 
     implementations: Annotated[list[str], Meta(description="implementations, the one with the most time first")]
     fpmath: Annotated[str, Meta(description="fpmath mode of the first implementation")]
-    calls: Annotated[float, Meta(description="executions per forward")]
-    exec_ns: Annotated[float, Meta(description="execution time per forward (ns)")]
+    calls: Annotated[Amount, Meta(description="executions per forward")]
+    exec_ns: Annotated[Amount, Meta(description="execution time per forward (ns)")]
 
 
 class PrimitiveChange(Record, frozen=True, kw_only=True):
@@ -251,13 +252,13 @@ class PrimitiveSide(Record, frozen=True, kw_only=True):
 
     onednn: Annotated[str | None, Meta(description="oneDNN version")]
     isa: Annotated[str | None, Meta(description="instruction set that oneDNN reports")]
-    forward_ns: Annotated[float, Meta(description="median forward of that pass (ns)")]
-    exec_ns: Annotated[float, Meta(description="execution time (ns)")]
-    reorder_ns: Annotated[float, Meta(description="execution time of reorders (ns)")]
-    weights_reorder_ns: Annotated[float, Meta(description="execution time of reorders of weights (ns)")]
-    create_ns: Annotated[float, Meta(description="time to create primitives (ns)")]
-    hit_rate: Annotated[float | None, Meta(description="primitive cache hits / creations in warm forwards, 0 to 1")]
-    cold_hit_rate: Annotated[float | None, Meta(description="the same before the warm forwards, 0 to 1")]
+    forward_ns: Annotated[Amount, Meta(description="median forward of that pass (ns)")]
+    exec_ns: Annotated[Amount, Meta(description="execution time (ns)")]
+    reorder_ns: Annotated[Amount, Meta(description="execution time of reorders (ns)")]
+    weights_reorder_ns: Annotated[Amount, Meta(description="execution time of reorders of weights (ns)")]
+    create_ns: Annotated[Amount, Meta(description="time to create primitives (ns)")]
+    hit_rate: Annotated[Share | None, Meta(description="primitive cache hits / creations in warm forwards, 0 to 1")]
+    cold_hit_rate: Annotated[Share | None, Meta(description="the same before the warm forwards, 0 to 1")]
 
 
 class PrimitivesChange(Record, frozen=True, kw_only=True):
@@ -273,8 +274,8 @@ class FpmathVerdict(Record, frozen=True, kw_only=True):
 
     mode: Annotated[str, Meta(description="the fpmath mode")]
     outcome: Annotated[Outcome, Meta(description="what is known of its effect")]
-    marked_executions: Annotated[int | None, Meta(description="executions that oneDNN's log marks with the mode")]
-    executions: Annotated[int | None, Meta(description="all executions in the log")] = None
+    marked_executions: Annotated[Count | None, Meta(description="executions that oneDNN's log marks with the mode")]
+    executions: Annotated[Count | None, Meta(description="all executions in the log")] = None
     reference: Annotated[str | None, Meta(description="path of the FP32 run it was judged against")] = None
     evidence: Annotated[list[str], Meta(description="the evidence in words")]
     outputs: Annotated[OutputsChange | None, Meta(description="outputs compared with the reference")]
@@ -336,7 +337,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     schema: Annotated[Literal["diff/2"], Meta(description="schema of this document")] = "diff/2"
     baseline: Annotated[Side, Meta(description="baseline")]
     candidate: Annotated[Side, Meta(description="candidate")]
-    margin: Annotated[float, Meta(description="relative change that counts as the same")] = 0.02
+    margin: Annotated[Share, Meta(description="relative change that counts as the same")] = 0.02
     paired: Annotated[bool, Meta(description="whether rounds were compared block by block")] = False
     geomean_speedup: Annotated[Judged, Meta(description="geometric mean of the workloads' speedups")]
     workloads: Annotated[list[WorkloadChange], Meta(description="the workloads that both sides have", min_length=1)]

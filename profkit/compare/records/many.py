@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from profkit.compare.records.outputs import OutputsChange
 from profkit.compare.records.parts import Judged, Latency, Record
+from profkit.quantities import Amount, Count, Share
 
 WallKind = Literal["latency", "profiled"]
 
@@ -17,12 +18,12 @@ class Entry(Judged, frozen=True, kw_only=True):
 
     workload: Annotated[str, Meta(description="workload name")]
     wall: Annotated[Latency, Meta(description="wall times of its forward")]
-    rounds: Annotated[int, Meta(description="number of rounds (processes)")]
-    cpu_ns: Annotated[float | None, Meta(description="CPU time of all threads per forward (ns); null if unknown")] = (
+    rounds: Annotated[Count, Meta(description="number of rounds (processes)")]
+    cpu_ns: Annotated[Amount | None, Meta(description="CPU time of all threads per forward (ns); null if unknown")] = (
         None
     )
     peak_memory_bytes: Annotated[
-        float | None, Meta(description="largest memory of a round's process (bytes); null if unknown")
+        Amount | None, Meta(description="largest memory of a round's process (bytes); null if unknown")
     ] = None
     outputs: Annotated[
         OutputsChange | None,
@@ -48,12 +49,12 @@ class Overview(Record, frozen=True, kw_only=True):
 
     schema: Annotated[Literal["compare/2"], Meta(description="schema of this document")] = "compare/2"
     baseline: Annotated[str, Meta(description="label of the baseline")]
-    margin: Annotated[float, Meta(description="relative change that counts as the same")] = 0.02
+    margin: Annotated[Share, Meta(description="relative change that counts as the same")] = 0.02
     workloads: Annotated[list[str], Meta(description="all workloads")]
     walls: Annotated[
         dict[str, WallKind], Meta(description="per workload: latency, or profiled if a run has no latency")
     ]
-    runs: Annotated[list[RunOverview], Meta(description="the runs, baseline first")]
+    runs: Annotated[list[RunOverview], Meta(min_length=1, description="the runs, baseline first")]
     fastest: Annotated[
         list[str],
         Meta(description="the run with the largest mean speedup, then those not shown to be slower than it"),

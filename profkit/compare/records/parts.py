@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from profkit.quantities import Amount, Count
 from profkit.stats.judged import Judged, Verdict
 
 __all__ = [
@@ -54,18 +55,18 @@ class TimeInterval(Record, frozen=True, kw_only=True):
     It covers how the rounds of this side differ, and for a profiled time what the clock can hide.
     """
 
-    low_ns: Annotated[float, Meta(description="lower bound (ns)")]
-    high_ns: Annotated[float, Meta(description="upper bound (ns)")]
+    low_ns: Annotated[Amount, Meta(description="lower bound (ns)")]
+    high_ns: Annotated[Amount, Meta(description="upper bound (ns)")]
 
 
 class Latency(Record, frozen=True, kw_only=True):
     """The wall time of one forward. A percentile is the geometric mean over rounds of each round's percentile."""
 
-    p50_ns: Annotated[float, Meta(description="median (ns)")]
-    p90_ns: Annotated[float | None, Meta(description="90th percentile (ns); null with too few forwards")]
-    p99_ns: Annotated[float | None, Meta(description="99th percentile (ns); null with too few forwards")]
-    mean_ns: Annotated[float, Meta(description="mean over all forwards (ns)")]
-    n: Annotated[int, Meta(description="number of forwards")]
+    p50_ns: Annotated[Amount, Meta(description="median (ns)")]
+    p90_ns: Annotated[Amount | None, Meta(description="90th percentile (ns); null with too few forwards")]
+    p99_ns: Annotated[Amount | None, Meta(description="99th percentile (ns); null with too few forwards")]
+    mean_ns: Annotated[Amount, Meta(description="mean over all forwards (ns)")]
+    n: Annotated[Count, Meta(description="number of forwards")]
     p50_interval: Annotated[TimeInterval | None, Meta(description="of the median; null with a single round")] = None
     p90_interval: Annotated[
         TimeInterval | None, Meta(description="of the 90th percentile; null with a single round")
