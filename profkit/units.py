@@ -61,6 +61,24 @@ def share(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(100 * value) else f"{100 * value:.1f}%"
 
 
+def dollars(usd: float | None) -> str:
+    """Format US dollars: ``1234.5`` → ``$1,234.50``; below ten cents with three significant digits; None → ``-``."""
+    if usd is None:
+        return NOTHING
+    if usd == 0 or usd >= 0.0995:
+        return f"${usd:,.2f}"
+    digits = min(12, 2 - math.floor(math.log10(usd)))
+    return f"${usd:.{digits}f}"
+
+
+def price(usd: float | None) -> str:
+    """Format a price per hour as it was given, with two decimals or more: ``0.612`` → ``$0.612``; None → ``-``."""
+    if usd is None:
+        return NOTHING
+    whole, _, decimals = f"{usd:,.12f}".rstrip("0").partition(".")
+    return f"${whole}.{decimals.ljust(2, '0')}"
+
+
 def size(byte_count: float | None) -> str:
     """Format a number of bytes in binary units: ``1536`` → ``1.50 KiB``; None → ``-``."""
     if byte_count is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from profkit.runs import Manifest, write_manifest
 from profkit.runs.manifest import Host, Round, Settings, Tool, Torch, Workload
@@ -62,3 +65,27 @@ def write_run(folder: Path, described: Manifest, *operators: tuple[str, int], no
         records = [r for k in range(3) for r in forward(10_000 * k, *operators, scale=scale)]
         (folder / f"{i}.pt.trace.json").write_bytes(trace_json(records))
     write_manifest(folder, described)
+
+
+def add_run(
+    logs: Path,
+    label: str,
+    rounds_ms: Sequence[float],
+    *,
+    workload: str = "net",
+    batch: int = 1,
+    forwards: int = 3,
+    folder: str | None = None,
+    **host: Any,
+) -> Path:
+    """Write a run whose rounds have these median latencies (ms), each with ``forwards`` forwards around it."""
+    described = manifest(label, len(rounds_ms), 1.0, **host)
+    spread = [1 + 0.001 * (k - (forwards - 1) / 2) for k in range(forwards)]
+    rounds = [
+        msgspec.structs.replace(r, latency_ns=[round(ms * 1_000_000 * factor) for factor in spread])
+        for r, ms in zip(described.rounds, rounds_ms, strict=True)
+    ]
+    named = msgspec.structs.replace(described.workload, name=workload, batch=batch)
+    path = logs / (folder or label) / workload
+    write_run(path, msgspec.structs.replace(described, workload=named, rounds=rounds), ("aten::conv2d", 400))
+    return path

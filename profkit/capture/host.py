@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 from profkit.capture.system import System, cpu_quota, governor, huge_pages, numa_nodes, turbo
+from profkit.errors import UsageError
 from profkit.runs.manifest import Host
+from profkit.shortening import shorten
 
 # CPU features by which oneDNN and PyTorch choose their kernels, named as in /proc/cpuinfo (x86, then Arm)
 ISA = (
@@ -16,12 +18,26 @@ ISA = (
     "amx_tile amx_int8 amx_bf16 amx_fp16 asimd asimddp asimdhp sve sve2 sme bf16 svebf16 i8mm"
 ).split()
 _DMI = Path("/sys/devices/virtual/dmi/id")
+# Nitro instances, virtual and metal, name EC2 as the vendor and the type as the product. Older instances on Xen say
+# "Xen" and "HVM domU": their firmware does not tell the type.
+_EC2 = "Amazon EC2"
+_EC2_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")  # c7g.4xlarge, u-12tb1.112xlarge, c7g.metal
+_TYPE = re.compile(r"[\w.+-]{1,100}", re.ASCII)  # of any cloud
 
 
-def describe_host() -> Host:
+def check_instance_type(name: str) -> str:
+    """Return the name of an instance type that a user gave; raises UsageError if it cannot be one."""
+    if not _TYPE.fullmatch(name):
+        hint = "Give it as the cloud writes it, such as --instance-type c7g.4xlarge."
+        raise UsageError(f"{shorten(name, 100)!r} is not the name of an instance type", hint=hint)
+    return name
+
+
+def describe_host(instance_type: str | None = None) -> Host:
     """Describe this machine (memory in bytes); a field that cannot be determined is empty or None.
 
-    CPU features and sockets come from ``/proc/cpuinfo``, so they are empty on macOS.
+    ``instance_type`` counts if it is given, else what the firmware of an EC2 instance says. CPU features and sockets
+    come from ``/proc/cpuinfo``, so they are empty on macOS.
     """
     cpuinfo, system = _read(Path("/proc/cpuinfo")), System()
     flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
@@ -40,7 +56,7 @@ def describe_host() -> Host:
         numa_nodes=numa_nodes(system),
         huge_pages=huge_pages(system),
         cpu_quota=cpu_quota(system),
-        instance_type=_instance_type(),
+        instance_type=instance_type or find_instance_type(),
     )
 
 
@@ -72,7 +88,11 @@ def _operating_system() -> str:
     return match[1] if match else f"{platform.system()} {platform.release()}"
 
 
-def _instance_type() -> str | None:
-    """Return the EC2 instance type, which EC2 writes as the product name in the firmware; None on other machines."""
-    vendor, product = (_read(_DMI / name).strip() for name in ("sys_vendor", "product_name"))
-    return product if vendor == "Amazon EC2" and product else None
+def find_instance_type(dmi: Path = _DMI) -> str | None:
+    """Return the instance type of an EC2 instance from its firmware, without the network; None on other machines.
+
+    ``dmi`` is the folder in which the kernel shows the firmware's tables. Sources: systemd's ``src/basic/virt.c`` and
+    the EC2 user guide, "Detect whether a host is an EC2 instance".
+    """
+    vendor, product = (_read(dmi / name).strip() for name in ("sys_vendor", "product_name"))
+    return product if vendor == _EC2 and _EC2_TYPE.fullmatch(product) else None

@@ -18,7 +18,7 @@ from profkit.capture.stopping import FEWEST_ROUNDS, ROUNDS_AFTER
 from profkit.errors import InputError
 from profkit.files import is_regular_file
 from profkit.runs import Manifest, find_runs
-from profkit.runs.manifest import Round
+from profkit.runs.manifest import Host, Round
 from profkit.runs.settings import Settings
 
 START_S = 6.0  # of a worker: to import PyTorch and build ResNet-50, on a machine with 2 cores
@@ -45,13 +45,14 @@ def preview(
     *,
     overwrite: bool = False,
     environ: Mapping[str, str] | None = None,
+    host: Host | None = None,
 ) -> Iterator[str]:
     """Yield the lines that describe what :func:`run_session` would do with the same arguments.
 
     Raises UsageError if it would refuse to: another configuration has the place of a run.
     """
-    environ = os.environ if environ is None else environ
-    planned = [_plan(c, options, logdir, environ, overwrite=overwrite) for c in configurations]
+    host, environ = host or describe_host(), os.environ if environ is None else environ
+    planned = [_plan(c, options, logdir, host, environ, overwrite=overwrite) for c in configurations]
     workloads = list(dict.fromkeys(p.configuration.workload.name for p in planned))
     yield f"{_count(len(planned), 'configuration')} of {_count(len(workloads), 'workload')}: {', '.join(workloads)}"
     yield ""
@@ -71,7 +72,13 @@ def preview(
 
 
 def _plan(
-    configuration: Configuration, options: Settings, logdir: Path, environ: Mapping[str, str], *, overwrite: bool
+    configuration: Configuration,
+    options: Settings,
+    logdir: Path,
+    host: Host,
+    environ: Mapping[str, str],
+    *,
+    overwrite: bool,
 ) -> _Planned:
     settings = Settings(options, **configuration.settings)
     name = configuration.workload.name
@@ -80,7 +87,7 @@ def _plan(
         filing.require_replaceable()
     existing = None if overwrite else filing.existing()
     if existing is not None:
-        require_same(filing, existing, configuration, new_manifest(configuration, settings, describe_host(), environ))
+        require_same(filing, existing, configuration, new_manifest(configuration, settings, host, environ))
     rounds = wanted_rounds(settings, existing) - (len(existing.rounds) if existing is not None else 0)
     places = [filing.folder, *sorted(logdir.glob(f"*/{name}"))]
     known = next((place for place in places if _rounds_of(place)), None)

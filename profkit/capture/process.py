@@ -63,7 +63,7 @@ class Worker:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._log, self._timeout_s, self._left_s, self._listen = log, timeout_s, timeout_s, listen
-        self._reports = Reports("log" if orders.get("onednn") else "round")
+        self._reports = Reports("log" if orders.get("onednn") else "served" if orders.get("load") else "round")
         self._has_hung = False
         self._peak_bytes = 0  # that it was seen to use; it reports its own too
         self._kills_before = memory_kills()
@@ -99,13 +99,22 @@ class Worker:
 
     def order(self, stage: str, **fields: Any) -> bool:
         """Order one turn of ``stage`` and wait until it is done; False if the worker failed."""
+        return self.begin(stage, **fields) and self._follow("turn")
+
+    def begin(self, stage: str, **fields: Any) -> bool:
+        """Order ``stage`` without waiting for it, so that several workers can do it at once; False if it failed."""
         if self._outcome is not None or self._reports.is_over:
             return False
         self._send({"stage": stage, **fields})
-        return self._follow("turn")
+        return True
+
+    def wait(self, event: str, timeout_s: float) -> bool:
+        """Wait for the report ``event`` of what was begun, ``timeout_s`` at most; False if the worker failed."""
+        self._timeout_s = self._left_s = timeout_s
+        return self._outcome is None and self._follow(event)
 
     def finish(self) -> None:
-        """Order the end of the round; :meth:`outcome` waits for it."""
+        """Order the end of the round, or of the load test; :meth:`outcome` waits for it."""
         self._reports.is_finishing = True
         self._send({"stage": "finish"})
 

@@ -20,6 +20,7 @@ Report = Mapping[str, Any]
 MOST_REPORT = 16 << 20  # bytes of one report: the times of 100,000 forwards take 2 MB
 _MOST_FIELD = 100_000  # characters of one text in it: torch.__config__.show() has some thousand
 _MOST_NOTES = 100
+MOST_REQUESTS = 100_000  # of one process in a slice of a load test: their times take some 4 MB
 _SHOWN = 80  # characters of a wrong report in the message about it
 
 
@@ -100,13 +101,35 @@ class _Turn(msgspec.Struct):
     peak_memory_bytes: Bytes | None
 
 
+class _Slice(msgspec.Struct):
+    """The requests that a process served in a slice of a load test, in order; times in ns after its start."""
+
+    index: Annotated[list[Count], Meta(max_length=MOST_REQUESTS)]
+    claimed_ns: Annotated[list[Nanoseconds], Meta(max_length=MOST_REQUESTS)]
+    started_ns: Annotated[list[Nanoseconds], Meta(max_length=MOST_REQUESTS)]
+    ended_ns: Annotated[list[Nanoseconds], Meta(max_length=MOST_REQUESTS)]
+    peak_memory_bytes: Bytes | None
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.started_ns), len(self.ended_ns)}
+        if len(lengths | {len(self.index), len(self.claimed_ns)} - {0}) != 1 or len(self.index) != len(self.claimed_ns):
+            raise ValueError("its lists differ in length")
+        before = [0, *self.ended_ns[:-1]]
+        if any(not a <= b <= c for a, b, c in zip(before, self.started_ns, self.ended_ns, strict=bool(self.ended_ns))):
+            raise ValueError("its requests overlap")
+
+
+class _Served(msgspec.Struct):
+    """What ends the reports of a load test."""
+
+
 class _Error(msgspec.Struct):
     message: str
     hint: str
     kind: str = ""
 
 
-_FINAL: dict[str, type[msgspec.Struct]] = {"round": _Round, "log": _Log}
+_FINAL: dict[str, type[msgspec.Struct]] = {"round": _Round, "log": _Log, "served": _Served}
 _TYPES: dict[str, type[msgspec.Struct]] = {
     **_FINAL,
     "torch": Torch,
@@ -118,6 +141,7 @@ _TYPES: dict[str, type[msgspec.Struct]] = {
     "forward": _Forward,
     "ready": _Ready,
     "turn": _Turn,
+    "slice": _Slice,
     "error": _Error,
 }
 _TEXTS = ("message", "hint", "stage", "notes")  # may quote a text from outside: they are cut, not refused
@@ -127,11 +151,11 @@ _TEXTS = ("message", "hint", "stage", "notes")  # may quote a text from outside:
 class Reports:
     """The reports of one worker: the last one of each kind, by its name; ``invalid`` says what is wrong with one.
 
-    ``final`` is the kind that ends its work: ``round``, which counts only if the end of the round was ordered
+    ``final`` is the kind that ends its work: ``round`` or ``served``, which count only if the end was ordered
     (``is_finishing``), or ``log``.
     """
 
-    final: Literal["round", "log"]
+    final: Literal["round", "log", "served"]
     is_finishing: bool = False
     last: dict[str, Report] = field(default_factory=dict)
     stage: str = "starting"
@@ -174,7 +198,7 @@ class Reports:
 
     def _require_expected(self, event: str) -> None:
         """Raise ValueError if a worker that carries out its orders does not send this now."""
-        if event in _FINAL and (event != self.final or (event == "round" and not self.is_finishing)):
+        if event in _FINAL and (event != self.final or (event != "log" and not self.is_finishing)):
             raise ValueError(f"a {event} report that was not asked for")
 
 

@@ -55,17 +55,18 @@ def run_session(
     overwrite: bool = False,
     environments: Environments | None = None,
     environ: Mapping[str, str] | None = None,
+    host: Host | None = None,
 ) -> list[Captured]:
     """Capture every configuration, under the settings ``options`` and its own; return their outcomes in order.
 
     A configuration that fails does not stop the others. On an interruption the complete rounds are filed, and the
     same call continues the capture. ``environ`` (the process's own if None) supplies the user's variables that change
-    what runs.
+    what runs; ``host`` describes the machine (if None, as it is found).
 
     Raises UsageError if another configuration has the place of a run, before a worker starts; CaptureError if another
     capture has it, or no environment can be made; OutputError if a file cannot be written.
     """
-    host, environ = describe_host(), os.environ if environ is None else environ
+    host, environ = host or describe_host(), os.environ if environ is None else environ
     filings = [Filing(logdir, c.label, c.workload.name, overwrite=overwrite) for c in configurations]
     opened: list[Task] = []
     try:
@@ -114,6 +115,9 @@ def _prepare(
     if existing is None:
         return Task(configuration, settings, filing, manifest, wanted_rounds(settings, None), None, environ)
     require_same(filing, existing, configuration, manifest)
+    if existing.host.instance_type is None:  # an older run, or one without --instance-type, of the same CPU
+        known = msgspec.structs.replace(existing.host, instance_type=host.instance_type)
+        existing = msgspec.structs.replace(existing, host=known)
     if existing.fallbacks:
         existing = msgspec.structs.replace(existing, settings=existing.settings.after_crash()[0])
     return Task(configuration, settings, filing, existing, wanted_rounds(settings, existing), existing, environ)

@@ -20,8 +20,10 @@ from profkit.errors import OutputError, ProfkitError
 # Each command lives in profkit/cli/commands/NAME.py; only the one that runs is imported, so that --help is fast.
 COMMANDS = {
     "capture": "Capture profiles of warm forwards, one run per configuration.",
+    "load": "Measure throughput and latency under load.",
     "diff": "Compare two runs operator by operator.",
     "compare": "Compare many runs side by side.",
+    "cost": "Show what inference costs on each machine.",
     "ops": "Show the operators of one run or trace.",
     "onednn": "Show which oneDNN primitives ran, and their cache hits.",
     "info": "Describe a run or trace.",

@@ -102,11 +102,13 @@ MEMORY = FiniteRange(min=0.01, max=1 << 20)
 """A memory limit in GiB: up to a PiB, which fits the 64 bits of what is passed on to C."""
 
 
-def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _F]:
+def output_options(
+    *formats: str, plots: Sequence[str] = (), quiet: str = "Do not say which file was written."
+) -> Callable[[_F], _F]:
     """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output``.
 
-    With ``plots`` there is ``--plot`` too, which writes one of these pictures to the file; with html among the formats
-    there is ``--cdn``.
+    ``quiet`` is the help of its option. With ``plots`` there is ``--plot`` too, which writes one of these pictures to
+    the file; with html among the formats there is ``--cdn``.
     """
 
     def decorate(command: _F) -> _F:
@@ -118,11 +120,11 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
         @click.option(
             "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
         )
-        @click.option("-q", "--quiet", is_flag=True, help="Do not say which file was written.")
+        @click.option("-q", "--quiet", "is_quiet", is_flag=True, help=quiet)
         @click.option("--no-color", is_flag=True, help="Do not colour the text (or set NO_COLOR).")
         @functools.wraps(command)
         def wrapped(
-            *args: Any, format_: str | None, path: Path | None, quiet: bool, no_color: bool, **options: Any
+            *args: Any, format_: str | None, path: Path | None, is_quiet: bool, no_color: bool, **options: Any
         ) -> Any:
             cdn, plot = options.pop("cdn", False), options.pop("plot", None)
             chosen = format_ or (SUFFIXES.get(path.suffix) if path else "text")
@@ -134,7 +136,7 @@ def output_options(*formats: str, plots: Sequence[str] = ()) -> Callable[[_F], _
             elif chosen not in formats:
                 raise UsageError(f"cannot be written as {chosen}", where=path, hint=f"Formats: {', '.join(formats)}.")
             colour = path is None and use_colour(no_color, sys.stdout)
-            return command(*args, output=Output(chosen or "html", path, colour, cdn, plot, quiet), **options)
+            return command(*args, output=Output(chosen or "html", path, colour, cdn, plot, is_quiet), **options)
 
         if "html" in formats:
             wrapped = click.option(

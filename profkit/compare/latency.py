@@ -116,9 +116,9 @@ def geometric_mean_speedup(pairs: Sequence[Pair], margin: float = MARGIN) -> Jud
     return judge(geometric_mean([series_ratio(pair) for pair in pairs]), margin=margin)[0]
 
 
-def series_ratio(pair: Pair) -> LogRatios:
-    """Return the log ratio of the medians of one pair, as a table of one row."""
-    return log_ratios(one_row(pair.baseline), one_row(pair.candidate), paired=pair.paired)
+def series_ratio(pair: Pair, q: float = 0.5) -> LogRatios:
+    """Return the log ratio of the ``q`` quantiles of one pair, as a table of one row."""
+    return log_ratios(one_row(pair.baseline), one_row(pair.candidate), q, paired=pair.paired)
 
 
 def wall_times(baseline: Measurement, candidate: Measurement, *, paired: bool) -> Pair:

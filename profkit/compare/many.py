@@ -48,7 +48,7 @@ def compare_walls(
         walls=dict(kinds),
         runs=overviews,
         fastest=_fastest(overviews, runs, walls, margin),
-        warnings=[*warnings, *_apart(baseline, runs, walls), *_not_finite(baseline, outputs)],
+        warnings=[*warnings, *captured_apart(baseline, runs, walls), *_not_finite(baseline, outputs)],
     )
 
 
@@ -58,7 +58,7 @@ def _not_finite(baseline: str, outputs: Outputs) -> Iterator[str]:
     yield from dict.fromkeys(text for texts in found for text in texts)
 
 
-def _apart(baseline: str, runs: RunsByLabel, walls: Walls) -> Iterator[str]:
+def captured_apart(baseline: str, runs: RunsByLabel, walls: Walls) -> Iterator[str]:
     """Yield a warning for each workload of which runs were captured apart from the baseline's."""
     for name, by_label in walls.items():
         found: dict[str, list[str]] = {}
@@ -84,19 +84,20 @@ def _judge_entries(baseline: str, runs: RunsByLabel, walls: Walls, margin: float
         for label in by_label
         if label != baseline and baseline in by_label
     ]
-    return _judge_as_one_table(
-        {(n, label): series_ratio(_pair(runs, walls, n, baseline, label)) for n, label in cells}, margin
+    return judge_as_one_table(
+        {(n, label): series_ratio(pair_of(runs, walls, n, baseline, label)) for n, label in cells}, margin
     )
 
 
 def _judge_means(baseline: str, runs: RunsByLabel, walls: Walls, margin: float) -> dict[str, Judged]:
     """Return the verdict of every other run's geometric mean, judged as one table."""
-    return _judge_as_one_table(
+    return judge_as_one_table(
         {label: _mean(runs, walls, baseline, label) for label in runs if label != baseline}, margin
     )
 
 
-def _judge_as_one_table(ratios: Mapping[_K, LogRatios | None], margin: float) -> dict[_K, Judged]:
+def judge_as_one_table(ratios: Mapping[_K, LogRatios | None], margin: float) -> dict[_K, Judged]:
+    """Return the verdict on each ratio that is known, with false-discovery control over all of them."""
     known = {key: ratio for key, ratio in ratios.items() if ratio is not None}
     if not known:
         return {}
@@ -108,10 +109,10 @@ def _mean(runs: RunsByLabel, walls: Walls, before: str, after: str) -> LogRatios
     shared = _shared(walls, before, after)
     if not shared:
         return None
-    return geometric_mean([series_ratio(_pair(runs, walls, name, before, after)) for name in shared])
+    return geometric_mean([series_ratio(pair_of(runs, walls, name, before, after)) for name in shared])
 
 
-def _pair(runs: RunsByLabel, walls: Walls, name: str, before: str, after: str) -> Pair:
+def pair_of(runs: RunsByLabel, walls: Walls, name: str, before: str, after: str) -> Pair:
     """Return the wall times of a workload on two sides: of the rounds that are compared with each other."""
     left, right = walls[name][before], walls[name][after]
     a, b = (runs[label][name].manifest for label in (before, after))
@@ -171,7 +172,7 @@ def _fastest(runs: Sequence[RunOverview], by_label: RunsByLabel, walls: Walls, m
     if not ranked:
         return []
     best, *others = ranked
-    gained = _judge_as_one_table({run.label: _mean(by_label, walls, run.label, best.label) for run in others}, margin)
+    gained = judge_as_one_table({run.label: _mean(by_label, walls, run.label, best.label) for run in others}, margin)
     gained[next(iter(by_label))] = (
         best.geomean_speedup
     )  # the verdict that the tables show, so that no sentence contradicts them

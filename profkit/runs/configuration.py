@@ -58,7 +58,7 @@ FACTS: tuple[Fact | str, ...] = (
     Fact("host.numa_nodes", skip_unknown=True),
     Fact("host.huge_pages", skip_unknown=True),
     Fact("host.cpu_quota"),
-    Fact("host.instance_type"),
+    Fact("host.instance_type", identity=True, known_with="host.instance_type"),
 )
 _SHOWN_CHARACTERS = 60  # of a value in a message
 

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 
 from profkit.arrays import Floats, Integers
+from profkit.quantities import LARGEST_TIME
 from profkit.stats.discoveries import control_discoveries
 from profkit.stats.judged import MARGIN, UNPAIRED, Design, Judged, Verdict
 from profkit.stats.precision import rounds_needed
@@ -109,15 +110,16 @@ def typical_interval(rounds: Rounds, q: float = 0.5, *, resolvable_ns: Floats | 
     Student's t on the logarithms of the rounds' quantiles, the one-sample case of ``log_ratios``: the confidence limits
     about a mean (IUPAC Gold Book C01247; Pure and Applied Chemistry 66, 1994, page 601), turned back into times. It
     covers the differences between the rounds of this side; a drift that a paired ratio cancels is part of it.
-    ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)); it widens the interval on both ends. Bounds are
-    nan with a single round, and for a row that took no time in some rounds only.
+    ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)); it widens the interval on both ends. No bound is
+    above the longest time of a trace, where two rounds that differ a lot would put it. Bounds are nan with a single
+    round, and for a row that took no time in some rounds only.
     """
     quantiles = _quantiles(rounds, q)
     count = quantiles.shape[1]
     if count < ROUNDS_NEEDED:
         missing = np.full(len(quantiles), np.nan)
         return missing, missing
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         logs = np.log(quantiles)
         half = quantile(LEVEL, count - 1.0) * np.sqrt(logs.var(axis=1, ddof=1) / count)
         bounds = [np.exp(logs.mean(axis=1) + side * half) for side in (-1, 1)]
@@ -125,7 +127,7 @@ def typical_interval(rounds: Rounds, q: float = 0.5, *, resolvable_ns: Floats | 
     hidden = 0.0 if resolvable_ns is None else resolvable_ns
     # to a picosecond, as in typical()
     low: Floats = np.maximum(np.around(np.where(took_none, 0.0, bounds[0]), 3) - hidden, 0.0)
-    high: Floats = np.add(np.around(np.where(took_none, 0.0, bounds[1]), 3), hidden)
+    high: Floats = np.add(np.around(np.where(took_none, 0.0, np.minimum(bounds[1], LARGEST_TIME)), 3), hidden)
     return low, high
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from profkit.compare.latency import Series
@@ -29,7 +29,19 @@ def compare_many(
     Raises InputError if a run cannot be read, UsageError if there are fewer than two labels or a label has two runs of
     one workload.
     """
-    found = _by_label([*([baseline] if baseline else []), *paths])
+    runs, warnings = usable_runs(by_label(find_in_order([*([baseline] if baseline else []), *paths])))
+    if len(runs) < 2:
+        raise UsageError("there is only one run", hint="Name at least two, or a folder that contains several.")
+    walls, kinds, notes = read_walls(runs, options)
+    warnings += notes
+    return compare_walls(runs, walls, kinds, warnings, margin, dict(_outputs(runs, options)))
+
+
+def usable_runs(found: Mapping[str, Mapping[str, Run]]) -> tuple[dict[str, dict[str, Run]], list[str]]:
+    """Return the runs that hold traces, by label and workload, and in words which others are left out.
+
+    Raises InputError if a run of the first label, the baseline, holds none.
+    """
     warnings = [
         f"{run.label} {run.workload} is left out: {run.manifest.reason or 'it has no trace'}"
         for group in found.values()
@@ -39,11 +51,16 @@ def compare_many(
     for run in next(iter(found.values())).values():  # the baseline cannot be left out
         run.require_traces()
     runs = {label: {n: r for n, r in group.items() if r.traces} for label, group in found.items()}
-    runs = {label: group for label, group in runs.items() if group}
-    if len(runs) < 2:
-        raise UsageError("there is only one run", hint="Name at least two, or a folder that contains several.")
+    return {label: group for label, group in runs.items() if group}, warnings
+
+
+def read_walls(
+    runs: Mapping[str, Mapping[str, Run]], options: ReadOptions
+) -> tuple[dict[str, dict[str, Series]], dict[str, WallKind], list[str]]:
+    """Return the wall times by workload and label, of which kind each workload's are, and warnings."""
     walls: dict[str, dict[str, Series]] = {}
     kinds: dict[str, WallKind] = {}
+    warnings: list[str] = []
     for name in dict.fromkeys(run.workload for group in runs.values() for run in group.values()):
         captured = {label: group[name] for label, group in runs.items() if name in group}
         latencies = {label: RunData(run).latency_ns for label, run in captured.items()}
@@ -57,7 +74,7 @@ def compare_many(
             walls[name] = {label: found.forward_ns for label, found in profiled.items()}
             notes = {label: found.warnings for label, found in profiled.items()}
         warnings += [f"{captured[label].title}: {text}" for label, texts in notes.items() for text in texts]
-    return compare_walls(runs, walls, kinds, warnings, margin, dict(_outputs(runs, options)))
+    return walls, kinds, warnings
 
 
 def _outputs(
@@ -77,21 +94,25 @@ def _outputs(
                     yield (name, label), change
 
 
-def _by_label(paths: Sequence[Path]) -> dict[str, dict[str, Run]]:
-    """Return the runs by label and workload, in the order given; within a folder by ascending version."""
-    found: dict[str, dict[str, Run]] = {}
-    seen: set[Path] = set()
+def find_in_order(paths: Sequence[Path]) -> list[Run]:
+    """Return the runs in the order given, each once; within a folder by ascending version."""
+    found: dict[Path, Run] = {}
     for path in paths:
         for run in sorted(find_runs(path), key=lambda run: _natural(run.label)):
-            if run.path.resolve() in seen:
-                continue
-            seen.add(run.path.resolve())
-            group = found.setdefault(run.label, {})
-            if run.workload in group:
-                both = f"{group[run.workload].path} and {run.path}"
-                hint = "Capture one of them with another --label, or leave it out."
-                raise UsageError(f"two runs of {run.workload} have the label {run.label}: {both}", hint=hint)
-            group[run.workload] = run
+            found.setdefault(run.path.resolve(), run)
+    return list(found.values())
+
+
+def by_label(runs: Sequence[Run], label_of: Callable[[Run], str] = lambda run: run.label) -> dict[str, dict[str, Run]]:
+    """Return the runs by label and workload, in the order given; raises UsageError if two have the same of both."""
+    found: dict[str, dict[str, Run]] = {}
+    for run in runs:
+        group = found.setdefault(label_of(run), {})
+        if run.workload in group:
+            both = f"{group[run.workload].path} and {run.path}"
+            hint = "Capture one of them with another --label, or leave it out."
+            raise UsageError(f"two runs of {run.workload} have the label {run.label}: {both}", hint=hint)
+        group[run.workload] = run
     return found
 
 

@@ -1,6 +1,6 @@
-"""Runs one round in one process: carries out the orders and reports every step.
+"""Runs one round, or serves one load test, in one process: carries out the orders and reports every step.
 
-The orders of a round that takes turns come one after the other on a pipe: the worker waits for each one. It ends when
+Orders that are carried out by turns come one after the other on a pipe: the worker waits for each one. It ends when
 the pipe is closed, so that no worker stays behind when the session was killed.
 """
 
@@ -17,11 +17,13 @@ from .convert import converted
 from .counters import peak_memory_bytes
 from .describe import describe_inputs, describe_python, describe_torch
 from .explain import advice, described
+from .forward import Forward
 from .measure import Round
 from .modes import prepare
 from .onednn import ONEDNN_LOG, observe_onednn, printed_to
 from .profile import compress
 from .reports import MAX_MESSAGE, Reporter, WorkerError
+from .serve import serve
 from .weights import randomize, weights_sha256
 from .workloads import build
 
@@ -68,6 +70,10 @@ def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
     metadata = dict(orders["metadata"], torch=torch.__version__, threads=torch.get_num_threads())
     if orders["onednn"]:
         report("onednn", **observe_onednn(call, inputs, settings, orders["folder"], metadata, report))
+    elif orders.get("load"):
+        forward = Forward(call, inputs, autocast=settings["autocast"])
+        report("ready", on_device=forward.on_cuda, peak_memory_bytes=peak_memory_bytes())
+        serve(forward, settings, turns, report)
     else:
         round_ = Round(call, inputs, settings, orders["folder"], metadata, report, chdir=True)
         report("ready", on_device=round_.on_device, peak_memory_bytes=peak_memory_bytes())

@@ -228,6 +228,24 @@ def _check_compare(document: dict[str, Any]) -> Iterator[Fault]:
             yield from _check_judged(value)
 
 
+def _check_cost(document: dict[str, Any]) -> Iterator[Fault]:
+    for run in document["runs"]:
+        for entry in run["entries"]:
+            for value in filter(None, (entry["cost"], entry["p90"])):
+                yield from _check_relative(value)
+            for name, bounds in (("amount", entry["amount"]), ("throughput", entry["throughput"])):
+                known = [bounds[key] for key in ("low", "usd", "per_second", "high") if bounds.get(key) is not None]
+                if any(a > b * (1 + ROUNDING) for a, b in itertools.pairwise(known)) or min(known, default=0) < 0:
+                    yield Fault(f"a value outside its interval: {name}", str(bounds)[:300])
+        yield from _check_relative(run["mean"])
+
+
+def _check_relative(value: dict[str, Any]) -> Iterator[Fault]:
+    names = {"cheaper": "faster", "more expensive": "slower", "the same": "same"}
+    verdict = names.get(value["verdict"], value["verdict"])
+    yield from _check_judged({**value, "speedup": value["relative"], "verdict": verdict})
+
+
 def _check_judged(value: dict[str, Any]) -> Iterator[Fault]:
     low, speedup, high = value["low"], value["speedup"], value["high"]
     known = [number for number in (low, speedup, high) if number is not None]
@@ -243,6 +261,7 @@ _BY_SCHEMA = {
     "primitives": _check_primitives,
     "diff": _check_diff,
     "compare": _check_compare,
+    "cost": _check_cost,
 }
 
 

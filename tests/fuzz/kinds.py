@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.fuzz import arrays, cache_entries, logs, manifests, saved, traces
+from tests.fuzz import arrays, cache_entries, costs, logs, manifests, saved, traces
 from tests.fuzz.trial import Trial
 
 KINDS: dict[str, Callable[[Trial], None]] = {
@@ -17,4 +17,5 @@ KINDS: dict[str, Callable[[Trial], None]] = {
     "saved-same": saved.same,
     "outputs": arrays.mutated,
     "cache": cache_entries.mutated,
+    "costs": costs.mutated,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.fuzz import mutate_bytes
 from tests.fuzz.bases import TRACES
 from tests.fuzz.json_text import parse
-from tests.fuzz.runs import CANDIDATE, WORKLOAD, Pair
+from tests.fuzz.runs import BASELINE, CANDIDATE, REFERENCE, WORKLOAD, Pair
 from tests.fuzz.saved import mutated_beyond, mutated_within
 from tests.fuzz.trial import UNCACHED, Trial
 
@@ -59,6 +59,12 @@ def _comparison(trial: Trial, pair: Pair) -> None:
     trial.command("compare", pair.logs, *UNCACHED, *form)
 
 
+def _cost(trial: Trial, pair: Pair) -> None:
+    form = trial.chance.choice((("--format", "json"), ("--format", "text"), HTML))
+    prices = [word for label in (BASELINE, REFERENCE, CANDIDATE) for word in ("--price", f"{label}=0.58")]
+    trial.command("cost", pair.logs, *prices, *UNCACHED, *form)
+
+
 def _primitives(trial: Trial, pair: Pair) -> None:
     trial.command("onednn", pair.candidate, *UNCACHED, "--warm", "--format", trial.chance.choice(("json", "text")))
 
@@ -74,5 +80,16 @@ def _manifest(trial: Trial, pair: Pair) -> None:
 
 
 FURTHER: tuple[Callable[[Trial, Pair], None], ...] = (
-    *(_information, _operators, _difference, _difference, _difference, _comparison, _primitives, _lanes, _manifest),
+    *(
+        _information,
+        _operators,
+        _difference,
+        _difference,
+        _difference,
+        _comparison,
+        _cost,
+        _primitives,
+        _lanes,
+        _manifest,
+    ),
 )

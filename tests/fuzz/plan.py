@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 # the kinds of mutations, and how many of a hundred each gets
 SHARES = {
-    "traces": 34,
+    "traces": 31,
     "traces-same": 14,
     "logs": 12,
     "logs-same": 4,
@@ -15,6 +15,7 @@ SHARES = {
     "saved-same": 3,
     "outputs": 4,
     "cache": 3,
+    "costs": 3,
 }
 ONE_IN = 20  # mutations whose commands also run through the real command line
 

@@ -38,6 +38,7 @@ USUAL: dict[str, Sequence[str]] = {
     "info": (_SMALL, *_HTML),
     "diff": (_SMALL, _SMALL, *_HTML),
     "compare": (_SMALL, str(REPOSITORY / "tests/data/dialects/2.1-to-2.3.json"), *_HTML),
+    "cost": (_SMALL, "--price", f"{_SMALL}=1", *_HTML),
     "onednn": (str(REPOSITORY / "tests/data/onednn/3.3.2.log.gz"), *_HTML),
     "render": (str(REPOSITORY / "tests/data/saved/compare-1.json"), *_HTML),
     "lanes": (_SMALL, _SMALL),

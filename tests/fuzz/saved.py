@@ -26,13 +26,14 @@ MADE = {
     "ops": ("ops", CANDIDATE),
     "ops with primitives": ("ops", CANDIDATE, "--with-primitives"),
     "compare": ("compare", BASELINE, CANDIDATE),
+    "cost": ("cost", BASELINE, CANDIDATE, "--price", f"{BASELINE}=0.68", "--price", f"{CANDIDATE}=0.58"),
     "onednn": ("onednn", CANDIDATE),
     "onednn warm": ("onednn", CANDIDATE, "--warm", "--by", "kind"),
     "info": ("info", CANDIDATE),
     "run": ("render", f"{CANDIDATE}/profkit.json"),
 }
 GOLDEN = "golden diff"
-INVENTED = ("machine", "workloads", "operators", "primitives", "compare", "info", "diff", "run")
+INVENTED = ("machine", "load", "workloads", "operators", "primitives", "compare", "cost", "info", "diff", "run")
 WIDTHS = (1, 20, 40, 80, 200)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,9 @@ from tests.live.processes import left_behind, processes, run_while_it_progresses
 TINY = Path(__file__).with_name("tiny.py")
 TORCHES = ("1.13", "2.0", "2.15")
 LAST_RESORT_S = 3600  # a hung command is found by its lack of progress long before
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:  # by nohup or a shell's &; what the tests start would inherit it
+        signal.signal(_number, _handler)
 _GRACE_S = 20  # for what has been told to end: a browser takes seconds on a busy machine
 Profkit = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -82,6 +82,7 @@ def scroll_through(page: Page) -> None:
 PAGES = {
     "diff": ["diff", TRACES / "2.0-frozen", TRACES / "2.15-frozen"],
     "compare": ["compare", TRACES],
+    "cost": ["cost", TRACES, *(f"--price={path.name}=0.58" for path in TRACES.iterdir())],
     "ops": ["ops", TRACES / "2.0", "--with-primitives"],
     "onednn": ["onednn", TRACES / "2.0-bf16"],
 }

@@ -60,6 +60,11 @@ def run(*words: object) -> int:
         ),
         (["ops", "traces/2.0", "-o", "x.svg"], 2, "a picture needs --plot"),
         (["compare", "traces/2.0"], 2, "only one run"),
+        (["cost", "traces/1.13", "traces/2.0"], 2, "no price is known for 1.13 (on an unknown machine), 2.0 (on an"),
+        (["cost", "traces/2.0", "--price", "2.0=free"], 2, "'free' is not a number"),
+        (["cost", "traces/2.0", "--price", "2.0=1", "--prices", "LICENSE"], 3, "LICENSE: is not a price file: "),
+        (["cost", "traces/2.0", "--price", "2.0=1", "--recommender", "LICENSE"], 3, "is not a file of recommendations"),
+        (["cost", "traces/2.0", "--price", "2.0=1"], 0, ""),
         (["onednn", "traces"], 2, "holds 10 runs"),
         (["lanes", "traces/1.13", "traces/2.0", "-o", "/nowhere/x.json.gz"], 5, "/nowhere/x.json.gz: cannot write"),
         (["onednn", "traces/2.0", "--merge", "/nowhere/x.json.gz"], 5, "/nowhere/x.json.gz: cannot write"),
@@ -67,6 +72,7 @@ def run(*words: object) -> int:
         (["lanes", "traces", "traces/2.0"], 2, "holds 10 runs"),
         (["capture", "resnet5O", "--torch", "2.0"], 2, "Did you mean resnet50"),
         (["capture", "resnet50", "--torch", "newest"], 2, "is not a PyTorch version"),
+        (["capture", "resnet50", "--instance-type", "a b"], 2, "'a b' is not the name of an instance type"),
         (["capture"], 2, "Missing argument 'WORKLOAD...'"),
         (["envs", "remove", "nothing"], 2, "no environment 'nothing'"),
         (["envs", "remove", "../envs"], 2, "no environment"),
@@ -212,6 +218,8 @@ def test_tab_completion() -> None:
     assert "plain,diff" in complete("profkit", "d")
     assert "plain,resnet50" in complete("profkit", "capture", "resnet5")
     assert "plain,2.0" in complete("profkit", "capture", "resnet50", "--torch", "2.0")
+    assert "plain,c7g.4xlarge=0.58" in complete("profkit", "cost", "logs", "--price", "c7")
+    assert "plain,c7g.4xlarge" in complete("profkit", "capture", "resnet50", "--instance-type", "c7")
     assert "plain,--per-forward" in complete("profkit", "ops", "--per")
 
 

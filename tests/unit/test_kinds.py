@@ -26,13 +26,16 @@ from profkit.report.rendering import FORMATS, make_picture, render
 from profkit.report.saved import load, schema
 from profkit.runs import find_runs
 from profkit.runs.contents import RunContents
+from profkit.views.cost import view_cost
 from profkit.views.diff import compare_runs
 from profkit.views.information import describe_run
 from profkit.views.many import compare_many
 from profkit.views.operators import view_operators
 from profkit.views.primitives import view_primitives
 from profkit.views.workloads import list_workloads
+from tests.builders import add_run
 from tests.conftest import ROOT
+from tests.unit.load_results import example as load_example
 
 TRACES = ROOT / "traces"
 OLD = ROOT / "tests/data/saved/diff-1-with-kernels.json"
@@ -49,18 +52,27 @@ class Example:
 
 
 @pytest.fixture(scope="module")
-def examples() -> dict[str, Example]:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
     (run,) = find_runs(TRACES / "2.0")
     (bf16,) = find_runs(TRACES / "2.0-bf16")
     assert run.manifest is not None
     manifest = run.manifest
     some = manifest.rounds[0].trace
+    logs = tmp_path_factory.mktemp("logs")
+    for label in ("1.13", "2.0", "2.0-frozen"):  # with enough forwards for the picture of p90
+        add_run(logs, label, (10.0, 10.1, 9.9), forwards=40)
     comparison = compare_runs(TRACES / "1.13", TRACES / "2.0")
     found = [
         Example(kind_of("run"), manifest, lambda v: [r.trace for r in v.rounds], some),
         Example(kind_of("operators"), view_operators(run), lambda v: [o.name for o in v.operators], "conv"),
         Example(kind_of("diff"), comparison, lambda v: [o.name for o in v.workloads[0].operators], "conv"),
         Example(kind_of("compare"), compare_many([TRACES]), lambda v: [r.label for r in v.runs], "frozen"),
+        Example(
+            kind_of("cost"),
+            view_cost([logs], ["1.13=0.58", "2.0=0.58", "2.0-frozen=0.58"]),
+            lambda v: [r.label for r in v.runs],
+            "frozen",
+        ),
         Example(
             kind_of("primitives"),
             view_primitives(RunContents(bf16)),
@@ -69,6 +81,7 @@ def examples() -> dict[str, Example]:
         ),
         Example(kind_of("info"), describe_run(run), lambda v: [t.file for t in v.traces], some),
         Example(kind_of("workloads"), list_workloads(), lambda v: [w.name for w in v.workloads], "vit"),
+        Example(kind_of("load"), load_example(), lambda v: [p.name for p in v.points], "/s"),
         Example(kind_of("machine"), inspect_machine("host", "cpu"), lambda v: [f.name for f in v.findings], "other"),
     ]
     return {example.kind.name: example for example in found}

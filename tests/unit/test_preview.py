@@ -160,7 +160,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_without_a_version_the_newest_is_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("profkit.cli.commands.capture.torch_version", lambda python: None)
+    monkeypatch.setattr("profkit.cli.capture_options.torch_version", lambda python: None)
     assert run("capture", "resnet50", "--dry-run", "--logdir", tmp_path / "logs") == 0
     assert "torch-2.15.0-python-3.11  would be made" in capsys.readouterr().out
     assert not (tmp_path / "logs").exists()

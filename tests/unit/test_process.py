@@ -62,6 +62,7 @@ def lines(*reports: Any) -> str:
 
 READY = {"event": "ready", "on_device": False, "peak_memory_bytes": 1}
 TURN = {"event": "turn", "stage": "time", "forward_ns": 1, "peak_memory_bytes": None}
+SLICE: dict[str, Any] = {"event": "slice", "index": [], "claimed_ns": [], "peak_memory_bytes": None}
 FORWARD = {"event": "forward", "stage": "x", "index": 1, "count": 2}
 
 
@@ -106,6 +107,16 @@ FORWARD = {"event": "forward", "stage": "x", "index": 1, "count": 2}
         ({**ROUND, "trace": "/a.pt.trace.json.gz"}, "trace is not the name of a trace in the run's folder"),
         ({**ROUND, "trace": "profkit.json"}, "trace is not the name of a trace in the run's folder"),
         ({**ROUND, "trace": "a\0.pt.trace.json.gz"}, "trace is not the name of a trace in the run's folder"),
+        (
+            {**SLICE, "started_ns": [1, 2], "ended_ns": [2]},
+            "a slice report that is not valid (its lists differ in length",
+        ),
+        ({**SLICE, "started_ns": [1], "ended_ns": [2], "index": [0]}, "(its lists differ in length"),
+        ({**SLICE, "started_ns": [5], "ended_ns": [4]}, "a slice report that is not valid (its requests overlap"),
+        ({**SLICE, "started_ns": [1, 2], "ended_ns": [3, 4]}, "a slice report that is not valid (its requests overlap"),
+        ({**SLICE, "started_ns": [-1], "ended_ns": [4]}, "a slice report that is not valid (Expected `int` >= 0"),
+        ({**SLICE, "started_ns": [0] * 100_001, "ended_ns": []}, "(Expected `array` of length <= 100000"),
+        ({"event": "served"}, "a served report that was not asked for"),
         ({"event": "log", "name": ".."}, "a log report that is not valid (name is not onednn.log.gz)"),
         ({"event": "log", "name": "onednn.log.gz"}, "a log report that was not asked for"),
         ({"event": "onednn", "trace": "x", "warmup": 1, "steps": 1}, "trace is not onednn.trace.json.gz"),

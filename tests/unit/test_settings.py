@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.variables import worker_variables
 from profkit.capture.workloads import resolve
+from profkit.cli.capture_options import setting_options
 from profkit.cli.commands.capture import command as capture_command_line
-from profkit.cli.commands.capture import setting_options
 from profkit.compare.configuration import find_differences
 from profkit.errors import UsageError
 from profkit.report.formats.text import render_text
@@ -48,7 +48,7 @@ RESNET = resolve("resnet50")
 def with_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new setting is one more record of the table, and nothing else."""
     monkeypatch.setattr(table, "SETTINGS", tuple(ALL))
-    for module in ("profkit.runs.manifest", "profkit.runs.configuration", "profkit.cli.commands.capture"):
+    for module in ("profkit.runs.manifest", "profkit.runs.configuration", "profkit.cli.capture_options"):
         monkeypatch.setattr(f"{module}.SETTINGS", tuple(ALL))
 
 

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from profkit.arrays import Floats
+from profkit.quantities import LARGEST_TIME
 from profkit.stats.discoveries import adjust, control_discoveries
 from profkit.stats.inference import (
     LEVEL,
@@ -109,6 +110,7 @@ def test_the_interval_of_one_side_without_noise_and_without_evidence() -> None:
     assert interval(1000, 1000) == [1000, 1000]
     assert interval(1000, 1000, resolvable_ns=np.array([50.0])) == [950, 1050]
     assert interval(0, 0, resolvable_ns=np.array([50.0])) == [0, 50]
+    assert interval(1, 2**40)[1] == float(LARGEST_TIME)
     assert np.isnan(interval(1000)).all()
     assert np.isnan(interval(0)).all()
     assert np.isnan(interval(0, 1000)).all()

@@ -59,3 +59,29 @@ def test_intervals() -> None:
 )
 def test_share(value: float | None, text: str) -> None:
     assert units.share(value) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        (1234.5, "$1,234.50"),
+        (1.0, "$1.00"),
+        (0.42, "$0.42"),
+        (0.0995, "$0.10"),
+        (0.0423, "$0.0423"),
+        (0.000123456, "$0.000123"),
+        (1e-300, "$0.000000000000"),
+        (0.0, "$0.00"),
+        (None, "-"),
+    ],
+)
+def test_dollars(usd: float | None, text: str) -> None:
+    assert units.dollars(usd) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0.612, "$0.612"), (0.58, "$0.58"), (1.0, "$1.00"), (98.32, "$98.32"), (1000.0, "$1,000.00"), (None, "-")],
+)
+def test_a_price_keeps_its_decimals(usd: float | None, text: str) -> None:
+    assert units.price(usd) == text

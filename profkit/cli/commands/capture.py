@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from profkit.capture.environments.environments import Environments
-from profkit.capture.environments.interpreters import python_version, torch_version
-from profkit.capture.environments.releases import check_request, newest_minor, release_of, releases
+from profkit.capture.environments.releases import check_request
 from profkit.capture.environments.requirements import parse_requirements
-from profkit.capture.host import describe_host
+from profkit.capture.host import check_instance_type, describe_host
 from profkit.capture.machine import inspect_machine
-from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.plan import matrix
 from profkit.capture.preview import preview
 from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
 from profkit.capture.variables import parse_variables
-from profkit.capture.workloads import WorkloadOptions, known_workloads, resolve
+from profkit.capture.workloads import WorkloadOptions, resolve
+from profkit.cli.capture_options import complete_torch, complete_workload, requested_environments, setting_options
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
-from profkit.errors import CaptureError, OutputError, UsageError
+from profkit.errors import CaptureError, OutputError
 from profkit.report.escape import plain
-from profkit.runs.setting import Setting
+from profkit.runs.manifest import Host
 from profkit.runs.settings import SETTINGS, Settings
 
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # not generic in older versions of click
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 _SUFFIXES = ", ".join(s.label_suffix.format(value=s.name.upper()) for s in SETTINGS if s.label_suffix)
 RESUMABLE = "The complete rounds are kept; the same command continues the capture."
 
@@ -49,100 +42,20 @@ Examples:
 """
 
 
-def _complete_workload(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    names = [CompletionItem(w.name) for w in known_workloads() if w.name.startswith(incomplete)]
-    return names or [CompletionItem(incomplete, type="file")]
+def _complete_instance_type(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from profkit.views.prices import known_prices
 
-
-def _complete_torch(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    return [version for version in releases() if version.startswith(incomplete)]
-
-
-def setting_options(command: _F) -> _F:
-    """Add an option for each setting that has a flag; the command gets its value, or a tuple if it is repeatable."""
-    for setting in reversed(SETTINGS):
-        if setting.flags:
-            command = _option(setting)(command)
-    return command
-
-
-def _checked(setting: Setting, value: Any) -> Any:
-    """Return the value of a number's option; raises click.BadParameter in words if the setting refuses it."""
-    try:
-        return setting.check(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error).removeprefix(f"settings.{setting.name} ")) from None
-
-
-class _Integer(click.IntRange):
-    """A whole number that a setting checks."""
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(min=setting.minimum)
-        self._setting = setting
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value; fails in words if it does not fit."""
-        return _checked(self._setting, super().convert(value, param, ctx))
-
-
-class _Number(click.FloatRange):
-    """A number that a setting checks."""
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(min=setting.minimum)
-        self._setting = setting
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value; fails in words if it does not fit."""
-        return _checked(self._setting, super().convert(value, param, ctx))
-
-
-class _Text(_ParamType):
-    """A text that a setting checks."""
-
-    name = "text"
-
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value; fails in words if it does not fit."""
-        try:
-            return self._setting.check(value)
-        except ValueError:
-            self.fail(f"{value!r} is not {self._setting.pattern_text}", param, ctx)
-
-
-def _option(setting: Setting) -> Callable[[_F], _F]:
-    """Return the click option of a setting."""
-    default = setting.default
-    if isinstance(default, float) and default.is_integer():
-        default = int(default)  # the help shows 1800, not 1800.0; click converts it back
-    shown: dict[str, Any] = {"default": default, "show_default": True}
-    help_ = setting.help
-    if setting.repeatable:
-        shown, help_ = {"multiple": True}, f"{help_} Repeatable.  [default: {setting.default}]"
-    elif setting.default is None:
-        shown, help_ = {}, f"{help_}  [default: {setting.default_text}]"
-    elif setting.type is bool and "/" not in setting.flags[0]:
-        shown = {"is_flag": True}
-    kind: Any = _Text(setting) if setting.pattern else setting.type
-    if setting.choices:
-        kind = click.Choice(setting.choices)
-    elif setting.minimum is not None:
-        kind = (_Integer if setting.type is int else _Number)(setting)
-    return click.option(*setting.flags, setting.name, type=kind, metavar=setting.metavar, help=help_, **shown)
+    return [name for name in known_prices() if name.startswith(incomplete)]
 
 
 @click.command("capture", epilog=EPILOG)
-@click.argument("workloads", nargs=-1, required=True, metavar="WORKLOAD...", shell_complete=_complete_workload)
+@click.argument("workloads", nargs=-1, required=True, metavar="WORKLOAD...", shell_complete=complete_workload)
 @click.option(
     "--torch",
     "torches",
     multiple=True,
     metavar="VERSION",
-    shell_complete=_complete_torch,
+    shell_complete=complete_torch,
     help="PyTorch version, such as 2.0 or 2.0.1; its environment is created if needed. Repeatable.",
 )
 @click.option(
@@ -191,6 +104,12 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     help="Folder of a checkout of TorchBench, for workloads named torchbench:NAME.",
 )
 @click.option(
+    "--instance-type",
+    metavar="NAME",
+    shell_complete=_complete_instance_type,
+    help="Instance type of this machine, such as c7g.4xlarge, for profkit cost.  [default: found on EC2]",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Show what would run, in which environments, and about how long and how much disk it takes; make nothing.",
@@ -208,6 +127,7 @@ def command(
     label: str | None,
     logdir: Path,
     torchbench: Path | None,
+    instance_type: str | None,
     dry_run: bool,
     overwrite: bool,
     quiet: bool,
@@ -231,20 +151,23 @@ def command(
     options = Settings(values)
     wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length, options.seed, torchbench)
     beside = parse_requirements(packages, requirement_files)
+    host = describe_host(None if instance_type is None else check_instance_type(instance_type))
     orders = [resolve(word, wanted).with_packages(beside) for word in workloads]
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
-        requests = _environments([check_request(version) for version in torches], pythons, environments, dry_run)
+        requests = requested_environments(
+            [check_request(version) for version in torches], pythons, environments, dry_run
+        )
         configurations = matrix(orders, requests, varied, label, options, parse_variables(variables))
         if dry_run:
-            for line in preview(configurations, options, logdir, environments, overwrite=overwrite):
+            for line in preview(configurations, options, logdir, environments, overwrite=overwrite, host=host):
                 click.echo(line)
             return
         if not quiet:
-            _warn_of_machine(progress)
+            _warn_of_machine(progress, host)
         try:
             captured = run_session(
-                configurations, options, logdir, progress, overwrite=overwrite, environments=environments
+                configurations, options, logdir, progress, overwrite=overwrite, environments=environments, host=host
             )
         except KeyboardInterrupt:
             progress.message("Runs that were not replaced yet are unchanged." if overwrite else RESUMABLE)
@@ -252,38 +175,11 @@ def command(
     _conclude(captured, quiet)
 
 
-def _warn_of_machine(progress: CaptureProgress) -> None:
+def _warn_of_machine(progress: CaptureProgress, host: Host) -> None:
     """Name what on this machine may disturb the measurement; the capture goes on."""
     progress.activity("looking at the machine")
-    host = describe_host()
     for finding in inspect_machine(host.name, host.cpu).warnings:
         progress.message(f"machine: {finding.name}: {finding.value}. {finding.advice}")
-
-
-def _environments(
-    torches: Sequence[str], pythons: Sequence[Path], environments: Environments, dry_run: bool
-) -> list[EnvironmentRequest]:
-    """Return the requested environments, those of --torch first; without a request, one is made unless ``dry_run``.
-
-    Raises UsageError if a path is not an interpreter, CaptureError if torch is not installed.
-    """
-    if not torches and not pythons:
-        installed = torch_version(Path(sys.executable))
-        if installed is not None:
-            return [EnvironmentRequest(None, Path(sys.executable), installed)]
-        newest = release_of(newest_minor()).newest if dry_run else environments.ensure(None).torch
-        return [EnvironmentRequest(newest, None, newest)]
-    found = [EnvironmentRequest(version, None, version) for version in torches]
-    for python in pythons:
-        if python_version(python) is None:
-            raise UsageError(
-                "is not a working Python interpreter", where=python, hint="Pass the path of an interpreter."
-            )
-        version = torch_version(python)
-        if version is None:
-            raise CaptureError("torch is not installed", where=python, hint="Install it there, or use --torch VERSION.")
-        found.append(EnvironmentRequest(None, python.absolute(), version))
-    return found
 
 
 def _conclude(captured: Sequence[Captured], quiet: bool) -> None:

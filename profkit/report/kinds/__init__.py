@@ -13,10 +13,12 @@ MODULES = {
     "operators": "operators",
     "diff": "diff",
     "compare": "compare",
+    "cost": "cost",
     "primitives": "primitives",
     "info": "information",
     "workloads": "workloads",
     "machine": "machine",
+    "load": "load",
 }
 
 

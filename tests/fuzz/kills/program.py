@@ -8,7 +8,7 @@ import sys
 from profkit.cli.commands import capture
 from profkit.cli.main import main
 
-capture._warn_of_machine = lambda progress: None
+capture._warn_of_machine = lambda progress, host: None
 
 if __name__ == "__main__":
     limit = int(sys.argv[1])  # bytes that a file may have; 0 for any number
