@@ -39,8 +39,9 @@ class Output(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> int | None:
-        """The terminal's width in columns; None if the text goes to a file or a pipe."""
-        return shutil.get_terminal_size().columns if self.path is None and sys.stdout.isatty() else None
+        """The width in columns: COLUMNS, or the terminal's; None if neither is set, and for a file."""
+        known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+        return shutil.get_terminal_size().columns if self.path is None and known else None
 
     def write(self, content: str | bytes) -> None:
         """Write a result to standard output or to the file; a file is written whole or not at all.

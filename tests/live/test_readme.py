@@ -60,7 +60,6 @@ def serves_until_interrupted(words: list[str], folder: Path) -> None:
 
 
 QUICKLY = {
-    "caching.sh": (["2.0"], "cache-1024"),
     "study.sh": ([], "1.13-frozen"),
 }
 """The arguments of each script of examples/, and a run that it captures."""
