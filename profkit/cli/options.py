@@ -251,7 +251,7 @@ def selection_options(kind: Kind) -> Callable[[_F], _F]:
 
 def any_selection_options(command: _F) -> _F:
     """Add ``--sort``, ``--top`` and ``--filter`` for a result whose kind is not known yet."""
-    sort = click.option("--sort", metavar="ORDER", help="Order of the rows; which there are depends on DOCUMENT.")
+    sort = click.option("--sort", metavar="ORDER", help="Order of the rows; the choices depend on DOCUMENT.")
     return sort(top_and_filter("rows")(command))
 
 
