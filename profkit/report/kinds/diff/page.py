@@ -12,6 +12,7 @@ from profkit.report.figures.latency import latency, over_time
 from profkit.report.figures.primitives import primitives
 from profkit.report.figures.speedups import speedups
 from profkit.report.figures.waterfall import waterfall
+from profkit.report.findings import finding_paragraphs
 from profkit.report.kinds.diff.document import (
     differences_table,
     gates_table,
@@ -59,7 +60,7 @@ def page(comparison: Comparison, selection: Selection, beside: Mapping[str, Comp
     sections.append(Section("How to reproduce it", [_reproduce(chosen)]))
     return Page(
         title=f"{before.label} → {after.label}",
-        answers=[Paragraph(text, "strong") for text in answers(chosen)],
+        answers=[*(Paragraph(text, "strong") for text in answers(chosen)), *finding_paragraphs(chosen)],
         sections=sections,
     )
 
