@@ -1,7 +1,7 @@
 """profkit: capture warm-run PyTorch profiles, read them, and show which operators got faster.
 
-In a script: :func:`record` profiles a model in the running process, :func:`load` reads a trace, :func:`diff` compares
-two runs. Only :func:`record` needs torch.
+In a script: :func:`record` profiles a model in the running process, :func:`load` reads a trace or a run, :func:`diff`
+compares two runs. Only :func:`record` needs torch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from profkit.compare.records.diff import Comparison
+    from profkit.runs.loaded import LoadedRun
     from profkit.trace.file import TraceFile
 
 __all__ = ["diff", "load", "record"]
@@ -56,16 +57,17 @@ def record(
     )
 
 
-def load(path: str | os.PathLike[str]) -> TraceFile:
-    """Read the trace file at ``path`` (``.json`` or ``.json.gz``).
+def load(path: str | os.PathLike[str]) -> TraceFile | LoadedRun:
+    """Read the trace file at ``path`` (``.json`` or ``.json.gz``), or open the run in the folder ``path``.
 
-    Reading a large file may fork the process. Raises InputError if the file cannot be read, or is a folder.
+    Both have the tables ``operators()``, ``forwards()``, ``spans()`` and ``flows()``. Reading a large file may fork the
+    process. Raises InputError if the file cannot be read, or the folder holds no run, or several.
     """
     from pathlib import Path
 
-    from profkit.trace.file import load as load_trace_file
+    from profkit.runs.loaded import load_path
 
-    return load_trace_file(Path(path))
+    return load_path(Path(path))
 
 
 def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> Comparison:

@@ -36,6 +36,12 @@ def trace_json(events: Iterable[dict[str, Any]], **header: Any) -> bytes:
     return json.dumps({**header, "traceEvents": list(events)}).encode()
 
 
+@pytest.fixture(autouse=True)
+def no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text is not wrapped; pytest-xdist sets COLUMNS in its workers."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def write_trace(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes events to a trace file and returns its path."""

@@ -28,7 +28,7 @@ Fitness = Literal["good", "warning", "information"]
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One property of the machine."""
 
-    name: Annotated[str, Meta(description="what was looked at")]
+    name: Annotated[str, Meta(description="what was checked")]
     value: Annotated[str, Meta(description="what was found")]
     fitness: Annotated[Fitness, Meta(description="warning: it may disturb measurements")]
     advice: Annotated[str, Meta(description="what to do; empty if nothing")] = ""

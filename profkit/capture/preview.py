@@ -119,7 +119,7 @@ def _environments(configurations: Sequence[Configuration], environments: Environ
         yield f"  {plan.name}  would be made in {environments.folder} by", True
         for command in plan.commands:
             yield f"    {command}", False
-        yield "    (without --torch-backend cpu where no CPU-only wheels can be had)", False
+        yield "    (without --torch-backend cpu if no CPU-only wheels are available)", False
 
 
 def _state(planned: _Planned, *, overwrite: bool) -> str:

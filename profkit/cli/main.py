@@ -37,6 +37,7 @@ COMMANDS = {
     "envs": "List or remove the environments created for captures.",
     "cache": "Show or clear the cache of parsed traces.",
     "schema": "Print the JSON Schema of a result.",
+    "guide": "Show a guide: how to read results, recipes, the method.",
 }
 INTERRUPTED = 130
 # of an OSError: the file system takes no more, or nothing at all
@@ -84,6 +85,7 @@ Examples:
   profkit diff logs/1.13 logs/2.0
   profkit ops logs/2.0/resnet50 --top 10
   profkit view logs
+  profkit guide
 
 \b
 Tab completion in bash (in zsh and fish, use zsh_source and fish_source):

@@ -38,8 +38,9 @@ class Output(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> int | None:
-        """The terminal's width in columns; None if the text goes to a file or a pipe."""
-        return shutil.get_terminal_size().columns if self.path is None and sys.stdout.isatty() else None
+        """The width in columns: COLUMNS, or the terminal's; None if neither is set, and for a file."""
+        known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+        return shutil.get_terminal_size().columns if self.path is None and known else None
 
     def write(self, content: str | bytes) -> None:
         """Write a result to standard output or to the file; a file is written whole or not at all.
@@ -245,7 +246,7 @@ def selection_options(kind: Kind) -> Callable[[_F], _F]:
 
 def any_selection_options(command: _F) -> _F:
     """Add ``--sort``, ``--top`` and ``--filter`` for a result whose kind is not known yet."""
-    sort = click.option("--sort", metavar="ORDER", help="Order of the rows; which there are depends on DOCUMENT.")
+    sort = click.option("--sort", metavar="ORDER", help="Order of the rows; the choices depend on DOCUMENT.")
     return sort(top_and_filter("rows")(command))
 
 

@@ -40,7 +40,7 @@ def read_document(path: Path, memory_limit: int = MEMORY_LIMIT) -> tuple[dict[st
         document = msgspec.json.decode(content.data, type=dict[str, msgspec.Raw])
         return document, msgspec.json.decode(document["traceEvents"], type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
-        hint = "profkit repair writes a mended copy of a damaged trace."
+        hint = "profkit repair writes a repaired copy of a damaged trace."
         raise InputError(f"cannot be merged: {error}", where=path, hint=hint) from None
 
 

@@ -124,12 +124,21 @@ def own_variables(manifest: Manifest) -> dict[str, str]:
 
 
 def _compare_environments(a: Manifest, b: Manifest) -> Iterator[FieldDifference]:
-    """Compare the variables that the user set; those that follow from a setting are compared as the setting."""
+    """Compare the variables that the user set; those that follow from a setting are compared as the setting.
+
+    One command gives every configuration the variables that it inherited. Inside one session a difference is
+    therefore one that --env asked for.
+    """
     own = [own_variables(m) for m in (a, b)]
+    asked = bool(_sessions(a) & _sessions(b))
     for name in sorted({*own[0], *own[1]}):
         before, after = own[0].get(name), own[1].get(name)
         if before != after:
-            yield FieldDifference(f"environment.{name}", before, after, identity=True)
+            yield FieldDifference(f"environment.{name}", before, after, identity=True, expected=asked)
+
+
+def _sessions(manifest: Manifest) -> set[str]:
+    return {r.session for r in manifest.rounds if r.session is not None}
 
 
 def identity_differences(existing: Manifest, new: Manifest) -> list[str]:

@@ -55,7 +55,7 @@ def _library(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        hint = f"pip install 'profkit[{extra}]' brings it."
+        hint = f"pip install 'profkit[{extra}]' installs it."
         raise UsageError(f"{module.partition('.')[0]} is not installed", hint=hint) from None
 
 

@@ -52,7 +52,7 @@ def _parse(text: str) -> tuple[str, float]:
     name, equals, number = text.rpartition("=")  # a label may contain the sign itself
     shown, hint = shorten(text, 100), "Write NAME=USD, in US dollars per hour, such as --price c7g.4xlarge=0.58."
     if not equals or not name.strip():
-        raise UsageError(f"--price {shown!r} does not say which price is whose", hint=hint)
+        raise UsageError(f"--price {shown!r} is not NAME=USD", hint=hint)
     try:
         usd = float(number)
     except ValueError:

@@ -37,7 +37,7 @@ def _moved(model: Any, where: Any) -> Any:
     if not hasattr(model, "to"):
         raise WorkerError(
             "workload",
-            "the model is no torch.nn.Module, so that its data type and device cannot be changed",
+            "the model is not a torch.nn.Module, so its data type and device cannot be changed",
             "Leave --dtype and --device out, or let the function return a module.",
         )
     return model.to(where)

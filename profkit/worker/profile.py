@@ -133,7 +133,7 @@ def compress(path: str) -> str:
                 shutil.copyfileobj(source, target, 1 << 20)
         # after packing, which says so if the disk is full now
         if path.endswith(".json") and not ends_with_brace(path):
-            raise WorkerError("output", "the trace was not written to its end", "Is the disk full? Free some space.")
+            raise WorkerError("output", "the trace is incomplete", "Is the disk full? Free some space.")
         os.replace(packed + ".part", packed)
     finally:
         for left in (path, packed + ".part"):

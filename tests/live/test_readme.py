@@ -1,4 +1,4 @@
-"""Every command of the README, run as it stands there; every table and picture of it, compared with today's."""
+"""Every command of the README and the guides, run as it stands there; its tables and pictures, compared."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from tests.conftest import ROOT
 from tests.live.processes import run_while_it_progresses, started, wait_while_it_progresses
 from tests.live.test_pages import CHROMIUM
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "profkit/guides").glob("*.md"))]
+TEXT_OF_ALL = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCK = re.compile(r"```bash\n(.*?)```", re.S)
 TEXT = re.compile(r"<text[^>]*>(.*?)</text>", re.S)
 TABLE = re.compile(r"<!-- table: profkit (.*?) -->\n(.*?)<!-- end of table -->", re.S)
 
 
 def commands() -> list[str]:
-    return [line for block in BLOCK.findall(README) for line in block.splitlines() if line.startswith("profkit ")]
+    """Return every command once, captures first: what they make, others read."""
+    lines = [line for block in BLOCK.findall(TEXT_OF_ALL) for line in block.splitlines() if line.startswith("profkit ")]
+    return sorted(dict.fromkeys(lines), key=lambda line: not line.startswith("profkit capture"))
 
 
 def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]) -> None:
@@ -37,6 +40,9 @@ def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]
         if words[3] == "capture":  # every configuration, but a short round of a smaller model: only commands are tested
             words = ["resnet18" if word == "resnet50" else word for word in words]
             words += ["--rounds", "1", "--steps", "5", "--warmup", "2"]
+        if words[3] == "load":
+            words = ["resnet18" if word == "resnet50" else word for word in words]
+            words += ["--duration", "1", "--warmup", "1"]
         if words[3] == "view" and "--html" not in words:
             serves_until_interrupted(words, tmp_path)
         else:
@@ -54,7 +60,6 @@ def serves_until_interrupted(words: list[str], folder: Path) -> None:
 
 
 QUICKLY = {
-    "caching.sh": (["2.0"], "cache-1024"),
     "study.sh": ([], "1.13-frozen"),
 }
 """The arguments of each script of examples/, and a run that it captures."""
@@ -91,7 +96,7 @@ def test_the_examples_in_python_compile() -> None:
 
 
 def test_tables_are_of_today() -> None:
-    found = TABLE.findall(README)
+    found = TABLE.findall(TEXT_OF_ALL)
     assert found
     for words, table in found:
         command = [sys.executable, "-m", "profkit.cli", *shlex.split(words)]
@@ -109,7 +114,7 @@ def test_pictures_are_of_today() -> None:
     if CHROMIUM is None:
         pytest.skip("no Chromium here")
     drawn = module.pictures()
-    shown = re.findall(r"\]\((examples/pictures/[^)]+)\)", README)
+    shown = re.findall(r"\]\((?:\.\./\.\./)?(examples/pictures/[^)]+)\)", TEXT_OF_ALL)
     assert shown
     for name, svg in drawn.items():
         # where their fonts differ machines draw other outlines, so what is written counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -47,15 +48,22 @@ def address(tmp_path: Path, captured: Path) -> Iterator[str]:
         yield server.stdout.readline().split()[1]
 
 
-def test_ctrl_c_ends_tensorboard_and_what_it_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_a_signal_ends_tensorboard_and_what_it_started(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    """No proxy leads to the network, so the charts cannot be loaded either, and the terminal says so."""
     command = profkit_command("view", ROOT / "traces/2.0", "--port", 0)
-    with started(command, tmp_path, stdout=subprocess.PIPE) as server:
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    with started(
+        command, tmp_path, env={**os.environ, **nowhere}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as server:
         assert server.stdout is not None
+        assert server.stderr is not None
         assert re.match(r"TensorBoard: http://127\.0\.0\.1:\d+/", server.stdout.readline())
+        assert "profkit view --html shows the runs without the network" in server.stderr.readline()
         assert descendants(server.pid)
-        server.send_signal(signal.SIGINT)
+        server.send_signal(number)
         wait_while_it_progresses(server, lambda: server.poll() is not None)
-        assert server.returncode == 0
+        assert server.returncode == status
         wait_while_it_progresses(server, lambda: not descendants(server.pid), idle_s=30)
 
 

@@ -104,6 +104,13 @@ def test_debug_shows_the_traceback() -> None:
     assert "Traceback" in done.stderr
 
 
+def test_columns_counts_in_a_pipe(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, fits in (("70", True), ("", False), ("none", False)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run("diff", "traces/2.0-frozen", "traces/2.15-frozen", "--by", "shape") == 0
+        assert (max(map(len, capsys.readouterr().out.splitlines())) <= 70) is fits
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     command = f"{sys.executable} -m profkit.cli ops traces/2.0 --top 0 --by shape | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

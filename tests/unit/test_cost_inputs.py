@@ -82,8 +82,8 @@ def test_a_label_that_names_its_own_machine_is_clear(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prices", "words"),
     [
-        (["c5"], "--price 'c5' does not say which price is whose. Write NAME=USD, in US dollars per hour"),
-        (["=1"], "does not say which price is whose"),
+        (["c5"], "--price 'c5' is not NAME=USD. Write NAME=USD, in US dollars per hour"),
+        (["=1"], "is not NAME=USD"),
         (["c5=cheap"], "--price 'c5=cheap': 'cheap' is not a number"),
         (["c5="], "'' is not a number"),
         (["c5=0"], "--price 'c5=0' is not a price: it must be above 0"),

@@ -13,7 +13,7 @@ import uv
 
 from profkit.capture.environments.interpreters import full_python_version, python_version, torch_version
 from profkit.capture.environments.uv import InstallerError, Uv
-from profkit.cli.commands import view
+from profkit.cli import tensorboard
 from profkit.runs import find_runs
 from tests.unit.stub import write_model
 
@@ -55,7 +55,9 @@ def test_a_capture_runs_nothing_of_it(here: Path, python: Path, tmp_path: Path) 
 
 
 def test_what_view_starts_runs_nothing_of_it(here: Path) -> None:
-    command = view._python("import re, json, site, sys; print([path for path in sys.path if not path], __name__)")
+    command = tensorboard._python(
+        "import re, json, site, sys; print([path for path in sys.path if not path], __name__)"
+    )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "[] __main__\n"), done.stderr
 

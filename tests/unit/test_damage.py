@@ -80,7 +80,7 @@ REFUSED = {
     "empty.json": "is empty",
     "execution-trace.json": "it has no traceEvents",
     "gzip-cut-in-header.json.gz": "cut short before its first event",
-    "no-event-left.json": "is no PyTorch trace",
+    "no-event-left.json": "is not a PyTorch trace",
     "not-json.json": "is not valid JSON",
     "zeros-behind-a-small-gzip.json.gz": "would take more than 96 MiB",
 }

@@ -213,7 +213,7 @@ def test_any_spelling_of_the_name_of_the_list(key: str, tmp_path: Path) -> None:
     "text", ["5", "null", '"x"', "{}", f"{FIRST}\n{FIRST}\n", '{"traceEvents":5}', '{"traceEvents":{}}']
 )
 def test_json_that_is_no_trace_is_refused_in_words(text: str) -> None:
-    with pytest.raises(InputError, match="no PyTorch trace"):
+    with pytest.raises(InputError, match="not a PyTorch trace"):
         parse(text.encode(), "t")
 
 

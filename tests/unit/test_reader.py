@@ -118,8 +118,8 @@ def test_no_event_at_all() -> None:
         (b"", "is empty"),
         (b"  \n", "is empty"),
         (b'{"nodes": [], "schema": "1.0.1"}', "is an execution trace, not a trace; it has no traceEvents"),
-        (b'{"lr": 0.1}', "no PyTorch trace: it has no traceEvents"),
-        (b"[1, 2]", "is no PyTorch trace"),
+        (b'{"lr": 0.1}', "not a PyTorch trace: it has no traceEvents"),
+        (b"[1, 2]", "is not a PyTorch trace"),
         (b"not json", "is not valid JSON"),
     ],
 )

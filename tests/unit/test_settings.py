@@ -23,7 +23,7 @@ from profkit.report.kinds.kind import Selection
 from profkit.runs import Manifest
 from profkit.runs import settings as table
 from profkit.runs.configuration import compare_configurations, identity_differences, runs_the_same
-from profkit.runs.manifest import Fallback, Host, Python, TensorShape, Tool, Torch, Workload
+from profkit.runs.manifest import Fallback, Host, Python, Round, TensorShape, Tool, Torch, Workload
 from profkit.runs.setting import Setting
 from profkit.runs.settings import SETTINGS, Settings, settings_schema
 from profkit.views.information import RunInformation
@@ -289,6 +289,23 @@ def test_environment_variables_are_compared_name_by_name() -> None:
         ("environment.OMP_PROC_BIND", False),
         ("environment.ONEDNN_MAX_CPU_ISA", False),
     ]
+
+
+NO_TIMES: dict[str, Any] = {"warmup_ns": [], "latency_ns": [], "profiled_ns": []}
+
+
+@pytest.mark.parametrize(("sessions", "expected"), [(("s", "s"), True), (("s", "t"), False), ((None, None), False)])
+def test_a_variable_that_one_capture_varied_is_an_expected_difference(
+    sessions: tuple[str | None, str | None], expected: bool
+) -> None:
+    one, other = (
+        manifest(
+            environment={"KEY": value},
+            rounds=[Round(index=0, order=0, started="", trace="t", session=session, **NO_TIMES)],
+        )
+        for value, session in zip("ab", sessions, strict=True)
+    )
+    assert [(d.field, d.expected) for d in find_differences([("net", one, other)])] == [("environment.KEY", expected)]
 
 
 @pytest.mark.parametrize(

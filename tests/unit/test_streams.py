@@ -92,7 +92,7 @@ def test_what_is_written_is_whole(slower: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize(
-    "words", ["diff a b", "ops a/net", "schema diff", "--help", "--version", "workloads", "cache info", "envs list"]
+    "words", ["diff a b", "ops a/net", "schema diff", "--help", "--version", "workloads", "cache info", "machine"]
 )
 def test_a_full_disk_is_status_5(small: Path, words: str) -> None:
     status, said = shell(f"{PROFKIT} {words} > /dev/full", small)

@@ -13,7 +13,7 @@ import pytest
 import profkit
 from profkit.errors import InputError, UsageError
 from profkit.trace.events import Events
-from profkit.trace.file import TraceFile
+from profkit.trace.file import TraceFile, load
 from profkit.trace.operators import sum_operators
 from profkit.trace.reading import reader
 from profkit.trace.reading.reader import write_mended
@@ -64,9 +64,9 @@ def test_a_wrong_grouping_is_an_error(loaded: TraceFile) -> None:
 
 def test_a_folder_is_refused_with_a_trace_in_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is a folder, not a trace file.*\.pt\.trace\.json\.gz"):
-        profkit.load(ROOT / "traces/2.0")
+        load(ROOT / "traces/2.0")
     with pytest.raises(InputError, match=r"is a folder.*Pass a \.json or \.json\.gz trace file"):
-        profkit.load(tmp_path)
+        load(tmp_path)
 
 
 def test_columns_that_were_not_read_take_no_memory() -> None:

@@ -151,7 +151,7 @@ def test_a_trace_without_its_end_is_not_a_round(python: Path, tmp_path: Path) ->
     )
     (captured,) = capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs")
     assert captured.unwritable
-    assert captured.failure == "the trace was not written to its end. Is the disk full? Free some space"
+    assert captured.failure == "the trace is incomplete. Is the disk full? Free some space"
     assert read_manifest(captured.folder).rounds == []
 
 

@@ -24,11 +24,12 @@ SERVER = (
 )
 PROGRAM = (
     "import sys\n"
-    "from profkit.cli.commands import view\n"
+    "from profkit.cli import tensorboard\n"
     "from profkit.cli.main import main\n"
-    "view._check_plugin = lambda: None\n"
-    "view._GRACE_S = 0.3\n"
-    f"view._START = {SERVER!r}\n"
+    "tensorboard._check_plugin = lambda: None\n"
+    "tensorboard._warn_without_charts = lambda: None\n"
+    "tensorboard._GRACE_S = 0.3\n"
+    f"tensorboard._START = {SERVER!r}\n"
     "main(sys.argv[1:])\n"
 )
 RUNS = [str(ROOT / "traces/1.13"), str(ROOT / "traces/2.0")]  # two: a scratch folder links to both

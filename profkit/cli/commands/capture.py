@@ -177,7 +177,7 @@ def command(
 
 def _warn_of_machine(progress: CaptureProgress, host: Host) -> None:
     """Name what on this machine may disturb the measurement; the capture goes on."""
-    progress.activity("looking at the machine")
+    progress.activity("checking the machine")
     for finding in inspect_machine(host.name, host.cpu).warnings:
         progress.message(f"machine: {finding.name}: {finding.value}. {finding.advice}")
 

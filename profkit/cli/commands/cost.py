@@ -48,7 +48,7 @@ def _complete_price(ctx: click.Context, param: click.Parameter, incomplete: str)
     shell_complete=_complete_price,
     help="Price per hour in US dollars. NAME is an instance type or the label of a run. Repeatable.",
 )
-@click.option("--prices", "price_file", type=_FILE, help="Read prices from this JSON file; --price counts before it.")
+@click.option("--prices", "price_file", type=_FILE, help="Read prices from this JSON file; --price takes precedence.")
 @click.option(
     "--recommender",
     type=_FILE,

@@ -13,7 +13,7 @@ from profkit.trace.reading.reader import write_mended
 
 EPILOG = """\b
 Example:
-  profkit repair broken.pt.trace.json.gz mended.pt.trace.json.gz
+  profkit repair broken.pt.trace.json.gz repaired.pt.trace.json.gz
 """
 
 

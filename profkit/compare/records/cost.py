@@ -22,7 +22,7 @@ class Price(Record, frozen=True, kw_only=True):
     origin: Annotated[
         PriceOrigin, Meta(description="who gave it: an option, a price file, the manifest, or profkit's own table")
     ]
-    source: Annotated[str, Meta(description="where the figure is from; empty if nothing is said of it")] = ""
+    source: Annotated[str, Meta(description="source of the figure; empty if unknown")] = ""
     date: Annotated[str | None, Meta(description="day on which it was noted (YYYY-MM-DD); null if unknown")] = None
     verified: Annotated[
         bool, Meta(description="false: the figure was not checked against the source that sets the price")

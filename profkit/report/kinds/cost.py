@@ -209,7 +209,7 @@ def _latencies(report: CostReport, name: str) -> Table:
         rows.append([*_published_name(report, entry_), latency, nothing, nothing, Cell(""), Cell(PUBLISHED, "dim")])
     kinds = {"latency": "latency, profiler off", "profiled": "forward under the profiler", "": "wall time"}
     notes = [f"{report.p90_missing}."] if report.p90_missing else []
-    notes += ["published: its ModelLatency, of which percentile is not said."] if report.published else []
+    notes += ["published: its ModelLatency; which percentile it is, is not documented."] if report.published else []
     return Table(f"{name}: {kinds[report.walls.get(name, '')]}", columns, rows, "\n".join(notes))
 
 

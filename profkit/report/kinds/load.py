@@ -125,7 +125,7 @@ def _best(load: Load, answer: LoadAnswer, points: dict[str, LoadPoint]) -> str:
         return f"{loop}: the best throughput{within} is that of {answer.best}."
     if answer.outcome == "cannot tell":
         return f"{loop}: " + "; ".join(_undecided(load, answer)) + "."
-    return f"{loop}: no point is{within or ' sound'}."
+    return f"{loop}: no point is{within or ' valid'}."
 
 
 def _undecided(load: Load, answer: LoadAnswer) -> list[str]:
@@ -138,7 +138,7 @@ def _undecided(load: Load, answer: LoadAnswer) -> list[str]:
 def _knee(answer: LoadAnswer) -> str:
     text = f"{LOOPS[answer.arrivals]}: the knee, where throughput / mean latency is largest, is at {answer.knee}"
     if answer.knee_not_lower:
-        text += f"; not told apart from {', '.join(answer.knee_not_lower)}"
+        text += f"; not distinguished from {', '.join(answer.knee_not_lower)}"
     return text + "."
 
 

@@ -131,11 +131,11 @@ def _decode_window(
 def _refusal(error: Exception, source: str) -> InputError:
     text = str(error)
     if "missing required field `traceEvents`" in text:
-        return InputError("is JSON, but no PyTorch trace: it has no traceEvents", where=source, hint=_PASS_A_TRACE)
+        return InputError("is JSON, but not a PyTorch trace: it has no traceEvents", where=source, hint=_PASS_A_TRACE)
     if isinstance(error, RecursionError):
-        return InputError("is no PyTorch trace: it is nested too deeply", where=source)
+        return InputError("is not a PyTorch trace: it is nested too deeply", where=source)
     if isinstance(error, msgspec.ValidationError):
-        return InputError(f"is no PyTorch trace: {text}", where=source)
+        return InputError(f"is not a PyTorch trace: {text}", where=source)
     if "invalid character (byte 0)" in text:
         return InputError("is not a torch.profiler trace: it is not valid JSON", where=source, hint=_PASS_A_TRACE)
     hint = "The file is damaged or cut short; capture it again, or copy it again from where it was made."
