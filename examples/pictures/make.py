@@ -1,6 +1,6 @@
 """Draws the README's pictures from the real captures in traces/: python examples/pictures/make.py.
 
-A test draws them again and compares, so that none is ever stale. It needs a Chromium.
+A test draws them again and compares, so that none is ever stale. The picture of a page needs a Chromium.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ TRACES = HERE.parent.parent / "traces"
 SIDES = ("2.0-frozen", "2.15-frozen")
 WIDTH = 88
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.S)
-_IDS = re.compile(r"(?<=[a-z-])[0-9a-f]{6}(?=[\"')x-]|xy)")
 
 
 def terminal(command: str, text: str) -> str:
@@ -43,11 +42,11 @@ def pictures() -> dict[str, str]:
     """Return every SVG by its file's name."""
     comparison = compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])
     text = render(diff.KIND, comparison, "text", Selection(top=8), width=WIDTH, colour=True)
-    drawn = {
-        "heatmap.svg": render_picture(make_picture(compare.KIND, compare_many([TRACES]), "heatmap"), "svg"),
+    speedups = render_picture(make_picture(compare.KIND, compare_many([TRACES]), "speedup"), "svg").decode()
+    return {
+        "diff.svg": terminal(f"profkit diff traces/{SIDES[0]} traces/{SIDES[1]} --top 8", text),
+        "speedups.svg": speedups,
     }
-    plots = {name: _IDS.sub("000000", svg.decode()) for name, svg in drawn.items()}
-    return {"diff.svg": terminal(f"profkit diff traces/{SIDES[0]} traces/{SIDES[1]} --top 8", text), **plots}
 
 
 def page() -> str:
@@ -56,10 +55,9 @@ def page() -> str:
 
 
 def fingerprint(text: str) -> str:
-    """Return the SHA-256 of a page's own text: without plotly's script, and without this machine's folders."""
-    own = re.sub(r"<script>/\*\*\n\* plotly.*?</script>", "", text, flags=re.S).replace(str(TRACES), "traces")
-    downloads = re.sub(r'"downloads":\{.*?\}', "", own)
-    return hashlib.sha256(downloads.encode()).hexdigest()
+    """Return the SHA-256 of a page without its downloads and without this machine's folders."""
+    own = re.sub(r'"downloads":\{.*?\}', "", text.replace(str(TRACES), "traces"))
+    return hashlib.sha256(own.encode()).hexdigest()
 
 
 def photograph(text: str, target: Path) -> None:

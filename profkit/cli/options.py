@@ -33,7 +33,6 @@ class Output(msgspec.Struct, frozen=True):
     format: str
     path: Path | None
     colour: bool
-    cdn: bool = False
     plot: str | None = None
     quiet: bool = False
 
@@ -109,7 +108,7 @@ def output_options(
     """Add ``--format``, ``--output``, ``--quiet`` and ``--no-color``; the command gets ``output``.
 
     ``quiet`` is the help of its option. With ``plots`` there is ``--plot`` too, which writes one of these pictures to
-    the file; with html among the formats there is ``--cdn``.
+    the file.
     """
 
     def decorate(command: _F) -> _F:
@@ -127,7 +126,7 @@ def output_options(
         def wrapped(
             *args: Any, format_: str | None, path: Path | None, is_quiet: bool, no_color: bool, **options: Any
         ) -> Any:
-            cdn, plot = options.pop("cdn", False), options.pop("plot", None)
+            plot = options.pop("plot", None)
             chosen = format_ or (SUFFIXES.get(path.suffix) if path else "text")
             if plot is not None or (format_ is None and path is not None and path.suffix in (".png", ".svg")):
                 _check_picture(plot, path, plots)
@@ -137,12 +136,8 @@ def output_options(
             elif chosen not in formats:
                 raise UsageError(f"cannot be written as {chosen}", where=path, hint=f"Formats: {', '.join(formats)}.")
             colour = path is None and use_colour(no_color, sys.stdout)
-            return command(*args, output=Output(chosen or "html", path, colour, cdn, plot, is_quiet), **options)
+            return command(*args, output=Output(chosen or "html", path, colour, plot, is_quiet), **options)
 
-        if "html" in formats:
-            wrapped = click.option(
-                "--cdn", is_flag=True, help="In HTML, load plotly from its site: a small file that needs the network."
-            )(wrapped)
         if plots:
             wrapped = click.option(
                 "--plot",

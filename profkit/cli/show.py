@@ -40,7 +40,6 @@ def show(
         beside,
         width=output.width,
         colour=output.colour,
-        cdn=output.cdn,
     )
     output.write(text)
 
@@ -53,7 +52,7 @@ def _picture(kind: Kind, value: msgspec.Struct, output: Output, selection: Selec
         from profkit.report.formats.html.render import render_html
         from profkit.report.page import Page, Section
 
-        output.write(render_html(Page(picture.title, [], [Section(picture.title, [picture])]), cdn=output.cdn))
+        output.write(render_html(Page(picture.title, [], [Section(picture.title, [picture])])))
     else:
         from profkit.report.formats.pictures import render_picture
 

@@ -21,7 +21,7 @@ class Column(msgspec.Struct, frozen=True):
     """A column's title; ``right`` for numbers; a ``flexible`` column wraps if room is short.
 
     A ``drawing`` is made of characters of equal width: Markdown and HTML leave it out. A narrow terminal leaves out a
-    ``spare`` one.
+    ``spare`` one. The column of a ``verdict`` stays in view if a page is too narrow for the table.
     """
 
     title: str
@@ -29,6 +29,7 @@ class Column(msgspec.Struct, frozen=True):
     flexible: bool = False
     drawing: bool = False
     spare: bool = False
+    verdict: bool = False
 
 
 class Table(msgspec.Struct, frozen=True):

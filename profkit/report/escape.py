@@ -25,5 +25,5 @@ def markdown(text: str) -> str:
 
 
 def markup(text: str) -> str:
-    """Escape what a browser, or plotly in its labels, would read as markup."""
+    """Escape what a browser, in a page or a picture, would read as markup."""
     return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -5,16 +5,30 @@ Every text of a grid is made here in Python; the page's script only sorts, searc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from profkit import units
-from profkit.report.document import Cell, Paragraph, Table
+from profkit.report.document import Cell, Paragraph, Table, Tone
 
-Figure = dict[str, Any]
-"""A plotly figure as plain data: ``{"data": [...], "layout": {...}}``."""
+
+class Drawing(msgspec.Struct, frozen=True):
+    """A figure drawn for one width: its size in pixels, and its SVG elements, in which every text is escaped."""
+
+    width: int
+    height: int
+    marks: str
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A picture that is drawn for the width it is given, so that its labels are legible on a phone and on a desk.
+
+    ``description`` says in words what it shows, for those who do not see it.
+    """
+
+    description: str
+    draw: Callable[[int], Drawing]
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -107,10 +121,31 @@ class Section(msgspec.Struct, frozen=True):
     blocks: Sequence[Block]
 
 
+class Card(msgspec.Struct, frozen=True):
+    """The result of one comparison at a glance: its verdict in a word, by how much, and from what to what.
+
+    ``facts`` are the interval and the sample size, ``because`` the first finding. ``tone`` colours the verdict, which
+    is a word as well.
+    """
+
+    subject: str
+    verdict: str
+    tone: Tone
+    amount: str
+    times: str
+    facts: Sequence[str] = ()
+    because: str = ""
+
+
 class Page(msgspec.Struct, frozen=True):
-    """A report; ``downloads`` maps file names to texts that can be saved from the page."""
+    """A report: cards and answers at the top, then the findings, then the sections.
+
+    ``downloads`` maps file names to texts that can be saved from the page.
+    """
 
     title: str
     answers: Sequence[Paragraph]
     sections: Sequence[Section]
+    cards: Sequence[Card] = ()
+    findings: Sequence[Block] = ()
     downloads: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -26,11 +26,10 @@ def render(
     *,
     width: int | None = None,
     colour: bool = False,
-    cdn: bool = False,
 ) -> str:
     """Return ``value`` in one of ``FORMATS``.
 
-    ``width`` (columns, None: unlimited) and ``colour`` are for text, ``cdn`` for HTML; ``beside`` is described in
+    ``width`` (columns, None: unlimited) and ``colour`` are for text; ``beside`` is described in
     ``Kind``. Raises UsageError for an order that the kind lacks and a pattern that matches nothing.
     """
     check_order(kind, selection)
@@ -46,7 +45,7 @@ def render(
     if form == "html":
         from profkit.report.formats.html.render import render_html
 
-        return render_html(make_page(kind, value, selection, beside), cdn=cdn)
+        return render_html(make_page(kind, value, selection, beside))
     document = kind.document(value, selection, beside)
     if form == "markdown":
         from profkit.report.formats.markdown import render_markdown

@@ -19,7 +19,7 @@ def headline(change: WorkloadChange) -> str:
         before, after = change.forward.baseline_ns, change.forward.candidate_ns
         what = f"{change.name}'s forward under the profiler"
     times = f"{units.duration(before)} → {units.duration(after)}"
-    text = f"{what}: {verdict_words(change.inference)}: {times}, {_rounds(change)}"
+    text = f"{what}: {verdict_words(change.inference)}: {times}, {rounds_text(change)}"
     if change.inference.is_shown:
         return f"{text}{_largest_part(change)}."
     needed = change.inference.rounds_needed
@@ -51,7 +51,8 @@ def _percent(speedup: float) -> str:
     return f"{100 * (1 - 1 / speedup):.1f}% faster" if speedup >= 1 else f"{100 * (1 / speedup - 1):.1f}% slower"
 
 
-def _rounds(change: WorkloadChange) -> str:
+def rounds_text(change: WorkloadChange) -> str:
+    """Say how many rounds there are."""
     before, after = change.baseline.rounds, change.candidate.rounds
     if before == after:
         return f"{before} round{'s' * (before != 1)} a side"
@@ -146,10 +147,23 @@ def together(comparison: Comparison) -> str | None:
     return text + (f", without {', '.join(left_out)}" if left_out else "")
 
 
-def answers(comparison: Comparison) -> Iterator[str]:
-    """Yield the sentences at the top of every report: per workload its headline, then all together."""
+def because(change: WorkloadChange) -> str:
+    """Say what is the largest part of a change that is shown, or how many rounds would decide; empty if unknown."""
+    if change.inference.is_shown:
+        text = _largest_part(change).removeprefix("; ")
+        return f"{text[0].upper()}{text[1:]}."
+    needed = change.inference.rounds_needed
+    return "" if needed is None else f"About {needed} more rounds per side would decide."
+
+
+def answers(comparison: Comparison, *, headlines: bool = True) -> Iterator[str]:
+    """Yield the sentences at the top of every report: per workload its headline, then all together.
+
+    Without ``headlines``, what a page's cards say is left out.
+    """
     for workload in comparison.workloads:
-        yield headline(workload)
+        if headlines:
+            yield headline(workload)
         yield from fpmath_warnings(workload)
     if (text := together(comparison)) is not None:
         yield text

@@ -51,5 +51,5 @@ def mutated(trial: Trial) -> None:
     logs = make_base(trial.folder.parent)
     runs = [logs / label / WORKLOAD for label in (BASELINE, CANDIDATE)]
     files = ["--prices", paths["prices"], "--recommender", paths["recommender"]]
-    form = chance.choice((("--format", "json"), ("--format", "text"), ("--format", "html", "--cdn")))
+    form = chance.choice((("--format", "json"), ("--format", "text"), ("--format", "html")))
     trial.command("cost", *runs, *files, *UNCACHED, *form)

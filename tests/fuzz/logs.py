@@ -160,7 +160,7 @@ def mutated(trial: Trial) -> None:
         if whole_lines:
             _check_halves(trial, data, by, found)
     form = chance.choice(("text", "markdown", "csv", "html"))
-    trial.command("onednn", path, *READING, "--format", form, *(["--cdn"] if form == "html" else []))
+    trial.command("onednn", path, *READING, "--format", form)
 
 
 def _check_counts(data: bytes, document: dict[str, Any]) -> list[Fault]:

@@ -12,7 +12,7 @@ from tests.fuzz.runs import BASELINE, CANDIDATE, REFERENCE, WORKLOAD, Pair
 from tests.fuzz.saved import mutated_beyond, mutated_within
 from tests.fuzz.trial import UNCACHED, Trial
 
-HTML = ("--format", "html", "--cdn")
+HTML = ("--format", "html")
 
 
 def mutated(trial: Trial) -> None:

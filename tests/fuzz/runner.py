@@ -188,7 +188,7 @@ class Runner:
         return Outcome(tuple(words), status, *texts), usage
 
     def _usual_bytes(self, command: str) -> int:
-        """Return what a command takes that reads next to nothing: its imports, and plotly's text."""
+        """Return what a command takes that reads next to nothing: its imports."""
         if command not in self._usual:
             words = USUAL[command]
             words = [*words, "--parquet", str(self.scratch / "usual")] if command == "export" else words

@@ -155,7 +155,7 @@ def _show(trial: Trial, path: Path) -> None:
     words: list[object] = ["render", path]
     if kind.pictures and chance.random() < 0.4:
         target = trial.folder / "picture.html"
-        words += ["--plot", chance.choice(list(kind.pictures)), "--output", target, "--cdn"]
+        words += ["--plot", chance.choice(list(kind.pictures)), "--output", target]
         done = trial.command(*words, checked=False)
         if done.status == 0:
             trial.add(check_html(target.read_text(encoding="utf-8")), done)
@@ -171,7 +171,7 @@ def _show(trial: Trial, path: Path) -> None:
             chance.choice(("a", "conv", "*", "[", hostile_text(chance)[:20].replace("\x00", ""))) or "a",
         ]
     form = chance.choice(("text", "markdown", "csv", "html"))
-    done = trial.command(*words, "--format", form, *selection, *(["--cdn"] if form == "html" else []))
+    done = trial.command(*words, "--format", form, *selection)
     if done.status not in (0, None) and not selection:
         trial.add([Fault("shown as JSON, but not in another format", done.err[:300])], done)
 

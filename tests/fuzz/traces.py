@@ -65,14 +65,13 @@ def _operators(trial: Trial, path: Path) -> None:
     form = chance.choice(("text", "markdown", "csv", "html", "json"))
     words = ["--by", chance.choice(BY), "--format", form]
     words += ["--per-forward"] if chance.random() < 0.5 else []
-    words += ["--cdn"] if form == "html" else []
     words += ["--sort", chance.choice(("self", "total", "calls", "name"))] if chance.random() < 0.3 else []
     trial.command("ops", path, *UNCACHED, *words)
 
 
 def _information(trial: Trial, path: Path) -> None:
     form = trial.chance.choice(("text", "markdown", "csv", "html"))
-    trial.command("info", path, *UNCACHED, "--format", form, *(["--cdn"] if form == "html" else []))
+    trial.command("info", path, *UNCACHED, "--format", form)
 
 
 def _difference(trial: Trial, path: Path) -> None:
@@ -82,12 +81,12 @@ def _difference(trial: Trial, path: Path) -> None:
     chance.shuffle(sides)
     form = chance.choice(("json", "json", "text", "markdown", "csv", "html"))
     words = ["--by", chance.choice(("name", "name", "shape", "module")), "--format", form]
-    trial.command("diff", *sides, *UNCACHED, *words, *(["--cdn"] if form == "html" else []))
+    trial.command("diff", *sides, *UNCACHED, *words)
 
 
 def _comparison(trial: Trial, path: Path) -> None:
     form = trial.chance.choice(("json", "text", "csv", "html"))
-    words = ["--format", form, *(["--cdn"] if form == "html" else [])]
+    words = ["--format", form]
     trial.command("compare", _original(trial), path, *UNCACHED, *words)
 
 

@@ -242,7 +242,7 @@ def test_reading_needs_no_pandas_and_no_torch() -> None:
         "import sys; from profkit.cli.main import main\n"
         "try: main(['diff', 'traces/1.13', 'traces/2.0', '--format', 'json'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('pandas', 'torch', 'plotly', 'jinja2') if m in sys.modules], file=sys.stderr)"
+        "print([m for m in ('pandas', 'torch', 'resvg_py', 'jinja2') if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["schema"] == "diff/2"

@@ -219,8 +219,10 @@ def test_an_unverified_price_is_marked_wherever_it_is_shown(machines: list[Path]
     rows = list(csv.DictReader(io.StringIO(render(cost.KIND, report, "csv", Selection()))))
     assert [row["price_verified"] for row in rows] == ["True", "False"]
     figure = make_picture(cost.KIND, report, "cost").figure
-    assert figure["layout"]["yaxis"]["categoryarray"] == ["c5.4xlarge", "* c7g.4xlarge"]
-    assert "* unverified price" in figure["layout"]["xaxis"]["title"]["text"]
+    marks = figure.draw(1000).marks
+    assert ">c5.4xlarge</text>" in marks
+    assert ">* c7g.4xlarge</text>" in marks
+    assert "* unverified price" in marks
     assert "unverified" in render(cost.KIND, report, "html", Selection())
     given = view_cost(machines, ["c7g.4xlarge=0.58"])
     assert "unverified" not in render(cost.KIND, given, "text", Selection())
@@ -240,7 +242,8 @@ def test_published_costs_are_beside_the_runs_and_marked(tmp_path: Path, machines
     assert [row["published"] for row in table] == ["", "", "recommender", "recommender"]
     assert table[2]["model_latency_ns"] == "20000000"
     picture = make_picture(cost.KIND, report, "cost")
-    assert "ml.c7g.4xlarge, published" in picture.figure["data"][1]["y"]  # without an interval
+    assert ">ml.c7g.4xlarge, published</text>" in picture.figure.draw(1000).marks
+    assert "ml.c7g.4xlarge, published: 0.50;" in f"{picture.figure.description};"  # without an interval
     only = cost.KIND.select(report, Selection(pattern="serverless"))
     assert ([entry.name for entry in only.published], only.runs) == (["serverless, 2048 MB"], [])
     for form in ("text", "markdown", "csv", "json", "html"):

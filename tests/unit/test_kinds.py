@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,8 +172,14 @@ def test_every_picture_of_every_kind(example: Example) -> None:
     for name in example.kind.pictures:
         picture = make_picture(example.kind, example.value, name)
         assert picture.title
-        assert picture.figure["data"]
-        assert picture.figure["layout"]["height"] > 0
+        for width in (380, 720, 1040):
+            drawing = picture.figure.draw(width)
+            assert drawing.height > 60
+            assert drawing.width == width
+            root = ElementTree.fromstring(f"<svg>{drawing.marks}</svg>")
+            words = "".join(root.itertext())
+            assert picture.figure.description.split(": ")[-1].split()[0] in words
+            assert "nan" not in drawing.marks.lower().split()
     with pytest.raises(UsageError, match="has no picture 'zzz'"):
         make_picture(example.kind, example.value, "zzz")
 
@@ -221,7 +228,7 @@ def test_unknown_schemas(name: str, tmp_path: Path) -> None:
 def test_the_registry_imports_nothing_heavy() -> None:
     code = (
         "import sys; from profkit.report.kinds import MODULES, kind_of; list(map(kind_of, MODULES))\n"
-        "print([m for m in ('numpy', 'scipy', 'pandas', 'plotly', 'jinja2', 'rich') if m in sys.modules])"
+        "print([m for m in ('numpy', 'scipy', 'pandas', 'resvg_py', 'jinja2', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -20,7 +20,7 @@ Examples:
   profkit compare logs
   profkit compare logs/1.13 logs/2.0 logs/2.0-bf16
   profkit compare logs --baseline logs/2.0
-  profkit compare logs --plot heatmap --output versions.svg
+  profkit compare logs --plot speedup --output versions.svg
   profkit compare logs --format markdown --output versions.md
 """
 

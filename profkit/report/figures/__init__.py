@@ -1,1 +1,1 @@
-"""Pictures as plotly figures: plain data, drawn by the page's JavaScript or by kaleido."""
+"""Pictures as SVG that is drawn here: the same on every machine, without a script or a browser."""

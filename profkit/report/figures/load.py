@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from profkit.report.escape import markup
-from profkit.report.figures.style import BASELINE, CANDIDATE, PLAIN, SLOWER, layout_of
-from profkit.report.page import Figure
+import msgspec
+
+from profkit import units
+from profkit.report.figures import axes, svg
+from profkit.report.page import Drawing, Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.load import Arrivals, LatencyLimit, Load, LoadPoint
+    from profkit.compare.records.load import Arrivals, Load, LoadPoint
 
-COLOURS = {"p50": BASELINE, "p90": CANDIDATE, "p99": SLOWER}
-SYMBOLS = {"p50": "circle", "p90": "triangle-up", "p99": "diamond"}
-LINES = {"closed": "solid", "poisson": "dot"}
+COLOURS = {"p50": "q50", "p90": "q90", "p99": "q99"}
+SHAPES = {"p50": "circle", "p90": "triangle", "p99": "diamond"}
 WORDS = {"closed": "closed loop", "poisson": "open loop"}
+Bounds = tuple[float, float]
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """A point of a curve: requests per second, ns, and their intervals."""
+
+    name: str
+    x: float
+    y: float
+    across: Bounds
+    along: Bounds
+
+
+class _Curve(msgspec.Struct, frozen=True):
+    quantile: str
+    arrivals: Arrivals
+    places: Sequence[_Place]
 
 
 def load_curve(load: Load) -> Figure:
@@ -23,83 +41,97 @@ def load_curve(load: Load) -> Figure:
 
     A closed-loop curve follows the number of processes, an open-loop one the rate.
     """
-    data: list[Figure] = []
+    curves = list(_curves(load))
+    described = "; ".join(
+        f"{curve.quantile}, {WORDS[curve.arrivals]}: "
+        + ", ".join(f"{place.name} {units.duration(place.y)} at {place.x:.3g}/s" for place in curve.places)
+        for curve in curves
+    )
+    return Figure(f"latency over throughput. {described or 'no point was measured'}", lambda w: _draw(load, curves, w))
+
+
+def _curves(load: Load) -> Iterator[_Curve]:
     arrivals: tuple[Arrivals, Arrivals] = ("closed", "poisson")
     for kind in arrivals:
-        points = [p for p in load.points if p.arrivals == kind and p.throughput is not None]
-        for name in COLOURS:
-            shown = [p for p in points if getattr(p, name).value_ns is not None]
-            if shown:
-                data.append(_line(shown, name, kind))
-    layout = layout_of("throughput (requests/s)", height=440)
-    layout["xaxis"] |= {"rangemode": "tozero"}
-    layout["yaxis"] |= {"title": {"text": "latency (ms)"}, "rangemode": "tozero"}
-    layout |= {"showlegend": True, "annotations": list(_labels(load))}
-    layout["margin"] = {"l": 8, "r": 24, "t": 40, "b": 44}
-    if load.latency_limit is not None and data:
-        data.append(_limit(load.latency_limit, [x for line in data for x in line["x"]]))
-    return {"data": data, "layout": layout}
+        for quantile in COLOURS:
+            places = [found for p in load.points if p.arrivals == kind and (found := _place(p, quantile)) is not None]
+            if places:
+                yield _Curve(quantile, kind, places)
 
 
-def _line(points: Sequence[LoadPoint], name: str, kind: Arrivals) -> Figure:
-    """Draw one quantile of the points of one kind of arrivals, with intervals in both directions."""
-    x = [p.throughput.value for p in points if p.throughput is not None]
-    quantiles = [getattr(p, name) for p in points]
-    y = [q.value_ns / 1e6 for q in quantiles]
-    bounds = [
-        (q.interval.low_ns / 1e6, q.interval.high_ns / 1e6) if q.interval else (v, v)
-        for q, v in zip(quantiles, y, strict=True)
-    ]
-    across = [(p.throughput.low or v, p.throughput.high or v) for p, v in zip(points, x, strict=True) if p.throughput]
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": f"{name}, {WORDS[kind]}",
-        "x": x,
-        "y": y,
-        "line": {"color": COLOURS[name], "dash": LINES[kind], "width": 1.5},
-        "marker": {"symbol": SYMBOLS[name] + ("" if kind == "closed" else "-open"), "size": 9, "color": COLOURS[name]},
-        "error_y": _bars(y, bounds, COLOURS[name]),
-        "error_x": _bars(x, across, COLOURS[name]),
-        "text": [markup(p.name) for p in points],
-        "hovertemplate": f"%{{text}}: {name} %{{y:.3f}} ms at %{{x:.3g}}/s<extra></extra>",
-    }
+def _place(point: LoadPoint, name: str) -> _Place | None:
+    quantile, rate = getattr(point, name), point.throughput
+    if rate is None or quantile.value_ns is None:
+        return None
+    interval = quantile.interval
+    along = (interval.low_ns, interval.high_ns) if interval else (quantile.value_ns, quantile.value_ns)
+    across = (rate.value if rate.low is None else rate.low, rate.value if rate.high is None else rate.high)
+    return _Place(point.name, rate.value, quantile.value_ns, across, along)
 
 
-def _bars(values: Sequence[float], bounds: Sequence[tuple[float, float]], colour: str) -> Figure:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - value for value, (_, high) in zip(values, bounds, strict=True)],
-        "arrayminus": [value - low for value, (low, _) in zip(values, bounds, strict=True)],
-        "color": colour,
-        "thickness": 1,
-        "width": 3,
-    }
+def _draw(load: Load, curves: Sequence[_Curve], width: int) -> Drawing:
+    limit = load.latency_limit
+    every = [place for curve in curves for place in curve.places]
+    highest = max([*(place.along[1] for place in every), *([limit.limit_ns] if limit else [])], default=1e6)
+    unit, name = axes.time_unit(highest)
+    legend, top = _legend(load, curves, width)
+    top += 34
+    left, right, bottom = 56.0, width - 16.0, top + 330
+    x = axes.from_zero(max((place.across[1] for place in every), default=1.0), left, right)
+    y = axes.from_zero(highest / unit, bottom, top)
+    parts = [legend, axes.vertical(y, left, right, f"latency ({name})")]
+    parts.append(axes.horizontal(x, top, bottom, "throughput (requests per second)"))
+    if limit is not None:
+        height = y.at(limit.limit_ns / unit)
+        parts.append(svg.line(left, height, right, height, "one dash", f"limit {limit.text}"))
+    for curve in curves:
+        parts += _marks(curve, x, y, unit)
+    return Drawing(width, round(bottom + 44), "".join([*parts, *_labels(load, x, y, unit)]))
 
 
-def _limit(limit: LatencyLimit, throughputs: Sequence[float]) -> Figure:
-    """Draw the limit as a line over the range of the points; its label is in the legend, where it hides none."""
-    ms = limit.limit_ns / 1e6
-    line = {"color": SLOWER, "width": 1.5, "dash": "dash"}
-    name = markup(f"limit {limit.text}")
-    figure = {"type": "scatter", "mode": "lines", "x": [0.0, max(throughputs)], "y": [ms, ms], "line": line}
-    return {**figure, "name": name, "hovertemplate": f"{name}<extra></extra>"}
+def _marks(curve: _Curve, x: axes.Axis, y: axes.Axis, unit: float) -> Iterator[str]:
+    colour, is_open = COLOURS[curve.quantile], curve.arrivals != "closed"
+    at = [(x.at(place.x), y.at(place.y / unit)) for place in curve.places]
+    yield svg.path(at, f"l-{colour}" + " dot" * is_open)
+    for place, (left, top) in zip(curve.places, at, strict=True):
+        yield svg.line(x.at(place.across[0]), top, x.at(place.across[1]), top, f"l-{colour}")
+        yield svg.line(left, y.at(place.along[0] / unit), left, y.at(place.along[1] / unit), f"l-{colour}")
+        hover = f"{place.name}: {curve.quantile} {units.duration(place.y)} at {place.x:.3g}/s"
+        kind = f"hollow l-{colour}" if is_open else f"f-{colour} edge"
+        yield svg.marker(SHAPES[curve.quantile], left, top, 10, kind, hover)
 
 
-def _labels(load: Load) -> Iterator[Figure]:
-    """Yield the labels of closed-loop points, processes × threads, and mark the knees."""
+def _legend(load: Load, curves: Sequence[_Curve], width: int) -> tuple[str, float]:
+    """Draw what the lines are, in as many lines as it takes; return it and its height."""
+    x, y, parts = 4.0, 16.0, []
+    entries = [(curve, f"{curve.quantile}, {WORDS[curve.arrivals]}") for curve in curves]
+    for curve, words in [*entries, *([(None, f"limit {load.latency_limit.text}")] if load.latency_limit else [])]:
+        words = svg.fit(words, width - 50, svg.SMALL_EM)
+        taken = 34 + svg.text_width(words, svg.SMALL_EM) + 14
+        if x + taken > width and x > 4:
+            x, y = 4.0, y + 20
+        if curve is None:
+            parts.append(svg.line(x, y - 4, x + 28, y - 4, "one dash"))
+        else:
+            colour, is_open = COLOURS[curve.quantile], curve.arrivals != "closed"
+            parts.append(svg.line(x, y - 4, x + 28, y - 4, f"l-{colour}" + " dot" * is_open))
+            kind = f"hollow l-{colour}" if is_open else f"f-{colour} edge"
+            parts.append(svg.marker(SHAPES[curve.quantile], x + 14, y - 4, 9, kind))
+        parts.append(svg.text(x + 34, y, words, "s"))
+        x += taken
+    return "".join(parts), y
+
+
+def _labels(load: Load, x: axes.Axis, y: axes.Axis, unit: float) -> Iterator[str]:
+    """Yield the labels of closed-loop points, processes × threads, and name the knees."""
     knees = {answer.knee for answer in load.answers}
     for point in load.points:
         known = [q.value_ns for q in (point.p99, point.p90, point.p50) if q.value_ns is not None]
-        is_knee = point.name in knees
-        words = [point.name] * (point.rate_per_s is None) + ["knee"] * is_knee
+        words = [point.name] * (point.rate_per_s is None) + ["knee"] * (point.name in knees)
         if point.throughput is None or not known or not words:
             continue
-        place = {
-            "x": point.throughput.value,
-            "y": known[0] / 1e6,
-            "text": markup(", ".join(words)),
-            "font": {"size": 11},
-        }
-        yield place | {"showarrow": is_knee, "arrowcolor": PLAIN, "ax": 0, "ay": -30, "yshift": 0 if is_knee else 16}
+        text = ", ".join(words)
+        half = svg.text_width(text) / 2
+        place = min(max(x.at(point.throughput.value), x.start + half), x.end - half)
+        kind = "b" if point.name in knees else "s"
+        yield svg.text(place, max(y.at(known[0] / unit) - 14, y.end - 4), text, kind, anchor="middle")

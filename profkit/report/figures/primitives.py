@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from profkit import units
 from profkit.errors import UsageError
-from profkit.report.escape import markup
-from profkit.report.figures.style import CATEGORIES, NAMED, axis_labels, layout_of, sides
+from profkit.report.figures.bars import BarRow, bars
+from profkit.report.figures.rows import NAMED
+from profkit.report.figures.sides import sides
 from profkit.report.page import Figure
 
 if TYPE_CHECKING:
@@ -25,23 +25,7 @@ def primitives(change: WorkloadChange) -> Figure:
             if times is not None:
                 mode = "" if times.fpmath == "fp32" else f" {times.fpmath}"
                 name = f"{problem.kind} {', '.join(times.implementations)}{mode}"
-                sums.setdefault(name, [0.0, 0.0])[k] += times.exec_ns / 1e6
+                sums.setdefault(name, [0.0, 0.0])[k] += times.exec_ns
     names = sorted(sums, key=lambda name: -max(sums[name]))[:NAMED]
-    data = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "y": axis_labels(names),
-            "x": [sums[name][k] for name in names],
-            "name": markup(label),
-            "marker": {"color": colour},
-            "text": [units.duration(sums[name][k] * 1e6) if sums[name][k] else "" for name in names],
-            "textposition": "outside",
-            "cliponaxis": False,
-            "hovertemplate": "%{y}: %{text}<extra></extra>",
-        }
-        for k, (label, _, colour) in enumerate(sides(change))
-    ]
-    layout = layout_of("oneDNN per warm forward, under its log (ms)", height=140 + 44 * len(names))
-    layout["yaxis"] |= CATEGORIES
-    return {"data": data, "layout": layout | {"barmode": "group", "showlegend": True}}
+    colours = [(colour, label) for label, _, colour in sides(change)]
+    return bars([BarRow(name, sums[name]) for name in names], colours, "oneDNN per warm forward, under its log")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from profkit import units
+from profkit.report.cards import compare_card
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
 from profkit.report.figures.heatmap import heatmap
 from profkit.report.figures.speedups import run_speedups
@@ -156,7 +157,7 @@ def _workload(overview: Overview, name: str) -> Table:
     present = [entry for entry in entries if entry is not None]
     resources = [(title, field, show) for title, field, show in RESOURCES if any(getattr(e, field) for e in present)]
     columns += [Column(title) for title, _, _ in resources]
-    columns += [Column("speedup"), Column("95% interval", right=False), Column("", right=False)]
+    columns += [Column("speedup"), Column("95% interval", right=False), Column("", right=False, verdict=True)]
     rows = []
     for place, (run, entry) in enumerate(zip(overview.runs, entries, strict=True)):
         if entry is None:
@@ -231,19 +232,31 @@ def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:
     tables: list[Block] = [block for block in shown.blocks if isinstance(block, Table)]
     words = [block for block in shown.blocks if isinstance(block, Paragraph)]
     paths = [path for run in chosen.runs for path in run.paths]
-    first = [
-        Picture("Speedups", heatmap(chosen), f"Over {chosen.baseline}; {UNDECIDED}: neither faster nor slower."),
-        Picture("With 95% intervals", run_speedups(chosen), "Grey: no change beyond the noise."),
-    ]
+    first = [_speedups_picture(chosen)]
+    if len(chosen.workloads) > 1:
+        first.append(_heatmap_picture(chosen))
+    card = compare_card(overview)
     return Page(
         title=shown.title,
         answers=words,
+        cards=[card] if card is not None else [],
         sections=[
-            Section("Speedups", [*first, tables[0]]),
+            Section("Speedups", [*first, *tables[: len(chosen.workloads) > 1]]),
             Section("Wall times", tables[1:]),
             Section("How to reproduce it", [Code("Command", [shlex.join(["profkit", "compare", *paths])])]),
         ],
     )
+
+
+def _speedups_picture(overview: Overview) -> Picture:
+    mean = ", geometric mean of the workloads" if len(overview.workloads) > 1 else ""
+    note = "Lines: 95% intervals; the axis is logarithmic. A hollow grey point: neither faster nor slower is shown."
+    return Picture(f"Speedup over {overview.baseline}{mean}", run_speedups(overview), note)
+
+
+def _heatmap_picture(overview: Overview) -> Picture:
+    note = f"{UNDECIDED}: neither faster nor slower beyond the noise. Full colour from a factor of two on."
+    return Picture(f"Speedup over {overview.baseline} by workload", heatmap(overview), note)
 
 
 KIND = Kind(
@@ -259,7 +272,7 @@ KIND = Kind(
     page=page,
     upgrade=_upgrade,
     pictures={
-        "heatmap": lambda overview: Picture(f"Speedup over {overview.baseline}", heatmap(overview)),
-        "speedup": lambda overview: Picture(f"Speedup over {overview.baseline}", run_speedups(overview)),
+        "speedup": _speedups_picture,
+        "heatmap": _heatmap_picture,
     },
 )

@@ -134,7 +134,7 @@ def _published_name(report: CostReport, entry: PublishedCost) -> list[Cell]:
 def _costs(report: CostReport, name: str, cut: str) -> Table:
     who, cells = _who(report)
     columns = [*who, Column("price/hour"), Column("per second"), Column("per million"), Column("relative")]
-    columns += [Column("95%", right=False), Column("", right=False, flexible=True)]
+    columns += [Column("95%", right=False), Column("", right=False, flexible=True, verdict=True)]
     rows = []
     for run, entry in _entries(report, name):
         if entry is None:
@@ -194,7 +194,7 @@ def _number(relative: float | None) -> str:
 def _latencies(report: CostReport, name: str) -> Table:
     who, cells = _who(report)
     columns = [*who, Column("p50"), Column("p90"), Column("relative p90"), Column("95%", right=False)]
-    columns.append(Column("", right=False, flexible=True))
+    columns.append(Column("", right=False, flexible=True, verdict=True))
     rows = []
     for run, entry in _entries(report, name):
         if entry is None:
@@ -215,7 +215,8 @@ def _latencies(report: CostReport, name: str) -> Table:
 
 def _means(report: CostReport, cut: str) -> Table:
     who, cells = _who(report)
-    columns = [*who, Column("relative cost"), Column("95%", right=False), Column("", right=False, flexible=True)]
+    columns = [*who, Column("relative cost"), Column("95%", right=False)]
+    columns.append(Column("", right=False, flexible=True, verdict=True))
     rows = [
         [*cells(run), *_relative_cells(run.mean, _cost_verdict(run.mean), run.label == report.baseline)]
         for run in report.runs

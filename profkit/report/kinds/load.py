@@ -199,7 +199,7 @@ def _table(load: Load, points: Sequence[LoadPoint], arrivals: Arrivals) -> Table
     columns += [Column("memory")]
     if arrivals == "closed":
         columns += [Column("gain", spare=True), Column("95%", right=False, spare=True)]
-    columns.append(Column("limit" if load.latency_limit is not None else "", right=False))
+    columns.append(Column("limit" if load.latency_limit is not None else "", right=False, verdict=True))
     cells = [_row(p, names) for p in rows]
     title = LOOPS[arrivals] if arrivals == "closed" or not rows else f"{LOOPS[arrivals]} on {_level(rows[0])}"
     return Table(title, columns, cells)

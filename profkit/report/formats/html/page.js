@@ -1,4 +1,4 @@
-// Sorts, searches, expands and draws what the page holds. Every number is already text: Python formats it.
+// Sorts, searches, expands and saves what the page holds. Every number is already text: Python formats it.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -10,45 +10,41 @@
     return made;
   };
 
-  // --- pictures ---
-  const PAPER = { "--ink": "#000", "--line": "#bbb", "--wash": "#f4f4f4" }; // while printing the screen's scheme still holds
-  const onScreen = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const themed = (layout, colour) => {
-    const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), tickcolor: colour("--line") };
-    const dressed = { ...layout, font: { ...layout.font, color: colour("--ink"), family: "system-ui, sans-serif" } };
-    for (const key of ["xaxis", "yaxis"]) if (layout[key]) dressed[key] = { ...layout[key], ...axis };
-    dressed.hoverlabel = { ...layout.hoverlabel, bgcolor: colour("--wash"), font: { color: colour("--ink") } };
-    if (layout.updatemenus) {
-      dressed.updatemenus = layout.updatemenus.map((menu) => ({
-        ...menu, bgcolor: colour("--wash"), bordercolor: colour("--line"), font: { color: colour("--ink") },
-      }));
+  // --- tables that scroll say so ---
+  const hints = [...document.querySelectorAll(".scroll")].map((box) => ({ box, hint: null }));
+  const hint = ({ box, hint: known }, entry) => {
+    const needed = box.scrollWidth > box.clientWidth + 1;
+    if (needed && !known) {
+      entry.hint = element("p", { className: "more", textContent: "scrolls sideways →", ariaHidden: "true" });
+      box.before(entry.hint);
     }
-    return dressed;
+    entry.hint?.classList.toggle("needed", needed);
   };
-  const plots = [...document.querySelectorAll("[data-plot]")];
-  const draw = (place, palette) => {
-    const colour = palette ? (name) => palette[name] : onScreen;
-    const { data: traces, layout } = data.pictures[Number(place.dataset.plot)];
-    const dressed = traces.map((trace) => (trace.error_x ? { ...trace, error_x: { ...trace.error_x, color: colour("--ink") } } : trace));
-    return Plotly.react(place, dressed, themed(layout, colour), { responsive: true, displayModeBar: false });
+  const hintAll = () => hints.forEach((entry) => hint(entry, entry));
+  addEventListener("resize", hintAll);
+
+  // --- pictures: the one in view as a file of its own, in the colours in view ---
+  const picture = (figure) => {
+    const shown = [...figure.querySelectorAll("svg.pk")].find((svg) => svg.getClientRects().length > 0);
+    const copy = shown.cloneNode(true);
+    const size = shown.viewBox.baseVal;
+    const look = getComputedStyle(document.documentElement);
+    const rules = [...document.styleSheets[0].cssRules].filter((rule) => rule.selectorText?.includes(".pk")).map((rule) => rule.cssText);
+    const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
+    style.textContent = rules.join("\n").replace(/var\((--[\w-]+)\)/g, (_, name) => look.getPropertyValue(name).trim());
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.style.background = look.getPropertyValue("--paper").trim();
+    copy.prepend(style);
+    return { text: new XMLSerializer().serializeToString(copy), width: size.width, height: size.height };
   };
-  if (window.Plotly) {
-    const seen = new IntersectionObserver((entries) => {
-      for (const entry of entries) {
-        if (!entry.isIntersecting) continue;
-        seen.unobserve(entry.target);
-        draw(entry.target);
-      }
-    }, { rootMargin: "400px" });
-    for (const place of plots) {
-      place.style.height = `${data.pictures[Number(place.dataset.plot)].layout.height}px`;
-      seen.observe(place);
-    }
-    const redraw = () => plots.filter((place) => place.data).forEach((place) => draw(place));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-    addEventListener("beforeprint", () => plots.forEach((place) => draw(place, PAPER)));
-    addEventListener("afterprint", redraw);
-  }
+  const drawn = async ({ text, width, height }) => {
+    const image = new Image();
+    image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
+    await image.decode();
+    const canvas = element("canvas", { width: 2 * width, height: 2 * height });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    return new Promise((done) => canvas.toBlob(done, "image/png"));
+  };
 
   // --- downloads ---
   const save = (name, url) => {
@@ -69,12 +65,13 @@
       setTimeout(() => URL.revokeObjectURL(url), 10_000);
     }
     if (button.dataset.save) {
-      const place = plots[Number(button.dataset.picture)];
-      if (!place.data) await draw(place);
+      const figure = button.closest("figure");
       const format = button.dataset.save;
-      const { width, height } = place.getBoundingClientRect();
-      const url = await Plotly.toImage(place, { format, width, height, scale: format === "png" ? 2 : 1 });
-      save(`${place.dataset.name.replace(/[^\w.-]+/g, "-")}.${format}`, url);
+      const made = picture(figure);
+      const blob = format === "png" ? await drawn(made) : new Blob([made.text], { type: "image/svg+xml" });
+      const url = URL.createObjectURL(blob);
+      save(`${figure.dataset.name.replace(/[^\w.-]+/g, "-")}.${format}`, url);
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
     }
   });
 
@@ -82,6 +79,7 @@
   const cellOf = (field, text, share, tone) => {
     const cell = element("td", { className: field.words ? (field.coloured ? "" : "name") : "number" });
     if (field.coloured && tone) cell.classList.add(tone);
+    if (field.words && field.coloured) cell.classList.add("pinned");
     if (field.bar && share > 0) {
       cell.append(element("span", { className: "bar", style: `width:${Math.min(1, share) * 4}em`, ariaHidden: "true" }));
     }
@@ -132,7 +130,7 @@
 
     const head = element("tr");
     fields.forEach((field, place) => {
-      const cell = element("th", { scope: "col", className: field.words ? "" : "number" });
+      const cell = element("th", { scope: "col", className: field.words ? (field.coloured ? "pinned" : "") : "number" });
       cell.setAttribute("aria-sort", "none");
       const sort = () => { // one way, the other way, then the order in which it came
         const begin = field.words;
@@ -148,9 +146,11 @@
     });
     const body = element("tbody");
     const more = element("button", { type: "button", onclick: () => drawRows() });
-    const scroll = element("div", { className: "scroll", tabIndex: 0 },
+    const title = figure.querySelector("figcaption").textContent;
+    const scroll = element("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: title },
       element("table", {}, element("thead", {}, head), body));
     figure.querySelector("figcaption").after(tools, scroll, more);
+    hints.push({ box: scroll, hint: null });
 
     const treeRows = (name) => {
       const rows = [];
@@ -184,7 +184,7 @@
       const name = view.names?.[row];
       if (state.view === names[0] && byName.has(name)) {
         let opened = null;
-        const toggle = element("button", { type: "button", className: "open", textContent: "▸", ariaLabel: "Show the calls" });
+        const toggle = element("button", { type: "button", className: "open", textContent: "▸", ariaLabel: `Show the calls of ${name}` });
         toggle.setAttribute("aria-expanded", "false");
         toggle.onclick = () => {
           if (opened) opened.forEach((below) => below.remove());
@@ -234,6 +234,7 @@
       state.drawn = 0;
       count.textContent = `${state.rows.length} rows`;
       drawRows();
+      hintAll();
     };
     search.oninput = () => { state.words = search.value; fill(); };
     new IntersectionObserver((entries) => {
@@ -243,4 +244,5 @@
     fill();
   };
   document.querySelectorAll("[data-grid]").forEach(makeGrid);
+  hintAll();
 })();

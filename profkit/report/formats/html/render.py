@@ -12,53 +12,64 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from profkit.errors import OutputError
 from profkit.report.document import Paragraph, Table
 from profkit.report.escape import plain
-from profkit.report.formats.rounding import rounded
-from profkit.report.page import Code, Grid, Page, Picture, Tree, Values, View
+from profkit.report.page import Code, Drawing, Grid, Page, Picture, Tree, Values, View
+from profkit.report.palette import DARK, LIGHT, parts_style, variables
 
-CDN = "https://cdn.plot.ly/plotly-{version}.min.js"
 SORT_DIGITS = 9  # of a sort value: more than anybody can tell apart, fewer bytes than all of them
+WIDTHS = {"wide": 1040, "medium": 720, "slim": 380}  # pixels: a desk, a sheet of paper or a tablet, a phone
 
 
-def render_html(page: Page, *, cdn: bool = False) -> str:
-    """Render ``page``; with ``cdn`` a browser loads plotly from its own site instead of from the file."""
-    pictures, grids = [], []
-    for section in page.sections:
-        pictures += [block for block in section.blocks if isinstance(block, Picture)]
-        grids += [block for block in section.blocks if isinstance(block, Grid)]
+def render_html(page: Page) -> str:
+    """Render ``page`` as one file; pictures are drawn in it, so that they are there before any script runs."""
+    every = [block for blocks in (page.findings, *(s.blocks for s in page.sections)) for block in blocks]
+    grids = [block for block in every if isinstance(block, Grid)]
     data = {
-        "pictures": [_rounded(picture.figure) for picture in pictures],
         "grids": [_grid(grid) for grid in grids],
         "downloads": {name: _packed(text) for name, text in page.downloads.items()},
     }
     return page_template().render(
         page=page,
-        kinds={Paragraph: "paragraph", Table: "table", Picture: "picture", Grid: "grid", Code: "code"},
-        places={id(block): place for blocks in (pictures, grids) for place, block in enumerate(blocks)},
-        style=Markup(_asset("page.css")),  # our own files
+        places={id(grid): place for place, grid in enumerate(grids)},
+        style=Markup(_style()),  # our own files
         script=Markup(_asset("page.js")),
-        plotly=None if cdn or not pictures else Markup(_plotly()),
-        cdn=CDN.format(version=_plotly_version()) if cdn and pictures else None,
         data=Markup(embed(data)),  # without markup: see embed
     )
+
+
+def _style() -> str:
+    """Return the style of a page: its colours by scheme, light on paper; then its own, and that of the pictures."""
+    light, dark = variables(LIGHT), variables(DARK)
+    schemes = f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    return schemes + _asset("page.css") + parts_style()
+
+
+def drawings(picture: Picture) -> list[tuple[str, Drawing, Markup]]:
+    """Return a picture drawn for each width: a name, the drawing, and its marks, which the figure has escaped."""
+    found = [(name, picture.figure.draw(width)) for name, width in WIDTHS.items()]
+    return [(name, drawing, Markup(drawing.marks)) for name, drawing in found]
 
 
 @lru_cache
 def page_template() -> Template:
     """Return the compiled template of a page; a command that waits can call this earlier."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"plain": plain, "identity": id}
-    environment.globals["zip"] = zip
-    return environment.from_string(_asset("page.html.j2"))
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_asset),
+    )
+    environment.filters |= {"plain": plain, "identity": id, "drawings": drawings}
+    kinds = {Paragraph: "paragraph", Table: "table", Picture: "picture", Grid: "grid", Code: "code"}
+    environment.globals |= {"zip": zip, "kinds": kinds}
+    return environment.get_template("page.html.j2")
 
 
 def _grid(grid: Grid) -> dict[str, Any]:
@@ -110,15 +121,6 @@ def _short(number: float) -> float:
     return int(short) if short.is_integer() else short
 
 
-def _rounded(value: Any) -> Any:
-    """Return a figure with floats of 12 significant digits, the same on every machine."""
-    if isinstance(value, float):
-        return rounded(value)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), mtime=0)).decode()
 
@@ -132,19 +134,3 @@ def embed(value: object) -> str:
 @lru_cache
 def _asset(name: str) -> str:
     return files("profkit.report.formats.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
-    """Return plotly's script as its package ships it, without importing the package; raises OutputError if it is gone.
-
-    ``importlib.resources`` would import it.
-    """
-    found = find_spec("plotly")
-    for folder in (found.submodule_search_locations if found is not None else None) or []:
-        return Path(folder, "package_data", "plotly.min.js").read_text(encoding="utf-8")
-    raise OutputError("plotly is not installed", hint="Install profkit again, or use --cdn.")
-
-
-def _plotly_version() -> str:
-    head = _plotly()[:200]
-    return head.partition("plotly.js v")[2].partition("\n")[0].strip()

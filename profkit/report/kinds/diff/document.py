@@ -54,7 +54,11 @@ def document(comparison: Comparison, selection: Selection, beside: Any = None) -
 
 def gates_table(comparison: Comparison) -> Table:
     """Lay out the outcome of each gate."""
-    columns = [Column("gate", right=False), Column("found", right=False, flexible=True), Column("", right=False)]
+    columns = [
+        Column("gate", right=False),
+        Column("found", right=False, flexible=True),
+        Column("", right=False, verdict=True),
+    ]
     outcomes = {"failed": Cell("FAILED", "bad"), "passed": Cell("passed", "good")}
     rows = [
         [Cell(gate.rule), Cell(gate.found), outcomes.get(gate.outcome, Cell(gate.outcome, "dim"))]
@@ -109,7 +113,7 @@ def _workload(change: WorkloadChange, left: str, right: str, selection: Selectio
 def wall_times_table(change: WorkloadChange, left: str, right: str) -> Table:
     """Lay out the wall times of both sides."""
     columns = [Column(t, right=bool(t), flexible=not t) for t in ("", left, right, "speedup")]
-    columns += [Column("95% interval", right=False), Column("", right=False)]
+    columns += [Column("95% interval", right=False), Column("", right=False, verdict=True)]
     rows = []
     if (latency := change.latency) is not None:
         a, b = latency.baseline, latency.candidate
@@ -225,7 +229,7 @@ def _operators(change: WorkloadChange, left: str, right: str, selection: Selecti
         Column("speedup"),
         Column("95%", right=False),
         Column("change"),
-        Column("", right=False),
+        Column("", right=False, verdict=True),
     ]
     every = select_operators(change.operators, replace(selection, top=0))
     shown = every[: selection.top or None]

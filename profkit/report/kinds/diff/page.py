@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from profkit.report.cards import diff_cards
 from profkit.report.document import Paragraph
 from profkit.report.figures.call_tree import call_tree
 from profkit.report.figures.latency import latency, over_time
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from profkit.compare.records.diff import Comparison, OperatorChange, WorkloadChange
 
 PRIMITIVES = 12  # in a table of their own, a screenful; the operator table has them all
+SPEEDUP_NOTE = "Lines: 95% intervals; the axis is logarithmic. A hollow grey point: neither faster nor slower is shown."
 _VIEW_NAMES = {"name": "operator", "shape": "operator and shapes", "module": "operator and module", "stack": "stack"}
 
 
@@ -47,8 +49,7 @@ def page(comparison: Comparison, selection: Selection, beside: Mapping[str, Comp
     first: list[Block] = [gates_table(chosen)] if chosen.gates else []
     first.append(differences_table(chosen))
     first += [Paragraph(f"Warning: {text}", "bad") for text in chosen.warnings]
-    note = "With its 95% interval; grey: neither faster nor slower is shown."
-    first.append(Picture("Speedup", speedups(chosen), note))
+    first.append(Picture("Speedup", speedups(chosen), SPEEDUP_NOTE))
     sections = [Section("What differs, and the speedup", first)]
     for number, workload in enumerate(chosen.workloads):
         views = {_view_name(workload): workload.operators}
@@ -60,7 +61,8 @@ def page(comparison: Comparison, selection: Selection, beside: Mapping[str, Comp
     sections.append(Section("How to reproduce it", [_reproduce(chosen)]))
     return Page(
         title=f"{before.label} → {after.label}",
-        answers=[*(Paragraph(text, "strong") for text in answers(chosen)), *finding_paragraphs(chosen)],
+        answers=[*map(Paragraph, answers(chosen, headlines=False)), *finding_paragraphs(chosen)],
+        cards=list(diff_cards(chosen)),
         sections=sections,
     )
 
@@ -88,13 +90,18 @@ def _workload(
     if any(u.total_host_ns for u in change.unpaired):
         yield unpaired_paragraph(change, left, right)
     yield operators_grid(change, left, right, views)
-    yield Picture("Latency distributions", latency(change), "One point per forward; p90 and p99 with enough forwards.")
+    yield Picture(
+        "Latency distributions",
+        latency(change),
+        "Each bar counts forwards. p90 and p99 are shown with enough forwards.",
+    )
     if change.calls:
         yield Picture(
             "Call tree",
             call_tree(change),
-            "Widths are total host times. Colours are the change: blue is faster, orange slower, full colour at a "
-            "factor of two. Click a part to enlarge it, the top to go back.",
+            "Widths are total host times, on one scale for both sides. A call that takes at least 1.1 times as long on "
+            "one side is coloured, strongly from 1.5 times on; one that the other side lacks has an outline. Point at "
+            "a call for its times; the table of operators expands to all of them.",
         )
     if change.primitives is not None:
         note = "From the oneDNN log, recorded in a pass of its own."

@@ -1,0 +1,90 @@
+"""The colours of pages and pictures, and how the parts of a picture look.
+
+One meaning per colour. Faster and slower are blue and orange, which those who cannot tell red from green can tell
+apart; the two sides have colours of their own, and so have times and quantiles, which are neither. The hues are those
+of M. Okabe and K. Ito, "Color Universal Design" (2008), darkened or lightened until text in them has a contrast of at
+least 4.5 to its background (WCAG 2.1, 1.4.3).
+"""
+
+from __future__ import annotations
+
+import re
+
+LIGHT = {
+    "ink": "#1b2228",
+    "faint": "#56616c",
+    "line": "#d7dde3",
+    "paper": "#ffffff",
+    "wash": "#f3f5f7",
+    "faster": "#0a64a4",
+    "slower": "#b34a00",
+    "faster-wash": "#e6f1f9",
+    "slower-wash": "#fdeee3",
+    "neutral": "#66717c",
+    "baseline": "#6b7580",
+    "candidate": "#a8457f",
+    "time": "#2b8a78",
+    "q50": "#6fb8a8",
+    "q90": "#2b8a78",
+    "q99": "#0d4a3f",
+}
+DARK = {
+    "ink": "#e6eaee",
+    "faint": "#a2adb8",
+    "line": "#3a434c",
+    "paper": "#14181c",
+    "wash": "#1d2329",
+    "faster": "#69b4ee",
+    "slower": "#f59a57",
+    "faster-wash": "#14293a",
+    "slower-wash": "#36220f",
+    "neutral": "#97a3ae",
+    "baseline": "#97a1ac",
+    "candidate": "#dd8fbe",
+    "time": "#4fb5a1",
+    "q50": "#35705f",
+    "q90": "#4fb5a1",
+    "q99": "#b5efe2",
+}
+FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
+_FILLS = ("faster", "slower", "neutral", "baseline", "candidate", "time", "q50", "q90", "q99", "ink", "faint", "wash")
+_PARTS = f"""
+.pk text {{ font: 13px {FONT}; fill: var(--ink); }}
+.pk .s {{ font-size: 12px; fill: var(--faint); }}
+.pk .v {{ font-variant-numeric: tabular-nums; }}
+.pk .b {{ font-weight: 600; }}
+.pk .grid {{ stroke: var(--line); stroke-width: 1; fill: none; }}
+.pk .axis {{ stroke: var(--faint); stroke-width: 1; fill: none; }}
+.pk .one {{ stroke: var(--ink); stroke-width: 1.5; fill: none; }}
+.pk .hollow {{ fill: var(--paper); stroke-width: 2; }}
+.pk .edge {{ stroke: var(--paper); stroke-width: 1; }}
+.pk .k1 {{ fill-opacity: .15; }} .pk .k2 {{ fill-opacity: .25; }} .pk .k3 {{ fill-opacity: .35; }}
+.pk .k4 {{ fill-opacity: .45; }} .pk .k5 {{ fill-opacity: .55; }}
+.pk .t {{ font-size: 12px; }}
+.pk .dash {{ stroke-dasharray: 6 4; }}
+.pk .dot {{ stroke-dasharray: 2 3; }}
+"""
+
+
+def variables(colours: dict[str, str]) -> str:
+    """Return colours as the variables of a style sheet."""
+    return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+
+
+def parts_style() -> str:
+    """Return the style of the parts of pictures, in variables.
+
+    The class ``f-NAME`` fills with a colour, ``l-NAME`` draws a line in it.
+    """
+    fills = "\n".join(
+        f".pk .f-{name} {{ fill: var(--{name}); }} .pk text.f-{name} {{ fill: var(--{name}); }} "
+        f".pk .l-{name} {{ stroke: var(--{name}); stroke-width: 1.5; fill: none; }} "
+        f".pk .hollow.l-{name} {{ fill: var(--paper); stroke-width: 2; }}"
+        for name in _FILLS
+    )
+    return f"{_PARTS}{fills}\n"
+
+
+def fixed_style(colours: dict[str, str], more: str = "") -> str:
+    """Return the same and ``more`` with the colours themselves, for a program that draws SVG but knows no variables."""
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: colours[match[1]], parts_style() + more)
