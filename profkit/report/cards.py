@@ -52,15 +52,18 @@ def compare_card(overview: Overview) -> Card | None:
     subject = f"{best.label} relative to {overview.baseline}"
     if len(overview.workloads) > 1:
         subject += ", geometric mean"
-    return _card(subject, best.geomean_speedup, _times(overview, best), [])
+    times, facts = _times(overview, best)
+    return _card(subject, best.geomean_speedup, times, facts)
 
 
-def _times(overview: Overview, best: RunOverview) -> str:
-    """Return the medians of the baseline and the best run, if there is only one workload."""
+def _times(overview: Overview, best: RunOverview) -> tuple[str, list[str]]:
+    """Return the medians of the baseline and the best run and their rounds, if there is only one workload."""
     base = next((run for run in overview.runs if run.label == overview.baseline), None)
     if base is None or len(overview.workloads) != 1 or len(base.entries) != 1 or len(best.entries) != 1:
-        return ""
-    return f"{units.duration(base.entries[0].wall.p50_ns)} → {units.duration(best.entries[0].wall.p50_ns)}"
+        return "", [f"{len(overview.workloads)} workloads"]
+    before, after = base.entries[0], best.entries[0]
+    times = f"{units.duration(before.wall.p50_ns)} → {units.duration(after.wall.p50_ns)}"
+    return times, [f"{before.rounds} and {after.rounds} rounds", f"{before.wall.n} and {after.wall.n} forwards"]
 
 
 def _card(subject: str, judged: Judged, times: str, facts: list[str], because: str = "") -> Card:

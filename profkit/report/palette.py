@@ -49,7 +49,7 @@ DARK = {
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 _FILLS = ("faster", "slower", "neutral", "baseline", "candidate", "time", "q50", "q90", "q99", "ink", "faint", "wash")
 _PARTS = f"""
-.pk text {{ font: 13px {FONT}; fill: var(--ink); }}
+.pk text {{ font: 13px {FONT}; fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
 .pk .s {{ font-size: 12px; fill: var(--faint); }}
 .pk .v {{ font-variant-numeric: tabular-nums; }}
 .pk .b {{ font-weight: 600; }}
@@ -61,6 +61,8 @@ _PARTS = f"""
 .pk .k1 {{ fill-opacity: .15; }} .pk .k2 {{ fill-opacity: .25; }} .pk .k3 {{ fill-opacity: .35; }}
 .pk .k4 {{ fill-opacity: .45; }} .pk .k5 {{ fill-opacity: .55; }}
 .pk .t {{ font-size: 12px; }}
+.pk .t, .pk .c {{ stroke: none; }}
+.pk .lone {{ fill: var(--wash); stroke: var(--neutral); stroke-width: 1; stroke-dasharray: 3 2; }}
 .pk .dash {{ stroke-dasharray: 6 4; }}
 .pk .dot {{ stroke-dasharray: 2 3; }}
 """

@@ -138,6 +138,7 @@ def test_every_page_is_accessible(name: str, scheme: str, opened: Opened, pages:
     page, _ = opened(pages(name), 1280, scheme)
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+    assert len(found.response["passes"]) > 10
 
 
 @pytest.mark.parametrize("name", VERDICTS)

@@ -56,7 +56,12 @@ def _ns(call: CallChange, side: str) -> float:
 def _draw(change: WorkloadChange, below: dict[int, list[int]], width: int) -> Drawing:
     sums = {s: sum(_ns(change.calls[at], s) for at in below.get(-1, [])) for s in ("baseline", "candidate")}
     scale = (width - 8) / (max(sums.values()) or 1.0)
-    entries = [("f-faster", "faster than the other side"), ("f-slower", "slower"), ("f-wash l-neutral", "the same")]
+    entries = [
+        ("f-faster k5", "faster"),
+        ("f-slower k5", "slower"),
+        ("f-wash", "about the same"),
+        ("lone", "only on this side"),
+    ]
     parts = [legend(4, 16, entries, room=width - 8)]
     y = 48.0
     for side, label in (("baseline", change.baseline.label), ("candidate", change.candidate.label)):
@@ -100,7 +105,7 @@ def _mark(calls: Sequence[CallChange], place: _Placed, top: float) -> str:
         return svg.rect(place.x, y, place.width, ROW, "f-wash edge", words) + _label(place, y, words)
     call = calls[place.at]
     hover = f"{call.name}: {_times(call)}"
-    return svg.rect(place.x, y, place.width, ROW, f"{_colour(call)} edge", hover) + _label(place, y, call.name)
+    return svg.rect(place.x, y, place.width, ROW, _colour(call), hover) + _label(place, y, call.name)
 
 
 def _label(place: _Placed, y: float, words: str) -> str:
@@ -111,6 +116,6 @@ def _label(place: _Placed, y: float, words: str) -> str:
 def _colour(call: CallChange) -> str:
     before, after = _ns(call, "baseline"), _ns(call, "candidate")
     if not before or not after or max(before, after) / min(before, after) < _CHANGED:
-        return "f-wash" if before and after else "f-wash l-neutral"
+        return "f-wash edge" if before and after else "lone"
     verdict = "faster" if after < before else "slower"
-    return f"f-{verdict} {'k5' if max(before, after) / min(before, after) >= _LARGE else 'k2'}"
+    return f"f-{verdict} {'k5' if max(before, after) / min(before, after) >= _LARGE else 'k2'} edge"

@@ -77,6 +77,6 @@ def _draw(table: list[tuple[str, list[_Cell]]], columns: list[str], width: int) 
         for number, cell in enumerate(cells):
             x = left + each * number
             parts.append(svg.rect(x + 1, y + 1, each - 2, _PITCH - 2, cell.kind, cell.hover))
-            parts.append(svg.text(x + each / 2, y + 21, cell.text, "v", anchor="middle"))
+            parts.append(svg.text(x + each / 2, y + 21, cell.text, "v c", anchor="middle"))
     whole = max(width, math.ceil(left + each * len(columns) + 4))
     return Drawing(whole, round(36 + _PITCH * len(table)), "".join(parts))

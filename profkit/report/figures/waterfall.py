@@ -86,7 +86,7 @@ def _draw(bars: Sequence[Step], width: int) -> Drawing:
     if not is_cut and low < 0:
         axis = axes.around(low, high, rows.left, rows.right)
     bottom = rows.bottom(len(bars)) + 4
-    title = f"mean forward under the profiler ({name})" + "; the axis does not begin at 0" * is_cut
+    title = f"mean forward, profiled ({name})" + ", axis not from 0" * is_cut
     parts = [axes.horizontal(axis, rows.top, bottom, title)]
     for row, (bar, words) in enumerate(zip(bars, said, strict=True)):
         is_end = row in (0, len(bars) - 1)

@@ -47,7 +47,7 @@ def document(report: MachineReport, selection: Selection, beside: Any = None) ->
     columns = [
         Column("property", right=False),
         Column("found", right=False, flexible=True),
-        Column("", right=False),
+        Column("", right=False, verdict=True),
         Column("what to do", right=False, flexible=True),
     ]
     rows = [[Cell(f.name), Cell(f.value), Cell(f.fitness, TONES[f.fitness]), Cell(f.advice)] for f in shown]

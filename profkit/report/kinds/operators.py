@@ -209,7 +209,7 @@ def page(view: OperatorsView, selection: Selection, beside: Any = None) -> Page:
 
 
 def _largest(rows: Sequence[OperatorRow]) -> Figure:
-    return parts("self host time (ms)", [(_label(row), row.self_host_ns) for row in rows])
+    return parts("self host time", [(_label(row), row.self_host_ns) for row in rows])
 
 
 def _picture(view: OperatorsView) -> Picture:

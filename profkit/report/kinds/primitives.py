@@ -275,7 +275,7 @@ def _largest(rows: Sequence[PrimitiveRow]) -> Figure:
     for row in rows:
         name = " ".join(filter(None, (row.kind, row.implementation, row.fpmath if row.fpmath != "fp32" else None)))
         sums[name] = sums.get(name, 0.0) + row.exec_ns
-    return parts("executions (ms)", list(sums.items()))
+    return parts("time in executions", list(sums.items()))
 
 
 def _picture(view: PrimitivesView) -> Picture:

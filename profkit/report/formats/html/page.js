@@ -3,6 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const MOST = 400; // rows that one operator expands to
+  const FITS = 36; // letters of a name that stays on one line on a wide screen
   const FIRST = 100; // rows drawn at once; more as one scrolls
   const element = (name, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
@@ -80,6 +81,7 @@
     const cell = element("td", { className: field.words ? (field.coloured ? "" : "name") : "number" });
     if (field.coloured && tone) cell.classList.add(tone);
     if (field.words && field.coloured) cell.classList.add("pinned");
+    if (field.words && text.length <= FITS) cell.classList.add("fit");
     if (field.bar && share > 0) {
       cell.append(element("span", { className: "bar", style: `width:${Math.min(1, share) * 4}em`, ariaHidden: "true" }));
     }
@@ -101,6 +103,7 @@
     const treeParents = packedTree ? packedTree.parents : [];
     const treeTexts = packedTree ? packedTree.columns.map((column) => column && unpack(column)) : [];
     const names = Object.keys(views);
+    figure.classList.toggle("expands", Boolean(packedTree));
     const state = { view: names[0], sort: null, ascending: false, words: "", verdict: "", rows: [], drawn: 0 };
     const children = new Map();
     const byName = new Map();

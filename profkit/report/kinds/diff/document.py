@@ -73,7 +73,7 @@ def differences_table(comparison: Comparison) -> Table:
         Column("configuration", right=False),
         Column(comparison.baseline.label, right=False, flexible=True),
         Column(comparison.candidate.label, right=False, flexible=True),
-        Column("", right=False),
+        Column("", right=False, verdict=True),
     ]
     rows = [_difference(d) for d in comparison.differences]
     if rows:

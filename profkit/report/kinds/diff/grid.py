@@ -43,7 +43,7 @@ def operators_grid(
         shown,
         verdicts={verdict: verdict_cell(verdict) for verdict in verdicts if verdict},
         tree=_tree(change.calls) if change.calls else None,
-        note=" ".join(
+        note="\n".join(
             [_NOTE, *legend(change.operators, change.implementations), *partners(change.operators, left, right)]
         ),
     )

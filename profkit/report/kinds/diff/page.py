@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 PRIMITIVES = 12  # in a table of their own, a screenful; the operator table has them all
 SPEEDUP_NOTE = "Lines: 95% intervals; the axis is logarithmic. A hollow grey point: neither faster nor slower is shown."
+CALL_TREE_NOTE = (
+    "Widths are total host times, on one scale for both sides. A call that takes at least 1.1 times as long on one "
+    "side is coloured, strongly from 1.5 times on. Point at a call for its times; the table of operators expands to "
+    "all calls."
+)
 _VIEW_NAMES = {"name": "operator", "shape": "operator and shapes", "module": "operator and module", "stack": "stack"}
 
 
@@ -85,29 +90,23 @@ def _workload(
         "The mean forwards under the profiler. The operators' self times and the rest add up to the difference. "
         + attribution_note(change),
     )
-    if change.implementations:
-        yield implementations_table(change, left, right)
-    if any(u.total_host_ns for u in change.unpaired):
-        yield unpaired_paragraph(change, left, right)
-    yield operators_grid(change, left, right, views)
-    yield Picture(
-        "Latency distributions",
-        latency(change),
-        "Each bar counts forwards. p90 and p99 are shown with enough forwards.",
-    )
-    if change.calls:
-        yield Picture(
-            "Call tree",
-            call_tree(change),
-            "Widths are total host times, on one scale for both sides. A call that takes at least 1.1 times as long on "
-            "one side is coloured, strongly from 1.5 times on; one that the other side lacks has an outline. Point at "
-            "a call for its times; the table of operators expands to all of them.",
-        )
     if change.primitives is not None:
         note = "From the oneDNN log, recorded in a pass of its own."
         yield Picture("Primitives before and after", primitives(change), note)
         yield from primitive_changes(change.name, change.primitives, left, right, PRIMITIVES, can_show_all=False)
     yield from (fpmath_paragraph(verdict) for verdict in change.fpmath)
+    yield operators_grid(change, left, right, views)
+    if change.implementations:
+        yield implementations_table(change, left, right)
+    if any(u.total_host_ns for u in change.unpaired):
+        yield unpaired_paragraph(change, left, right)
+    if change.calls:
+        yield Picture("Call tree", call_tree(change), CALL_TREE_NOTE)
+    yield Picture(
+        "Latency distributions",
+        latency(change),
+        "Each bar counts forwards. p90 and p99 are shown with enough forwards.",
+    )
     yield Picture("Forwards over time", over_time(change), "Round by round, in the order in which they ran.")
 
 

@@ -23,7 +23,7 @@ def resources_table(change: WorkloadChange, left: str, right: str) -> Iterator[T
     if not change.resources:
         return
     columns = [Column(t, right=bool(t), flexible=not t) for t in ("", left, right, "ratio")]
-    columns += [Column("95% interval", right=False), Column("", right=False)]
+    columns += [Column("95% interval", right=False), Column("", right=False, verdict=True)]
     rows = []
     for resource in change.resources:
         name, show = _SHOWN[resource.name]
