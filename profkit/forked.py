@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
+_ENDING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 def may_fork() -> bool:
@@ -34,6 +35,16 @@ def start_answering(function: Callable[[], object]) -> tuple[int, int]:
 
     The caller closes the descriptor and waits for the process.
     """
+    # A signal whose handler raises must not do so in the new process before _answer catches what is raised there:
+    # that process would go on as if it were this one.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        return _fork(function, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _fork(function: Callable[[], object], unblocked: set[signal.Signals | int]) -> tuple[int, int]:
     back_read, back_write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -43,7 +54,7 @@ def start_answering(function: Callable[[], object]) -> tuple[int, int]:
         pid = os.fork()
     if pid == 0:
         os.close(back_read)
-        _answer(function, back_write)
+        _answer(function, back_write, unblocked)
     os.close(back_write)
     return pid, back_read
 
@@ -95,10 +106,14 @@ class Beside(Generic[T]):
             self._child = None
 
 
-def _answer(function: Callable[[], object], back: int) -> NoReturn:
-    """Send back what the function returns or raises, and end this process without running anything of the parent's."""
+def _answer(function: Callable[[], object], back: int, unblocked: set[signal.Signals | int]) -> NoReturn:
+    """Send back what the function returns or raises, and end this process without running anything of the parent's.
+
+    It starts, and ends, with the signals blocked that end a process; in between their mask is ``unblocked``.
+    """
     status = 0
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         answer: tuple[bool, object]
         try:
             answer = (False, function())
@@ -106,6 +121,7 @@ def _answer(function: Callable[[], object], back: int) -> NoReturn:
             answer = (True, error)
         with os.fdopen(back, "wb") as stream:
             pickle.dump(answer, stream, protocol=5)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     except BaseException:  # the parent sees the pipe end early, and does the work itself
         status = 1
     finally:

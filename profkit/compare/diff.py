@@ -15,6 +15,7 @@ from profkit.compare.calls.implementations import implementations, unpaired
 from profkit.compare.calls.merged_tree import call_changes
 from profkit.compare.cautions import cautions
 from profkit.compare.configuration import find_differences
+from profkit.compare.findings import find
 from profkit.compare.fpmath import judge_fpmath
 from profkit.compare.latency import Pair, compare_forward, compare_latency, geometric_mean_speedup, wall_times
 from profkit.compare.numbered import under_common_names, with_names
@@ -123,7 +124,7 @@ def _match(before: Measurement, after: Measurement, margin: float) -> _Matched:
 def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
     before, after, design = pair.baseline, pair.candidate, pair.design
     data = (before.data, after.data)
-    return WorkloadChange(
+    change = WorkloadChange(
         name=before.run.workload,
         baseline=_side([before], str(before.run.path), str(after.run.path)),
         candidate=_side([after], str(after.run.path), str(before.run.path)),
@@ -142,6 +143,8 @@ def _compare_workload(pair: _Matched, by: By) -> WorkloadChange:
         baseline_samples=_samples(before),
         candidate_samples=_samples(after),
     )
+    found, ruled_out = find(change, before.run.manifest, after.run.manifest)
+    return replace(change, findings=found, ruled_out=ruled_out)
 
 
 def _regrouped(change: WorkloadChange, pair: _Matched, by: By) -> WorkloadChange:

@@ -243,23 +243,23 @@ def _fpmath(value: str) -> str:
 
 def weights_of(primitive: Primitive) -> tuple[str, str] | None:
     """Return dimensions and layout of a primitive's weights as a reorder into them writes it: ``64x3x7x7, Acdb16a``."""
-    dimensions = weights_dimensions(primitive)
+    dimensions = weights_dimensions(primitive.kind, primitive.problem)
     layout = next((text[4:] for text in primitive.layouts.split() if text.startswith("wei:")), None)
     return (dimensions, layout) if dimensions and layout else None
 
 
-def weights_dimensions(primitive: Primitive) -> str | None:
+def weights_dimensions(kind: str, whole_problem: str) -> str | None:
     """Return the dimensions of a primitive's weights as a reorder of them writes it, if it has any."""
-    problem = primitive.problem.split(" ")[-1]
-    if primitive.kind == "matmul":
+    problem = whole_problem.split(" ")[-1]
+    if kind == "matmul":
         return problem.split(":")[1] if ":" in problem else None
-    if primitive.kind not in ("convolution", "inner_product"):
+    if kind not in ("convolution", "inner_product"):
         return None
     sizes = {name: int(size) for name, size in _SIZE.findall(problem)}
     if "ic" not in sizes or "oc" not in sizes:
         return None
     groups = sizes.get("g", 1)
-    axes = ("kd", "kh", "kw") if primitive.kind == "convolution" else ("id", "ih", "iw")
+    axes = ("kd", "kh", "kw") if kind == "convolution" else ("id", "ih", "iw")
     spatial = [sizes[name] for name in axes if name in sizes]
     whole = [groups] if groups > 1 else []
     return "x".join(str(size) for size in (*whole, sizes["oc"] // groups, sizes["ic"] // groups, *spatial))

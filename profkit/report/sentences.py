@@ -9,8 +9,6 @@ from profkit.compare.records.diff import Comparison, WorkloadChange
 from profkit.compare.records.parts import Judged
 from profkit.report.verdicts import speedup_text
 
-LARGE_PART = 0.2  # of the change of the forward: a smaller cause does not explain it
-
 
 def headline(change: WorkloadChange) -> str:
     """Return a workload's verdict in words, its times and rounds; for a change that is shown, its largest part."""
@@ -129,23 +127,6 @@ def _called(name: str) -> str:
     return name if "::" in name or " " in name else f"the operator {name!r}"
 
 
-def primitives_reason(change: WorkloadChange) -> str | None:
-    """Say which reorders of weights or creations of primitives began or stopped in every forward; None if none.
-
-    They are named if they are a large part of the change that is shown, in its direction.
-    """
-    primitives = change.primitives
-    if primitives is None or not explains_change(change):
-        return None
-    whole = change.attribution.forward_delta_ns
-    found = []
-    for what, field in (("reorders of weights", "weights_reorder_ns"), ("creation of primitives", "create_ns")):
-        before, after = (getattr(side, field) for side in (primitives.baseline, primitives.candidate))
-        if (after - before) / whole >= LARGE_PART:
-            found.append(f"{what} {units.duration(before)} → {units.duration(after)} per forward")
-    return f"oneDNN's log: {'; '.join(found)}." if found else None
-
-
 def fpmath_warnings(change: WorkloadChange) -> Iterator[str]:
     """Yield a warning if the two sides differ by an fpmath mode that had no effect, whatever their latencies are."""
     paths = {change.baseline.path: change.candidate.label, change.candidate.path: change.baseline.label}
@@ -176,7 +157,7 @@ def because(change: WorkloadChange) -> str:
 
 
 def answers(comparison: Comparison, *, headlines: bool = True) -> Iterator[str]:
-    """Yield the sentences at the top of every report: per workload its headline and cause, then all together.
+    """Yield the sentences at the top of every report: per workload its headline, then all together.
 
     Without ``headlines``, what a page's cards say is left out.
     """
@@ -184,7 +165,5 @@ def answers(comparison: Comparison, *, headlines: bool = True) -> Iterator[str]:
         if headlines:
             yield headline(workload)
         yield from fpmath_warnings(workload)
-        if (text := primitives_reason(workload)) is not None:
-            yield text
     if (text := together(comparison)) is not None:
         yield text

@@ -15,6 +15,7 @@ import pytest
 
 from profkit.errors import InputError
 from profkit.runs import find_runs
+from profkit.trace.file import load
 from profkit.trace.options import ReadOptions
 from profkit.trace.reading.foreign import BEGINNING, recognise
 from profkit.trace.reading.reader import read
@@ -214,7 +215,7 @@ def test_a_folder_named_like_a_trace_hides_nothing(tmp_path: Path) -> None:
     (found,) = find_runs(tmp_path)
     assert (found.path, found.traces) == (tmp_path / "2.0/net", (tmp_path / "2.0/net/a.pt.trace.json",))
     with pytest.raises(InputError, match=r"such as .*a\.pt\.trace\.json\."):
-        __import__("profkit").load(tmp_path)
+        load(tmp_path)
     named = tmp_path / "2.0.pt.trace.json"
     (named / "x.json").write_bytes(TRACE)
     (inside,) = find_runs(named)

@@ -43,6 +43,31 @@ def test_a_process_that_dies_is_replaced_by_this_one() -> None:
         assert call.result() == "done"
 
 
+def test_a_signal_right_after_the_fork_does_not_let_the_process_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line's handlers raise. Raised before the call is under way, that would unwind this process's code."""
+    fork, here = os.fork, os.getpid()
+
+    def fork_and_end_the_child() -> int:
+        pid = fork()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork_and_end_the_child)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt
+    try:
+        pid, back = forked.start_answering(os.getpid)
+    except KeyboardInterrupt:
+        if os.getpid() != here:
+            os._exit(77)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    os.close(back)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_an_unused_call_leaves_no_process() -> None:
     with Beside(lambda: time.sleep(0.2)) as call:
         assert call._child is not None

@@ -104,7 +104,7 @@ def test_what_a_record_says() -> None:
         post_ops="eltwise_relu",
         problem="g32mb1_ic64oc128_ih56oh56kh3sh1dh0ph1_iw56ow56kw3sw1dw0pw1",
     )
-    assert weights_dimensions(found) == "32x4x2x3x3"
+    assert weights_dimensions(found.kind, found.problem) == "32x4x2x3x3"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_weights(problem: str, dimensions: str) -> None:
     kind = "convolution" if "_" in problem else "matmul" if ":" in problem else "inner_product"
     found = parse_record(f"exec,cpu,{kind},jit:avx2,forward,src_f32::blocked:abcd:f0,,,{problem}")
     assert found is not None
-    assert weights_dimensions(found) == dimensions
+    assert weights_dimensions(found.kind, found.problem) == dimensions
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from profkit.compare.records.findings import Finding, RuledOut
 from profkit.compare.records.frame import data_frame
 from profkit.compare.records.outputs import OutputsChange
 from profkit.compare.records.parts import (
@@ -299,6 +300,8 @@ class WorkloadChange(Record, frozen=True, kw_only=True):
     outputs: Annotated[OutputsChange | None, Meta(description="change of the outputs; null if not kept")]
     primitives: Annotated[PrimitivesChange | None, Meta(description="oneDNN primitives; null without a log")] = None
     fpmath: Annotated[list[FpmathVerdict], Meta(description="verdicts on fpmath modes other than FP32")] = []
+    findings: Annotated[list[Finding], Meta(description="what can explain the change, largest time first")] = []
+    ruled_out: Annotated[list[RuledOut], Meta(description="possible causes that the evidence speaks against")] = []
     baseline_samples: Annotated[Samples | None, Meta(description="the baseline's wall times")] = None
     candidate_samples: Annotated[Samples | None, Meta(description="the candidate's wall times")] = None
 
