@@ -231,8 +231,8 @@ def test_sums_of_a_comparison_are_checked() -> None:
 def test_markup_of_the_input_is_seen(page: str, sort: str) -> None:
     assert [fault.sort for fault in check_html(page + NO_DATA)] == [sort]
     assert list(check_html("<p>&lt;fuzz&gt; infer nano</p>" + NO_DATA)) == []
-    label = '<script type="application/json" id="data">{"pictures": [{"text": "\\u003cfuzz>"}]}</script>'
-    assert [fault.sort for fault in check_html(label)] == ["markup not escaped in a picture"]
+    picture = '<svg><text x="nan">a</text></svg>' + NO_DATA
+    assert [fault.sort for fault in check_html(picture)] == ["markup not escaped in HTML"]
 
 
 def test_texts_and_csv_are_checked() -> None:
