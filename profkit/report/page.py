@@ -114,7 +114,7 @@ class Code(msgspec.Struct, frozen=True):
 class Item(msgspec.Struct, frozen=True):
     """A finding: how much it changes, what it is, how certain, what it rests on, and what to do.
 
-    ``source`` is the address at which the advice is documented: a text, never a link, for a saved result may say anything.
+    ``source`` is the address at which the advice is documented: a text, never a link, for a saved result may hold any.
     """
 
     amount: str
