@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from profkit import units
 from profkit.report.document import Tone
+from profkit.report.findings import first_finding
 from profkit.report.page import Card
 from profkit.report.sentences import because, rounds_text
 from profkit.report.verdicts import DECIDED, TONES
@@ -37,7 +38,9 @@ def _workload(change: WorkloadChange) -> Card:
         forwards = f"{change.baseline.forwards} and {change.candidate.forwards} forwards"
     times = f"{units.duration(before)} → {units.duration(after)}"
     subject = f"{change.name}: {what}"
-    return _card(subject, change.inference, times, [rounds_text(change), forwards], because(change))
+    return _card(
+        subject, change.inference, times, [rounds_text(change), forwards], first_finding(change) or because(change)
+    )
 
 
 def compare_card(overview: Overview) -> Card | None:

@@ -111,7 +111,22 @@ class Code(msgspec.Struct, frozen=True):
     lines: Sequence[str]
 
 
-Block = Paragraph | Table | Picture | Grid | Code
+class Item(msgspec.Struct, frozen=True):
+    """A finding: how much it changes, what it is, how certain, what it rests on, and what to do.
+
+    ``source`` is the address at which the advice is documented: a text, never a link, for a saved result may hold any.
+    """
+
+    amount: str
+    tone: Tone
+    what: str
+    certainty: str
+    evidence: Sequence[str] = ()
+    advice: str = ""
+    source: str = ""
+
+
+Block = Paragraph | Table | Picture | Grid | Code | Item
 
 
 class Section(msgspec.Struct, frozen=True):

@@ -169,6 +169,12 @@ def test_the_answer_is_in_the_first_screen(opened: Opened, pages: Pages) -> None
     box = card.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] < 800
+    finding = page.locator("#findings .item").first
+    assert "+4.99 ms per forward" in finding.inner_text()
+    assert "Observed, without an interval." in finding.inner_text()
+    assert finding.locator("li").count() > 2
+    assert finding.get_by_role("link").count() == 0  # a saved result could lead anywhere
+    assert "+4.99 ms per forward: 2.15-frozen reorders weights" in card.inner_text()
 
 
 def test_sorting_searching_choosing_and_expanding(opened: Opened, tmp_path: Path) -> None:

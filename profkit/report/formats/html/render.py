@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from profkit.report.document import Paragraph, Table
 from profkit.report.escape import plain
-from profkit.report.page import Code, Drawing, Grid, Page, Picture, Tree, Values, View
+from profkit.report.page import Code, Drawing, Grid, Item, Page, Picture, Tree, Values, View
 from profkit.report.palette import DARK, LIGHT, parts_style, variables
 
 SORT_DIGITS = 9  # of a sort value: more than anybody can tell apart, fewer bytes than all of them
@@ -67,7 +67,7 @@ def page_template() -> Template:
         loader=FunctionLoader(_asset),
     )
     environment.filters |= {"plain": plain, "identity": id, "drawings": drawings}
-    kinds = {Paragraph: "paragraph", Table: "table", Picture: "picture", Grid: "grid", Code: "code"}
+    kinds = {Paragraph: "paragraph", Table: "table", Picture: "picture", Grid: "grid", Code: "code", Item: "item"}
     environment.globals |= {"zip": zip, "kinds": kinds}
     return environment.get_template("page.html.j2")
 
