@@ -61,7 +61,8 @@ def load(path: str | os.PathLike[str]) -> TraceFile | LoadedRun:
     """Read the trace file at ``path`` (``.json`` or ``.json.gz``), or open the run in the folder ``path``.
 
     Both have the tables ``operators()``, ``forwards()``, ``spans()`` and ``flows()``. Reading a large file may fork the
-    process. Raises InputError if the file cannot be read, or the folder holds no run, or several.
+    process. Raises InputError if the file cannot be read or the folder holds no run,
+    UsageError if it holds several.
     """
     from pathlib import Path
 

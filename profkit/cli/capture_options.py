@@ -55,6 +55,26 @@ def options_of(settings: Sequence[Setting]) -> Callable[[_F], _F]:
     return decorate
 
 
+def package_options(command: _F) -> _F:
+    """Add the options that name packages beside PyTorch: ``packages`` and ``requirement_files``."""
+    with_ = click.option(
+        "--with",
+        "packages",
+        multiple=True,
+        metavar="PACKAGE[==VERSION]",
+        help="Install this package beside PyTorch, in an environment of its own. Repeatable.",
+    )
+    requirements = click.option(
+        "--requirements",
+        "requirement_files",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Install the packages that this file lists, one per line, beside PyTorch. Repeatable.",
+    )
+    return with_(requirements(command))
+
+
 def _checked(setting: Setting, value: Any) -> Any:
     """Return the value of a number's option; raises click.BadParameter in words if the setting refuses it."""
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from profkit.errors import UsageError
-
 if TYPE_CHECKING:
     from profkit.runs import Run
     from profkit.trace.options import By, ReadOptions
@@ -15,13 +13,9 @@ if TYPE_CHECKING:
 
 def one_run(path: Path) -> Run:
     """Return the run at ``path``; raises UsageError, naming them, if there are several, InputError if there is none."""
-    from profkit.runs import find_runs
+    from profkit.runs import store
 
-    runs = find_runs(path)
-    if len(runs) > 1:
-        shown = ", ".join(str(run.path) for run in runs[:8]) + (", …" if len(runs) > 8 else "")
-        raise UsageError(f"{path} holds {len(runs)} runs: {shown}", hint="Name one of them.")
-    return runs[0]
+    return store.one_run(path)
 
 
 def start_reading(path: Path, by: By, reading: ReadOptions) -> PendingRead:

@@ -9,7 +9,7 @@ from profkit import units
 from profkit.report.document import Tone
 from profkit.report.findings import first_finding
 from profkit.report.page import Card
-from profkit.report.sentences import because, rounds_text
+from profkit.report.sentences import because, percent_slower, rounds_text
 from profkit.report.verdicts import DECIDED, TONES
 
 if TYPE_CHECKING:
@@ -74,15 +74,11 @@ def _card(subject: str, judged: Judged, times: str, facts: list[str], because: s
     tone: Tone = TONES.get(verdict, "dim")
     amount, interval = "", units.interval(judged.low, judged.high)
     if verdict == "slower" and judged.speedup and judged.low and judged.high:
-        amount = f"{_slower(judged.speedup)}%"
-        interval = f"[{_slower(judged.high)}, {_slower(judged.low)}] %"
+        amount = f"{percent_slower(judged.speedup)}%"
+        interval = f"[{percent_slower(judged.high)}, {percent_slower(judged.low)}] %"
     elif verdict in DECIDED:
         amount = units.ratio(judged.speedup)
     elif interval:
         interval = f"speedup {units.ratio(judged.speedup)} {interval}"
     shown = [f"95% interval: {interval}"] if interval else ["a single round gives no interval"] * (verdict == "")
     return Card(subject, WORDS.get(verdict, "no verdict"), tone, amount, times, [*shown, *facts], because)
-
-
-def _slower(speedup: float) -> str:
-    return f"{100 * (1 / speedup - 1):.1f}"

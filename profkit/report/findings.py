@@ -15,27 +15,20 @@ _CERTAINTY = {"shown": "shown beyond noise", "observed": "observed, without an i
 
 
 def finding_paragraphs(comparison: Comparison) -> Iterator[Paragraph]:
+    """Yield the blocks of :func:`finding_blocks` as paragraphs."""
+    for block in finding_blocks(comparison):
+        yield block if isinstance(block, Paragraph) else Paragraph(f"Finding: {_sentence(block)}")
+
+
+def finding_blocks(comparison: Comparison) -> Iterator[Item | Paragraph]:
     """Yield the findings of each workload, the largest time first, and what is ruled out."""
     several = len(comparison.workloads) > 1
     for change in comparison.workloads:
         about = f"{change.name}: " if several else ""
         for finding in change.findings[:MOST]:
-            yield Paragraph(f"Finding: {about}{_sentence(finding)}")
-        if len(change.findings) > MOST:
-            yield Paragraph(f"{about}{len(change.findings) - MOST} more findings: --format json has them all.", "dim")
-        if change.ruled_out:
-            yield Paragraph(f"Ruled out: {about}{_ruled_out(change)}.", "dim")
-
-
-def finding_blocks(comparison: Comparison) -> Iterator[Item | Paragraph]:
-    """Yield the same as the blocks of a page."""
-    several = len(comparison.workloads) > 1
-    for change in comparison.workloads:
-        about = f"{change.name}: " if several else ""
-        for finding in change.findings[:MOST]:
             yield Item(
-                "" if finding.delta_ns is None else f"{units.signed_duration(finding.delta_ns)} per forward",
-                _tone(finding.delta_ns),
+                _amount(finding),
+                _tone(finding),
                 f"{about}{finding.what}",
                 _CERTAINTY[finding.certainty],
                 finding.evidence,
@@ -45,29 +38,32 @@ def finding_blocks(comparison: Comparison) -> Iterator[Item | Paragraph]:
         if len(change.findings) > MOST:
             yield Paragraph(f"{about}{len(change.findings) - MOST} more findings: the JSON has them all.", "dim")
         if change.ruled_out:
-            yield Paragraph(f"Ruled out: {about}{_ruled_out(change)}.", "dim")
+            causes = dict.fromkeys(cause.what for cause in change.ruled_out)
+            yield Paragraph(f"Ruled out: {about}{'; '.join(causes)}.", "dim")
 
 
-def _tone(delta_ns: float | None) -> Tone:
-    return "plain" if not delta_ns else "good" if delta_ns < 0 else "bad"
+def _amount(finding: Finding) -> str:
+    return "" if finding.delta_ns is None else f"{units.signed_duration(finding.delta_ns)} per forward"
+
+
+def _tone(finding: Finding) -> Tone:
+    """Return the colour of the amount: that of a verdict only if a verdict shows it."""
+    if finding.certainty != "shown" or not finding.delta_ns:
+        return "plain"
+    return "good" if finding.delta_ns < 0 else "bad"
 
 
 def first_finding(change: WorkloadChange) -> str:
     """Return the largest finding in the direction of the change that is shown, in a sentence; empty without one."""
     sign = {"slower": 1, "faster": -1}.get(change.inference.verdict or "", 0)
     first = next((found for found in change.findings if (found.delta_ns or 0) * sign > 0), None)
-    return "" if first is None else f"{units.signed_duration(first.delta_ns)} per forward: {first.what}."
+    return "" if first is None else f"{_amount(first)}: {first.what} ({_CERTAINTY[first.certainty]})."
 
 
-def _sentence(finding: Finding) -> str:
-    amount = "" if finding.delta_ns is None else f"{units.signed_duration(finding.delta_ns)} per forward: "
-    text = f"{amount}{finding.what} ({_CERTAINTY[finding.certainty]})."
-    if finding.evidence:
-        text += f" Evidence: {'; '.join(finding.evidence)}."
-    if finding.advice:
-        text += f" {finding.advice}"
-    return text + (f" See {finding.source}" if finding.source else "")
-
-
-def _ruled_out(change: WorkloadChange) -> str:
-    return "; ".join(dict.fromkeys(cause.what for cause in change.ruled_out))
+def _sentence(item: Item) -> str:
+    text = f"{item.amount}{': ' * bool(item.amount)}{item.what} ({item.certainty})."
+    if item.evidence:
+        text += f" Evidence: {'; '.join(item.evidence)}."
+    if item.advice:
+        text += f" {item.advice}"
+    return text + (f" See {item.source}" if item.source else "")

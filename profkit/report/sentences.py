@@ -38,8 +38,7 @@ def verdict_words(judged: Judged) -> str:
     if judged.verdict == "faster":
         return f"{units.ratio(speedup)} faster {units.interval(low, high)}"
     if judged.verdict == "slower":
-        slower = [f"{100 * (1 / bound - 1):.1f}" for bound in (speedup, high, low)]
-        return f"{slower[0]}% slower [{slower[1]}, {slower[2]}]"
+        return f"{percent_slower(speedup)}% slower [{percent_slower(high)}, {percent_slower(low)}]"
     between = f"between {_percent(high)} and {_percent(low)}"
     if judged.verdict == "same":
         return f"the same, {between}"
@@ -48,7 +47,12 @@ def verdict_words(judged: Judged) -> str:
 
 def _percent(speedup: float) -> str:
     """Return a bound of a speedup as a change of the time in words."""
-    return f"{100 * (1 - 1 / speedup):.1f}% faster" if speedup >= 1 else f"{100 * (1 / speedup - 1):.1f}% slower"
+    return f"{100 * (1 - 1 / speedup):.1f}% faster" if speedup >= 1 else f"{percent_slower(speedup)}% slower"
+
+
+def percent_slower(speedup: float) -> str:
+    """Return how much longer the candidate takes, as a number of percent with one decimal."""
+    return f"{100 * (1 / speedup - 1):.1f}"
 
 
 def rounds_text(change: WorkloadChange) -> str:

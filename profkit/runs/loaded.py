@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from profkit.errors import InputError
 from profkit.runs.manifest import Manifest
-from profkit.runs.store import Run, find_runs
-from profkit.shortening import listed
+from profkit.runs.store import Run, one_run
 from profkit.trace.file import TraceFile, load
 from profkit.trace.options import DEFAULT, By, ReadOptions
 from profkit.trace.tables import Table
@@ -81,12 +79,8 @@ class LoadedRun:
 def load_path(path: Path, options: ReadOptions = DEFAULT) -> TraceFile | LoadedRun:
     """Read the trace file at ``path``, or open the run in that folder.
 
-    Raises InputError if the file cannot be read, or the folder holds no run, or several.
+    Raises InputError if the file cannot be read or the folder holds no run, UsageError if it holds several.
     """
     if not path.is_dir():
         return load(path, options=options)
-    runs = find_runs(path)
-    if len(runs) > 1:
-        shown = listed([str(run.path) for run in runs])
-        raise InputError(f"holds {len(runs)} runs: {shown}", where=path, hint="Name one of them.")
-    return LoadedRun(runs[0], options)
+    return LoadedRun(one_run(path), options)

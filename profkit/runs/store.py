@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from profkit.errors import InputError
+from profkit.errors import InputError, UsageError
 from profkit.files import is_plain_name, open_regular, read_bounded, write_whole
 from profkit.runs.candidates import no_trace, skipped_in_words, traces_in
 from profkit.runs.evidence import copies_in_words, find_copies
 from profkit.runs.manifest import Manifest, upgrade_run_1
+from profkit.shortening import LONGEST, listed
 
 MANIFEST_NAME = "profkit.json"
 OUTPUTS_NAME = "outputs.npz"
@@ -21,6 +22,7 @@ LOG_NAME = "worker.log"
 ONEDNN_LOG = "onednn.log.gz"
 ONEDNN_TRACE = "onednn.trace.json.gz"
 TRACE_ENDING = ".pt.trace.json.gz"  # of the traces that captures write, as TensorBoard expects
+RUNS_NAMED = 8  # of a folder, in a message
 MANIFEST_LIMIT = 64 << 20  # bytes; a manifest of 1,000 rounds takes less than 2 MiB
 
 
@@ -101,6 +103,15 @@ def find_runs(path: str | Path) -> list[Run]:
     if not runs:
         raise no_trace(path)
     return runs
+
+
+def one_run(path: str | Path) -> Run:
+    """Return the run at ``path``; raises UsageError, naming them, if there are several, InputError if there is none."""
+    runs = find_runs(path)
+    if len(runs) > 1:
+        shown = listed([str(run.path) for run in runs], LONGEST, RUNS_NAMED)
+        raise UsageError(f"{path} holds {len(runs)} runs: {shown}", hint="Name one of them.")
+    return runs[0]
 
 
 def _walk(top: Path) -> Iterator[Run]:

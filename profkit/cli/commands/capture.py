@@ -20,7 +20,13 @@ from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
 from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import WorkloadOptions, resolve
-from profkit.cli.capture_options import complete_torch, complete_workload, requested_environments, setting_options
+from profkit.cli.capture_options import (
+    complete_torch,
+    complete_workload,
+    package_options,
+    requested_environments,
+    setting_options,
+)
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, OutputError
@@ -66,21 +72,7 @@ def _complete_instance_type(ctx: click.Context, param: click.Parameter, incomple
     type=click.Path(path_type=Path),
     help="Use this Python interpreter (torch must be installed) instead of creating an environment. Repeatable.",
 )
-@click.option(
-    "--with",
-    "packages",
-    multiple=True,
-    metavar="PACKAGE[==VERSION]",
-    help="Install this package beside PyTorch, in an environment of its own. Repeatable.",
-)
-@click.option(
-    "--requirements",
-    "requirement_files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Install the packages that this file lists, one per line, beside PyTorch. Repeatable.",
-)
+@package_options
 @click.option(
     "--env",
     "variables",

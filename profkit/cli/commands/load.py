@@ -15,7 +15,13 @@ from profkit.capture.environments.requirements import parse_requirements
 from profkit.capture.plan import Configuration, matrix
 from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import WorkloadOptions, resolve
-from profkit.cli.capture_options import complete_torch, complete_workload, options_of, requested_environments
+from profkit.cli.capture_options import (
+    complete_torch,
+    complete_workload,
+    options_of,
+    package_options,
+    requested_environments,
+)
 from profkit.cli.options import FiniteRange, Output, output_options, selection_options
 from profkit.cli.progress import CaptureProgress
 from profkit.cli.show import show
@@ -92,21 +98,7 @@ def _load_settings() -> list[Setting]:
     metavar="QUANTILE=TIME",
     help="Find the best throughput with p50, p90 or p99 within this time, such as p90=50ms.",
 )
-@click.option(
-    "--with",
-    "packages",
-    multiple=True,
-    metavar="PACKAGE[==VERSION]",
-    help="Install this package beside PyTorch, in an environment of its own. Repeatable.",
-)
-@click.option(
-    "--requirements",
-    "requirement_files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Install the packages that this file lists, one per line, beside PyTorch. Repeatable.",
-)
+@package_options
 @click.option(
     "--env", "variables", multiple=True, metavar="NAME=VALUE", help="Environment variable of the processes. Repeatable."
 )

@@ -29,5 +29,5 @@ def examine(subject: Subject) -> Iterator[Answer]:
         certainty="observed",
         evidence=[f"{units.duration(ns)} of {units.duration(forward_ns)}, the profiler's time included"],
         advice="Fewer, larger operators help: torch.compile, a frozen model, or a larger batch.",
-        source="https://pytorch.org/tutorials/recipes/recipes/tuning_guide.html",
+        source="https://docs.pytorch.org/tutorials/intermediate/torch_compile_tutorial.html",
     )

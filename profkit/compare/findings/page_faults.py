@@ -13,7 +13,7 @@ from profkit.runs.manifest import Manifest
 NAME = "page faults"
 MANY = 500  # per forward: at about 0.5 µs each, a quarter of a millisecond
 FACTOR = 2.0  # between the sides
-SOURCE = "https://pytorch.org/tutorials/recipes/inference_tuning_on_aws_graviton.html"
+SOURCE = "https://github.com/pytorch/pytorch/commit/5a4f1363409f70865634332c0b5284555ea1cb24"  # says when it pays
 
 
 def examine(subject: Subject) -> Iterator[Answer]:

@@ -10,7 +10,7 @@ from profkit.compare.records.findings import Finding, RuledOut
 
 NAME = "primitive cache"
 SAME_RATE = 0.001  # difference of two hit rates that counts as none
-SOURCE = "https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html"
+SOURCE = "https://oneapi-src.github.io/oneDNN/v3.0/dev_guide_primitive_cache.html"
 
 
 def examine(subject: Subject) -> Iterator[Answer]:

@@ -12,7 +12,7 @@ from profkit.shortening import LONGEST_NAME, shorten
 
 NAME = "reference implementations"
 SHOWN = 3
-SOURCE = "https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html"
+SOURCE = "https://oneapi-src.github.io/oneDNN/dev_guide_verbose.html"
 
 
 def examine(subject: Subject) -> Iterator[Answer]:

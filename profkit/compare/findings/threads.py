@@ -8,7 +8,6 @@ from profkit.compare.findings.subject import Answer, Subject
 from profkit.compare.records.findings import Finding
 
 NAME = "threads"
-SOURCE = "https://pytorch.org/docs/stable/notes/cpu_threading_torchscript_inference.html"
 
 
 def examine(subject: Subject) -> Iterator[Answer]:
@@ -23,5 +22,4 @@ def examine(subject: Subject) -> Iterator[Answer]:
                 certainty="observed",
                 evidence=[f"torch.threads {threads}", f"host.cores {cores}"],
                 advice=f"Use --threads {cores} or fewer.",
-                source=SOURCE,
             )

@@ -15,7 +15,7 @@ from profkit.shortening import LONGEST_NAME, shorten
 NAME = "weight reorders"
 SHOWN = 3  # reorders that are named as evidence
 ADVICE = "Freeze the model, so that weights are reordered once. If it is frozen, report it to PyTorch."
-SOURCE = "https://pytorch.org/docs/stable/generated/torch.jit.optimize_for_inference.html"
+SOURCE = "https://docs.pytorch.org/docs/stable/generated/torch.jit.optimize_for_inference.html"
 
 
 def examine(subject: Subject) -> Iterator[Answer]:

@@ -57,7 +57,7 @@ def gates_table(comparison: Comparison) -> Table:
     columns = [
         Column("gate", right=False),
         Column("found", right=False, flexible=True),
-        Column("", right=False, verdict=True),
+        Column("outcome", right=False, verdict=True),
     ]
     outcomes = {"failed": Cell("FAILED", "bad"), "passed": Cell("passed", "good")}
     rows = [
@@ -73,7 +73,7 @@ def differences_table(comparison: Comparison) -> Table:
         Column("configuration", right=False),
         Column(comparison.baseline.label, right=False, flexible=True),
         Column(comparison.candidate.label, right=False, flexible=True),
-        Column("", right=False, verdict=True),
+        Column("difference", right=False, verdict=True),
     ]
     rows = [_difference(d) for d in comparison.differences]
     if rows:
