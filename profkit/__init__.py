@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from profkit.compare.records.diff import Comparison
+    from profkit.comparison.records.diff import Comparison
     from profkit.runs.loaded import LoadedRun
     from profkit.trace.file import TraceFile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from profkit.capture.workloads import WorkloadOrder
 from profkit.errors import UsageError
 from profkit.runs.setting import Value
-from profkit.runs.settings import Settings
+from profkit.runs.settings import Settings, declared
 
 _NOT_IN_LABELS = re.compile(r"[^\w.+-]")
 _LABEL = re.compile(r"[\w+][\w.+-]*")
@@ -58,7 +58,7 @@ class Configuration:
 
 
 def matrix(
-    workloads: Sequence[WorkloadOrder],
+    workloads: Sequence[WorkloadOrder] | Callable[[Settings], Sequence[WorkloadOrder]],
     environments: Sequence[EnvironmentRequest],
     varied: Mapping[str, Sequence[Value]],
     label: str | None = None,
@@ -67,21 +67,24 @@ def matrix(
 ) -> list[Configuration]:
     """Return every combination of workload, environment, and the values of ``varied`` settings and of ``variables``.
 
-    ``common`` are the settings that all of them share; they are part of the labels too, and so are the environment
-    variables in ``variables``, each with its values.
-    Raises UsageError if ``label`` is not valid, or two configurations would have the same folder.
+    ``workloads`` may be a function of the settings, which say how large a batch is. ``common`` are the settings that
+    all of them share; they are part of the labels too, and so are the environment variables in ``variables``, each with
+    its values.
+    Raises UsageError if ``label`` is not valid, two configurations would have the same folder, or a setting is given
+    that none of them can use.
     """
     if label is not None and not _LABEL.fullmatch(label):
         raise UsageError(f"{label!r} cannot be a label", hint="Use letters, digits, dots, dashes and underscores.")
-    combinations = [Settings(dict(zip(varied, values, strict=True))) for values in itertools.product(*varied.values())]
+    combinations = _combinations(varied)
     chosen = [dict(zip(variables, values, strict=True)) for values in itertools.product(*variables.values())]
     configurations = [
         Configuration(workload, torch, python, label or base + suffix + _suffix(given), settings, given)
         for torch, python, base in environments
         for settings in combinations
-        for suffix in [Settings(common or {}, **settings).label_suffix()]
+        for whole in [Settings(common or {}, **settings)]
+        for suffix in [whole.label_suffix()]
         for given in chosen
-        for workload in workloads
+        for workload in (workloads(whole) if callable(workloads) else workloads)
     ]
     doubled = [name for name, n in Counter(c.name for c in configurations).items() if n > 1]
     if doubled:
@@ -90,6 +93,26 @@ def matrix(
             hint="Use --label for one configuration only, and give each version and each value once.",
         )
     return configurations
+
+
+def _combinations(varied: Mapping[str, Sequence[Value]]) -> list[Settings]:
+    """Return the combinations of values, without those in which a setting has a value that it cannot use.
+
+    Raises UsageError if a setting can use a value in none of them.
+    """
+    every = [Settings(dict(zip(varied, values, strict=True))) for values in itertools.product(*varied.values())]
+    known = declared()
+    found: list[Settings] = []
+    for settings in every:
+        usable = settings.usable()
+        if usable == settings or (usable not in every and usable not in found):
+            found.append(usable)
+    for name, values in varied.items():
+        unused = [value for value in values if not any(settings[name] == value for settings in found)]
+        if unused:
+            need, value = known[name].only_with or ("", None)
+            raise UsageError(f"--{name} is an option of --{need} {value}", hint=f"Add --{need} {value}.")
+    return found
 
 
 def _suffix(variables: Mapping[str, str]) -> str:

@@ -131,7 +131,8 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     shown: dict[str, Any] = {"default": default, "show_default": True}
     help_ = setting.help
     if setting.repeatable:
-        shown, help_ = {"multiple": True}, f"{help_} Repeatable.  [default: {setting.default}]"
+        text = setting.default_text or ("no" if default is False else default)
+        shown, help_ = {"multiple": True}, f"{help_} Repeatable.  [default: {text}]"
     elif setting.default is None:
         shown, help_ = {}, f"{help_}  [default: {setting.default_text}]"
     elif setting.type is bool and "/" not in setting.flags[0]:

@@ -13,9 +13,9 @@ from profkit.report.sentences import because, percent_slower, rounds_text
 from profkit.report.verdicts import DECIDED, TONES
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison, WorkloadChange
-    from profkit.compare.records.many import Overview, RunOverview
-    from profkit.compare.records.parts import Judged
+    from profkit.comparison.records.diff import Comparison, WorkloadChange
+    from profkit.comparison.records.many import Overview, RunOverview
+    from profkit.comparison.records.parts import Judged
 
 WORDS = {"faster": "faster", "slower": "slower", "same": "the same", "inconclusive": "inconclusive"}
 

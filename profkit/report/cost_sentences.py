@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from profkit import units
-from profkit.compare.records.cost import CostReport, Relative, RunCost
+from profkit.comparison.records.cost import CostReport, Relative, RunCost
 
 UNVERIFIED = "unverified"
 ONE_STREAM = "Throughput is batch / median latency: one request at a time."

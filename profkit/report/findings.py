@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.records.diff import Comparison, WorkloadChange
-from profkit.compare.records.findings import Finding
+from profkit.comparison.records.diff import Comparison, WorkloadChange
+from profkit.comparison.records.findings import Finding
 from profkit.report.document import Paragraph, Tone
 from profkit.report.page import Item
 

@@ -11,7 +11,7 @@ from profkit.report.page import Page, Section
 from profkit.report.rendering import make_page
 
 if TYPE_CHECKING:
-    from profkit.compare.records.many import Overview
+    from profkit.comparison.records.many import Overview
     from profkit.runs import Run
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profkit import units
-from profkit.compare.records.diff import Comparison, WorkloadChange
-from profkit.compare.records.parts import Judged
+from profkit.comparison.records.diff import Comparison, WorkloadChange
+from profkit.comparison.records.parts import Judged
 from profkit.report.verdicts import speedup_text
 
 

@@ -8,8 +8,8 @@ from profkit import units
 from profkit.report.document import Cell, Paragraph, Tone
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import FpmathVerdict
-    from profkit.compare.records.parts import Judged
+    from profkit.comparison.records.diff import FpmathVerdict
+    from profkit.comparison.records.parts import Judged
 
 DECIDED = ("faster", "slower")
 TONES: dict[str, Tone] = {

@@ -20,7 +20,7 @@ class Fact(msgspec.Struct, frozen=True):
 
     ``identity`` and ``expected`` as for a setting. A fact is known once the field ``known_with`` has a value; unknown
     facts do not count as differences of the identity. ``skip_unknown``: without a value, as in manifests of an older
-    profkit, it is not compared.
+    profkit, it is not compared. ``follows`` names settings: where one of them differs as expected, so does the fact.
     """
 
     field: str
@@ -28,6 +28,7 @@ class Fact(msgspec.Struct, frozen=True):
     expected: bool = False
     known_with: str = ""
     skip_unknown: bool = False
+    follows: tuple[str, ...] = ()
 
 
 SETTINGS_HERE, ENVIRONMENT_HERE = "settings", "environment"
@@ -40,10 +41,10 @@ FACTS: tuple[Fact | str, ...] = (
     Fact("workload.name", identity=True),
     Fact("workload.source", identity=True),
     SETTINGS_HERE,
-    Fact("torch.threads", identity=True, known_with="torch"),
+    Fact("torch.threads", identity=True, known_with="torch", follows=("threads",)),
     ENVIRONMENT_HERE,
-    Fact("workload.inputs", identity=True, known_with="workload.inputs"),
-    Fact("workload.weights_sha256", identity=True, known_with="workload.inputs"),
+    Fact("workload.inputs", identity=True, known_with="workload.inputs", follows=("batch", "sequence_length", "dtype")),
+    Fact("workload.weights_sha256", identity=True, known_with="workload.inputs", follows=("seed", "dtype")),
     Fact("python.version", identity=True, known_with="python"),
     Fact("host.cpu", identity=True),
     Fact("host.cores", identity=True),
@@ -80,16 +81,19 @@ class FieldDifference(msgspec.Struct, frozen=True):
 
 def compare_configurations(a: Manifest, b: Manifest) -> Iterator[FieldDifference]:
     """Yield the fields in which two manifests differ, the most telling first."""
+    settings = list(_compare_settings(a, b))
+    wanted = {difference.field.removeprefix("settings.") for difference in settings if difference.expected}
     for entry in FACTS:
         if entry == SETTINGS_HERE:
-            yield from _compare_settings(a, b)
+            yield from settings
         elif entry == ENVIRONMENT_HERE:
             yield from _compare_environments(a, b)
         elif isinstance(entry, Fact):
             before, after = _text(field_value(a, entry.field)), _text(field_value(b, entry.field))
             if before != after and not (entry.skip_unknown and None in (before, after)):
                 known = not entry.known_with or all(field_value(m, entry.known_with) for m in (a, b))
-                expected = entry.expected or (entry.field == "python.version" and _chosen_by_profkit(a, b))
+                expected = entry.expected or not wanted.isdisjoint(entry.follows)
+                expected |= entry.field == "python.version" and _chosen_by_profkit(a, b)
                 yield FieldDifference(entry.field, before, after, entry.identity and known, expected)
 
 
@@ -103,6 +107,7 @@ def _compare_settings(a: Manifest, b: Manifest) -> Iterator[FieldDifference]:
     names = [s.name for s in SETTINGS if s.recorded]
     names += sorted(name for name in {*a.settings, *b.settings} if name not in known)
     fell_back = bool(a.fallbacks or b.fallbacks)
+    together = bool(_sessions(a) & _sessions(b))
     for name in names:
         before, after = (m.settings.get(name) for m in (a, b))
         if before == after:
@@ -112,9 +117,8 @@ def _compare_settings(a: Manifest, b: Manifest) -> Iterator[FieldDifference]:
             yield FieldDifference(f"settings.{name}", _text(before), _text(after), identity=True)
             continue
         identity = setting.identity and not (fell_back and setting.after_crash is not None)
-        yield FieldDifference(
-            f"settings.{name}", _text(before), _text(after), identity, setting.expected, setting.measuring
-        )
+        expected = setting.expected or (together and setting.repeatable)
+        yield FieldDifference(f"settings.{name}", _text(before), _text(after), identity, expected, setting.measuring)
 
 
 def own_variables(manifest: Manifest) -> dict[str, str]:

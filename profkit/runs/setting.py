@@ -25,7 +25,8 @@ class Setting(msgspec.Struct, frozen=True):
     which ``pattern_text`` describes. None is a value only if it is ``optional``. ``flags`` are the spellings of its
     option, () if it has none. ``metavar`` is its placeholder. ``default_text`` describes the default in the help if
     the value does not say it. ``repeatable`` options may be given several times; each value makes configurations of
-    its own, so ``label_suffix`` (with ``{value}``) must tell their labels apart.
+    its own, so ``label_suffix`` (with ``{value}``) must tell their labels apart. ``only_with`` names another setting
+    and its value: with any other value there, this one stays at its default.
 
     ``recorded`` settings are in the manifest, the others only plan a capture. ``same_as`` names the manifest field
     that holds the value actually used, if it is not the settings' own. ``identity``: rounds with another value are
@@ -51,6 +52,7 @@ class Setting(msgspec.Struct, frozen=True):
     default_text: str | None = None
     repeatable: bool = False
     label_suffix: str = ""
+    only_with: tuple[str, Value] | None = None
     recorded: bool = True
     same_as: str | None = None
     identity: bool = True

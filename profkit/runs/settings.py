@@ -54,8 +54,10 @@ SETTINGS: tuple[Setting, ...] = (
         name="freezing",
         type=bool,
         default=False,
-        flags=("--freezing",),
+        flags=("--freezing/--no-freezing",),
+        repeatable=True,
         label_suffix="-freezing",
+        only_with=("mode", "compile"),
         expected=True,
         help="With --mode compile: let the compiler treat weights as constants and pack them in advance.",
     ),
@@ -74,7 +76,8 @@ SETTINGS: tuple[Setting, ...] = (
         name="autocast",
         type=bool,
         default=False,
-        flags=("--autocast",),
+        flags=("--autocast/--no-autocast",),
+        repeatable=True,
         label_suffix="-autocast",
         expected=True,
         help="Run the forwards under torch.autocast, in bfloat16.",
@@ -94,7 +97,8 @@ SETTINGS: tuple[Setting, ...] = (
         name="channels_last",
         type=bool,
         default=False,
-        flags=("--channels-last",),
+        flags=("--channels-last/--no-channels-last",),
+        repeatable=True,
         label_suffix="-channels-last",
         expected=True,
         help="Run images and the model's weights in channels-last memory format, as PyTorch recommends for "
@@ -169,6 +173,8 @@ SETTINGS: tuple[Setting, ...] = (
         optional=True,
         minimum=1,
         flags=("--threads",),
+        repeatable=True,
+        label_suffix="-threads{value}",
         default_text="PyTorch's choice",
         variables=_thread_variables,
         help="Intra-op threads (torch.set_num_threads).",
@@ -200,6 +206,8 @@ SETTINGS: tuple[Setting, ...] = (
         default=1,
         minimum=1,
         flags=("--batch",),
+        repeatable=True,
+        label_suffix="-batch{value}",
         same_as="workload.batch",
         help="Samples per forward (batch size).",
     ),
@@ -209,6 +217,8 @@ SETTINGS: tuple[Setting, ...] = (
         default=128,
         minimum=1,
         flags=("--sequence-length",),
+        repeatable=True,
+        label_suffix="-tokens{value}",
         metavar="TOKENS",
         help="Tokens per text, for language models.",
     ),
@@ -218,6 +228,7 @@ SETTINGS: tuple[Setting, ...] = (
         default=0,
         minimum=0,
         flags=("--seed",),
+        repeatable=True,
         label_suffix="-seed{value}",
         same_as="workload.seed",
         help="Seed of random weights and inputs.",
@@ -301,6 +312,11 @@ class Settings(dict[str, Any]):
     def changed(self, **values: object) -> Settings:
         """Return a copy with other values; raises ValueError if one is not valid."""
         return Settings(self, **values)
+
+    def usable(self) -> Settings:
+        """Return a copy in which a setting that needs a value of another one, and has it not, is at its default."""
+        needs = [s for s in SETTINGS if s.only_with and getattr(self, s.only_with[0]) != s.only_with[1]]
+        return self.changed(**{s.name: s.default for s in needs if s.name in self})
 
     def completed(self, same_as: Mapping[str, Value]) -> Settings:
         """Return the settings of a manifest: each recorded one, then those that are not declared.

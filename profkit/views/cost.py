@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from profkit.compare.cost import Costed, compare_costs, instance_type_of
-from profkit.compare.prices import Machine, choose_prices
-from profkit.compare.records.cost import CostReport
+from profkit.comparison.cost import Costed, compare_costs, instance_type_of
+from profkit.comparison.prices import Machine, choose_prices
+from profkit.comparison.records.cost import CostReport
 from profkit.errors import UsageError
 from profkit.runs.store import Run
 from profkit.stats.judged import MARGIN

@@ -23,7 +23,7 @@ from profkit.stats.judged import MARGIN
 from profkit.trace.options import DEFAULT, By, ReadOptions
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison
+    from profkit.comparison.records.diff import Comparison
 
 RunPair = tuple[Run, Run]
 
@@ -69,7 +69,7 @@ class PendingComparison:
 
     def result(self, margin: float = MARGIN) -> dict[By, Comparison]:
         """Return the comparison by each grouping, once everything is measured."""
-        from profkit.compare.diff import compare
+        from profkit.comparison.diff import compare
 
         measured = [tuple(side.result() for side in self._first)]
         measured += [tuple(side.result() for side in self._begin(pair)) for pair in self._pairs[1:]]

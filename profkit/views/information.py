@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from profkit.compare.records.parts import Record
+from profkit.comparison.records.parts import Record
 from profkit.errors import InputError
 from profkit.quantities import Count
 from profkit.runs.evidence import Recording

@@ -17,7 +17,7 @@ import numpy as np
 
 from profkit import units
 from profkit.arrays import Integers
-from profkit.compare.calls.align import Alignment, align
+from profkit.comparison.calls.align import Alignment, align
 from profkit.onednn.join import Joined
 from profkit.onednn.merge import CATEGORY, microseconds
 from profkit.runs.contents import RunContents

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from profkit.compare.latency import Series
-from profkit.compare.many import compare_walls
-from profkit.compare.outputs import compare_outputs
-from profkit.compare.records.many import Overview, WallKind
-from profkit.compare.records.outputs import OutputsChange
+from profkit.comparison.latency import Series
+from profkit.comparison.many import compare_walls
+from profkit.comparison.outputs import compare_outputs
+from profkit.comparison.records.many import Overview, WallKind
+from profkit.comparison.records.outputs import OutputsChange
 from profkit.errors import UsageError
 from profkit.runs.contents import RunContents, RunData
 from profkit.runs.measurement import profiled_ns

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from profkit.compare.records.parts import Record
+from profkit.comparison.records.parts import Record
 from profkit.quantities import Amount, Count
 from profkit.runs.ranks import RankTimes
 from profkit.trace.nature import KernelTime

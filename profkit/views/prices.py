@@ -16,7 +16,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from profkit.compare.records.cost import Price, PriceOrigin
+from profkit.comparison.records.cost import Price, PriceOrigin
 from profkit.errors import InputError, UsageError
 from profkit.files import read_bounded
 from profkit.shortening import shorten

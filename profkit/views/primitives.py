@@ -10,9 +10,9 @@ import numpy as np
 from msgspec import Meta
 
 from profkit.arrays import Mask
-from profkit.compare.fpmath import judge_fpmath
-from profkit.compare.records.diff import FpmathVerdict
-from profkit.compare.records.parts import Record
+from profkit.comparison.fpmath import judge_fpmath
+from profkit.comparison.records.diff import FpmathVerdict
+from profkit.comparison.records.parts import Record
 from profkit.onednn.grammar import Primitive
 from profkit.onednn.log import Log
 from profkit.onednn.summary import Phase, RepeatedReorder, Totals, phase, repeated_reorders

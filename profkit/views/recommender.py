@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from profkit.compare.records.cost import PublishedCost
+from profkit.comparison.records.cost import PublishedCost
 from profkit.errors import InputError
 from profkit.files import read_bounded
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from profkit.capture.workloads import known_workloads
-from profkit.compare.records.parts import Record
+from profkit.comparison.records.parts import Record
 
 
 class WorkloadEntry(Record, frozen=True, kw_only=True):

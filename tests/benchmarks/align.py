@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from profkit.compare.calls.align import align
+from profkit.comparison.calls.align import align
 from profkit.runs import find_runs
 from profkit.trace.calls import CallTree, call_trees, merge
 from profkit.trace.events import Events, Trace

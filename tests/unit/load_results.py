@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from profkit.compare.records.load import LatencyLimit, Load
+from profkit.comparison.records.load import LatencyLimit, Load
 from profkit.experiments.load.answers import answer, parse_limit, points_of
 from profkit.experiments.load.levels import Level
 from profkit.experiments.load.points import Measured

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from profkit.compare.diff import compare
-from profkit.compare.gate import judge
-from profkit.compare.gate_rules import parse_rule
-from profkit.compare.records.diff import Comparison, WorkloadChange
+from profkit.comparison.diff import compare
+from profkit.comparison.gate import judge
+from profkit.comparison.gate_rules import parse_rule
+from profkit.comparison.records.diff import Comparison, WorkloadChange
 from profkit.report.kinds.diff.document import attribution_table, wall_times_table
 from profkit.report.sentences import answers, explains_change, headline
 from profkit.runs.contents import RunContents

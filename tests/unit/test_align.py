@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profkit.compare.calls.align import Alignment, _heaviest, align
-from profkit.compare.calls.implementations import implementations, moved_callees, replacements, unpaired
-from profkit.compare.calls.merged_tree import call_changes
-from profkit.compare.gate import judge
-from profkit.compare.gate_rules import parse_rule
-from profkit.compare.records.diff import WorkloadChange
+from profkit.comparison.calls.align import Alignment, _heaviest, align
+from profkit.comparison.calls.implementations import implementations, moved_callees, replacements, unpaired
+from profkit.comparison.calls.merged_tree import call_changes
+from profkit.comparison.gate import judge
+from profkit.comparison.gate_rules import parse_rule
+from profkit.comparison.records.diff import WorkloadChange
 from profkit.trace.calls import CallTree
 from profkit.views.diff import compare_runs
 from tests.conftest import ROOT

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profkit.compare.attribution import attribute, round_to_sum
+from profkit.comparison.attribution import attribute, round_to_sum
 from profkit.runs import Run
 from profkit.runs.contents import RunData
 from profkit.runs.measurement import Measurement, OperatorMatrix

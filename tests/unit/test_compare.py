@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from profkit.cli.commands.capture import command as capture_command_line
-from profkit.compare.gate import judge
-from profkit.compare.gate_rules import parse_rule
-from profkit.compare.records.parts import Judged
+from profkit.comparison.gate import judge
+from profkit.comparison.gate_rules import parse_rule
+from profkit.comparison.records.parts import Judged
 from profkit.errors import InputError, UsageError
 from profkit.report.kinds import diff
 from profkit.report.kinds.diff.rows import select

@@ -11,9 +11,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profkit.compare.cost import cost_per_million, one_stream
-from profkit.compare.records.cost import Throughput
-from profkit.compare.records.parts import Latency, TimeInterval
+from profkit.comparison.cost import cost_per_million, one_stream
+from profkit.comparison.records.cost import Throughput
+from profkit.comparison.records.parts import Latency, TimeInterval
 from profkit.errors import UsageError
 from profkit.report.kinds import cost
 from profkit.report.kinds.kind import Selection

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from profkit.compare.findings import find
-from profkit.compare.records.diff import PrimitiveChange, PrimitiveTimes, WorkloadChange
-from profkit.compare.records.findings import Finding
+from profkit.comparison.findings import find
+from profkit.comparison.records.diff import PrimitiveChange, PrimitiveTimes, WorkloadChange
+from profkit.comparison.records.findings import Finding
 from profkit.runs.manifest import Manifest
 from profkit.runs.store import read_manifest
 from profkit.views.diff import compare_runs

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from profkit.compare.fpmath import judge_fpmath
+from profkit.comparison.fpmath import judge_fpmath
 from profkit.report.sentences import answers
 from profkit.runs import find_runs
 from profkit.runs.contents import RunContents

@@ -11,11 +11,11 @@ import pytest
 
 from profkit import units
 from profkit.cli.configuration import configured_rules
-from profkit.compare.gate import judge
-from profkit.compare.gate_rules import Quantity, parse_rule
-from profkit.compare.records.diff import Comparison, OperatorChange
-from profkit.compare.records.outputs import NotFinite, OutputsChange
-from profkit.compare.records.parts import Judged
+from profkit.comparison.gate import judge
+from profkit.comparison.gate_rules import Quantity, parse_rule
+from profkit.comparison.records.diff import Comparison, OperatorChange
+from profkit.comparison.records.outputs import NotFinite, OutputsChange
+from profkit.comparison.records.parts import Judged
 from profkit.errors import InputError, UsageError
 from profkit.views.diff import compare_runs
 from tests.builders import manifest, write_run

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profkit import units
-from profkit.compare.records.diff import OperatorChange, OperatorTimes
-from profkit.compare.records.parts import Verdict
+from profkit.comparison.records.diff import OperatorChange, OperatorTimes
+from profkit.comparison.records.parts import Verdict
 from profkit.report.formats.html.render import render_html
 from profkit.report.kinds.diff.grid import operators_view
 from profkit.report.page import Field, Grid, Page, Section, Values, View

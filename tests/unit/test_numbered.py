@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from profkit.compare.calls.renamed import canonical
-from profkit.compare.records.diff import OperatorChange
+from profkit.comparison.calls.renamed import canonical
+from profkit.comparison.records.diff import OperatorChange
 from profkit.report.kinds import diff
 from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import render

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from profkit.compare.outputs import compare_outputs as compare_contents
-from profkit.compare.records.outputs import NotFinite, OutputsChange
+from profkit.comparison.outputs import compare_outputs as compare_contents
+from profkit.comparison.records.outputs import NotFinite, OutputsChange
 from profkit.report.saved import schema
 from profkit.runs import Run
 from profkit.runs.contents import RunContents

@@ -31,6 +31,31 @@ def test_labels() -> None:
     ]
 
 
+def test_the_workload_follows_the_settings() -> None:
+    """Several batches are several orders to the worker, each under a label of its own."""
+
+    def orders(settings: Settings) -> list[WorkloadOrder]:
+        return [resolve("resnet50", WorkloadOptions(settings.batch, seed=settings.seed))]
+
+    found = matrix(orders, TWO[:1], {"threads": [None, 2], "batch": [1, 8]}, None, Settings(seed=3))
+    assert [(c.label, c.workload.batch, c.workload.seed) for c in found] == [
+        ("1.13-seed3", 1, 3),
+        ("1.13-batch8-seed3", 8, 3),
+        ("1.13-threads2-seed3", 1, 3),
+        ("1.13-threads2-batch8-seed3", 8, 3),
+    ]
+
+
+def test_a_setting_is_left_out_where_it_cannot_be_used() -> None:
+    """--freezing is of the compiler: the eager configuration of the same command goes without it."""
+    found = matrix([RESNET], TWO[1:], {"mode": ["eager", "compile"], "freezing": [True]})
+    assert [(c.label, c.settings.freezing) for c in found] == [("2.0", False), ("2.0-compile-freezing", True)]
+    found = matrix([RESNET], TWO[1:], {"mode": ["eager", "compile"], "freezing": [False, True]})
+    assert [c.label for c in found] == ["2.0", "2.0-compile", "2.0-compile-freezing"]
+    with pytest.raises(UsageError, match=r"--freezing is an option of --mode compile\. Add --mode compile"):
+        matrix([RESNET], TWO[1:], {"mode": ["eager", "frozen"], "freezing": [True]})
+
+
 def test_two_configurations_in_one_place_are_refused() -> None:
     with pytest.raises(UsageError, match="would be filed as mine resnet50"):
         matrix([RESNET], TWO, DEFAULTS, label="mine")

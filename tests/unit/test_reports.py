@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profkit.compare.records.diff import Comparison
+from profkit.comparison.records.diff import Comparison
 from profkit.report.kinds import MODULES, diff, information, operators
 from profkit.report.kinds.diff.rows import select_operators
 from profkit.report.kinds.kind import Selection

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from profkit.compare.records.diff import (
+from profkit.comparison.records.diff import (
     Attribution,
     ForwardChange,
     LatencyChange,
@@ -15,7 +15,7 @@ from profkit.compare.records.diff import (
     Side,
     WorkloadChange,
 )
-from profkit.compare.records.parts import Judged, Latency
+from profkit.comparison.records.parts import Judged, Latency
 from profkit.report.kinds.diff.document import attribution_table
 from profkit.report.sentences import attribution_note, attribution_title, explains_change, headline
 

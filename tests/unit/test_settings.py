@@ -15,7 +15,7 @@ from profkit.capture.variables import worker_variables
 from profkit.capture.workloads import resolve
 from profkit.cli.capture_options import setting_options
 from profkit.cli.commands.capture import command as capture_command_line
-from profkit.compare.configuration import find_differences
+from profkit.comparison.configuration import find_differences
 from profkit.errors import UsageError
 from profkit.report.formats.text import render_text
 from profkit.report.kinds.information import document
@@ -202,10 +202,14 @@ def test_labels(setting: Setting) -> None:
     """Values of a setting with a label suffix are filed under labels of their own; a repeatable one has a suffix."""
     environments = [EnvironmentRequest("2.0", None, "2.0")]
     varied = {setting.name: [setting.default, another(setting)]}
+    if setting.only_with is not None:
+        name, value = setting.only_with
+        varied, environments = {name: [value], **varied}, [EnvironmentRequest("2.0", None, "2.0")]
+    base = f"2.0{Settings({name: values[0] for name, values in varied.items()}).label_suffix()}"
     assert setting.label_suffix or not setting.repeatable
     if setting.label_suffix:
         labels = [c.label for c in matrix([RESNET], environments, varied)]
-        assert labels == ["2.0", f"2.0{setting.suffix(another(setting))}"]
+        assert labels == [base, f"{base}{setting.suffix(another(setting))}"]
         assert len(set(labels)) == 2
     else:
         with pytest.raises(UsageError, match="several configurations"):
@@ -306,6 +310,25 @@ def test_a_variable_that_one_capture_varied_is_an_expected_difference(
         for value, session in zip("ab", sessions, strict=True)
     )
     assert [(d.field, d.expected) for d in find_differences([("net", one, other)])] == [("environment.KEY", expected)]
+
+
+@pytest.mark.parametrize(("sessions", "expected"), [(("s", "s"), True), (("s", "t"), False), ((None, None), False)])
+def test_settings_that_one_capture_varied_are_expected_differences_with_what_follows(
+    sessions: tuple[str | None, str | None], expected: bool
+) -> None:
+    def run(settings: Settings, shape: list[int], session: str | None) -> Manifest:
+        described = manifest(
+            settings,
+            torch=Torch(version="2.0.1", wheel="cpu", threads=settings.threads),
+            rounds=[Round(index=0, order=0, started="", trace="t", session=session, **NO_TIMES)],
+        )
+        inputs = [TensorShape(shape=shape, dtype="float32")]
+        return msgspec.structs.replace(described, workload=msgspec.structs.replace(described.workload, inputs=inputs))
+
+    one = run(Settings(threads=1), [1, 3, 224, 224], sessions[0])
+    other = run(Settings(threads=2, batch=8), [8, 3, 224, 224], sessions[1])
+    found = {d.field: d.expected for d in find_differences([("net", one, other)])}
+    assert found == dict.fromkeys(("settings.threads", "settings.batch", "torch.threads", "workload.inputs"), expected)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from profkit.arrays import Integers
-from profkit.compare.cautions import stability_warnings
+from profkit.comparison.cautions import stability_warnings
 
 MS = 1_000_000
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from profkit.compare.records.parts import Judged, Verdict
+from profkit.comparison.records.parts import Judged, Verdict
 from profkit.report.verdicts import DECIDED, LEGEND, bounds, speedup_text, verdict_cell
 
 

@@ -19,7 +19,7 @@ from profkit.capture.preview import preview
 from profkit.capture.results import describe_run
 from profkit.capture.session import Captured, run_session
 from profkit.capture.variables import parse_variables
-from profkit.capture.workloads import WorkloadOptions, resolve
+from profkit.capture.workloads import WorkloadOptions, WorkloadOrder, resolve
 from profkit.cli.capture_options import (
     complete_torch,
     complete_workload,
@@ -41,7 +41,8 @@ EPILOG = """\b
 Examples:
   profkit capture resnet50 --torch 1.13 --torch 2.0
   profkit capture resnet50 vit_b_16 --torch 2.0 --fpmath fp32 --fpmath bf16
-  profkit capture resnet50 --torch 2.0 --mode eager --mode frozen
+  profkit capture resnet50 --torch 2.0 --mode eager --mode compile --freezing
+  profkit capture resnet50 --torch 2.0 --threads 1 --threads 2 --batch 1 --batch 8
   profkit capture my_model.py:make --python ~/venv/bin/python --label before
   profkit capture resnet50 --torch 1.13 --torch 2.0 --until 1 --max-time 900
   profkit capture resnet50 --torch 2.0 --rounds 6     (adds 6 rounds to the existing run)
@@ -141,10 +142,14 @@ def command(
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
     options = Settings(values)
-    wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length, options.seed, torchbench)
     beside = parse_requirements(packages, requirement_files)
+
+    def orders(chosen: Settings) -> list[WorkloadOrder]:
+        wanted = WorkloadOptions(chosen.batch, chosen.weights, chosen.sequence_length, chosen.seed, torchbench)
+        return [resolve(word, wanted).with_packages(beside) for word in workloads]
+
     host = describe_host(None if instance_type is None else check_instance_type(instance_type))
-    orders = [resolve(word, wanted).with_packages(beside) for word in workloads]
+    orders(options.changed(**{name: found[0] for name, found in varied.items()}))  # a wrong name is said at once
     with CaptureProgress(quiet=quiet, colour=use_colour(no_color, sys.stderr)) as progress:
         environments = Environments(progress.message, progress.activity)
         requests = requested_environments(

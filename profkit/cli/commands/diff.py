@@ -22,7 +22,7 @@ from profkit.report.kinds.diff import KIND
 from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison
+    from profkit.comparison.records.diff import Comparison
     from profkit.trace.options import By, ReadOptions
 
 EPILOG = """\b
@@ -92,14 +92,14 @@ def command(
     clock resolution.
     """
     from profkit.cli.configuration import configured_rules
-    from profkit.compare.gate_rules import parse_rule
+    from profkit.comparison.gate_rules import parse_rule
     from profkit.views.diff import PendingComparison
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     is_page = output.format == "html" and output.plot is None
     with PendingComparison(baseline, candidate, by, reading, for_page=is_page) as pending:
         # imported while other processes read the traces
-        from profkit.compare.gate import judge
+        from profkit.comparison.gate import judge
         from profkit.report.escape import plain
 
         if is_page:

@@ -11,8 +11,8 @@ import numpy as np
 from msgspec.structs import replace
 
 from profkit.arrays import Integers
-from profkit.compare.records.load import Arrivals, LatencyLimit, LoadAnswer, LoadPoint
-from profkit.compare.records.parts import Judged
+from profkit.comparison.records.load import Arrivals, LatencyLimit, LoadAnswer, LoadPoint
+from profkit.comparison.records.parts import Judged
 from profkit.errors import UsageError
 from profkit.experiments.load.points import Measured, point_of
 from profkit.stats.inference import ROUNDS_NEEDED, judge, log_ratios, one_row

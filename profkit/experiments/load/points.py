@@ -10,7 +10,7 @@ import numpy as np
 
 from profkit import units
 from profkit.arrays import Floats, Integers
-from profkit.compare.records.load import (
+from profkit.comparison.records.load import (
     QUANTILES,
     Estimate,
     LatencyLimit,
@@ -20,7 +20,7 @@ from profkit.compare.records.load import (
     LoadSlice,
     Status,
 )
-from profkit.compare.records.parts import TimeInterval
+from profkit.comparison.records.parts import TimeInterval
 from profkit.experiments.load.levels import Level
 from profkit.experiments.load.slices import Slice
 from profkit.stats.inference import one_row, typical, typical_interval

@@ -16,7 +16,7 @@ from profkit.capture.memory import available_bytes
 from profkit.capture.plan import Configuration, order_of_round
 from profkit.capture.session import tool_version
 from profkit.capture.task import Listener
-from profkit.compare.records.load import LatencyLimit, Load, LoadPoint
+from profkit.comparison.records.load import LatencyLimit, Load, LoadPoint
 from profkit.errors import CaptureError, UsageError
 from profkit.experiments.load.answers import answer, compare, points_of
 from profkit.experiments.load.arrivals import EDGE, Rates, auto_rates, poisson_arrivals

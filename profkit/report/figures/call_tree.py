@@ -14,7 +14,7 @@ from profkit.report.figures.rows import legend
 from profkit.report.page import Drawing, Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import CallChange, WorkloadChange
+    from profkit.comparison.records.diff import CallChange, WorkloadChange
 
 ROW = 24.0  # pixels of a call: a line of text fits
 DEEPEST = 8  # levels below which nothing is drawn: the table expands to all of them

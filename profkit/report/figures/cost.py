@@ -10,7 +10,7 @@ from profkit.report.figures.points import Point, points
 from profkit.report.page import Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.cost import CostReport, Relative, RunCost
+    from profkit.comparison.records.cost import CostReport, Relative, RunCost
 
 _COLOURS = {"cheaper": "faster", "faster": "faster", "more expensive": "slower", "slower": "slower"}
 

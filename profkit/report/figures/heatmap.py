@@ -13,7 +13,7 @@ from profkit.report.page import Drawing, Figure
 from profkit.report.verdicts import DECIDED, bounds, verdict_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.records.many import Overview, RunOverview
+    from profkit.comparison.records.many import Overview, RunOverview
 
 _PITCH = 34.0
 _LEVELS = 5  # shades of a colour; the last from a factor of two on

@@ -13,7 +13,7 @@ from profkit.report.figures.sides import rounds_of, sides
 from profkit.report.page import Drawing, Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import WorkloadChange
+    from profkit.comparison.records.diff import WorkloadChange
 
 NARROWEST_BIN = 3.0  # pixels of a bar of the histogram
 FEWEST_BINS = 16

@@ -12,7 +12,7 @@ from profkit.report.figures import axes, svg
 from profkit.report.page import Drawing, Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.load import Arrivals, Load, LoadPoint
+    from profkit.comparison.records.load import Arrivals, Load, LoadPoint
 
 COLOURS = {"p50": "q50", "p90": "q90", "p99": "q99"}
 SHAPES = {"p50": "circle", "p90": "triangle", "p99": "diamond"}

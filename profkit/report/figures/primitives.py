@@ -11,7 +11,7 @@ from profkit.report.figures.sides import sides
 from profkit.report.page import Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import WorkloadChange
+    from profkit.comparison.records.diff import WorkloadChange
 
 
 def primitives(change: WorkloadChange) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Samples, WorkloadChange
+    from profkit.comparison.records.diff import Samples, WorkloadChange
 
 
 def sides(change: WorkloadChange) -> list[tuple[str, Samples | None, str]]:

@@ -11,9 +11,9 @@ from profkit.report.page import Figure
 from profkit.report.verdicts import DECIDED, verdict_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison
-    from profkit.compare.records.many import Overview
-    from profkit.compare.records.parts import Judged
+    from profkit.comparison.records.diff import Comparison
+    from profkit.comparison.records.many import Overview
+    from profkit.comparison.records.parts import Judged
 
 
 def speedups(comparison: Comparison) -> Figure:

@@ -16,7 +16,7 @@ from profkit.report.figures.rows import NAMED, rows_of
 from profkit.report.page import Drawing, Figure
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import WorkloadChange
+    from profkit.comparison.records.diff import WorkloadChange
 
 NAMED_IN_TEXT = 5  # operators with a step of their own in a text report
 WIDTH = 22  # characters

@@ -18,8 +18,8 @@ from profkit.report.page import Block, Code, Page, Picture, Section
 from profkit.report.verdicts import DECIDED, bounds, speedup_text, verdict_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.records.many import Entry, Overview, RunOverview
-    from profkit.compare.records.outputs import OutputsChange
+    from profkit.comparison.records.many import Entry, Overview, RunOverview
+    from profkit.comparison.records.outputs import OutputsChange
 
 OUTPUTS_FIELDS = ("cosine_similarity", "max_abs_error", "relative_error", "top1_agreement", "candidate_nan")
 CSV_HEADER = (
@@ -59,13 +59,13 @@ RESOURCES: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 
 
 def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    from profkit.compare.records.upgrade import upgrade_compare
+    from profkit.comparison.records.upgrade import upgrade_compare
 
     return upgrade_compare(document) if document["schema"] == "compare/1" else document
 
 
 def _record() -> type[Overview]:
-    from profkit.compare.records.many import Overview
+    from profkit.comparison.records.many import Overview
 
     return Overview
 

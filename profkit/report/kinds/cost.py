@@ -18,7 +18,7 @@ from profkit.report.page import Block, Code, Page, Picture, Section
 from profkit.report.verdicts import verdict_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.records.cost import CostEntry, CostReport, PublishedCost, Relative, RelativeCost, RunCost
+    from profkit.comparison.records.cost import CostEntry, CostReport, PublishedCost, Relative, RelativeCost, RunCost
 
 CSV_HEADER = (
     "run",
@@ -72,7 +72,7 @@ PUBLISHED_NOTE = (
 
 
 def _record() -> type[CostReport]:
-    from profkit.compare.records.cost import CostReport
+    from profkit.comparison.records.cost import CostReport
 
     return CostReport
 

@@ -14,7 +14,7 @@ from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.page import Block, Page, Picture, Section
 
 if TYPE_CHECKING:
-    from profkit.compare.records.load import Arrivals, Load, LoadAnswer, LoadPoint, LoadQuantile
+    from profkit.comparison.records.load import Arrivals, Load, LoadAnswer, LoadPoint, LoadQuantile
 
 CSV_HEADER = (
     "point",
@@ -60,7 +60,7 @@ LEGENDS: dict[Arrivals, str] = {
 
 
 def _record() -> type[Load]:
-    from profkit.compare.records.load import Load
+    from profkit.comparison.records.load import Load
 
     return Load
 

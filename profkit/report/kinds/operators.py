@@ -47,7 +47,7 @@ PRIMITIVES_NOTE = "→ oneDNN primitives per forward, from a pass of their own; 
 
 
 def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    from profkit.compare.records.upgrade import upgrade_operators
+    from profkit.comparison.records.upgrade import upgrade_operators
 
     return upgrade_operators(document)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -16,9 +16,11 @@ from profkit.trace.reading.budget import TooLargeError
 from profkit.trace.reading.chunks import Chunk
 from profkit.trace.reading.decode import Columns, ListsError, decode, decode_events, no_collector
 from profkit.trace.reading.event_types import GENERAL, Flavour
-from profkit.trace.reading.mending import Mending
 from profkit.trace.reading.source import SourceText
 from profkit.trace.reading.window import Window
+
+if TYPE_CHECKING:
+    from profkit.trace.reading.mending import Mending
 
 _TEXT_SHARE = 8  # the text of one event may take an eighth of the memory limit: mending it takes several copies
 _NO_LIST = "it has no list of events"
@@ -106,6 +108,8 @@ def _decode_window(
     memory_limit: int,
     write: Callable[[bytes], object] | None = None,
 ) -> Decoded:
+    from profkit.trace.reading.mending import Mending  # takes 25 ms, which sound traces do not need
+
     mending = Mending(window, detail, flavour, memory_limit)
     with no_collector(), _limited(source, memory_limit):
         window.has(_BEGINNING)

@@ -11,17 +11,17 @@ from profkit.report.kinds.diff.rows import CSV_HEADER, ORDERS, csv_rows, select
 from profkit.report.kinds.kind import Kind
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison
+    from profkit.comparison.records.diff import Comparison
 
 
 def _upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    from profkit.compare.records.upgrade import upgrade_diff
+    from profkit.comparison.records.upgrade import upgrade_diff
 
     return upgrade_diff(document) if document["schema"] == "diff/1" else document
 
 
 def _record() -> type[Comparison]:
-    from profkit.compare.records.diff import Comparison
+    from profkit.comparison.records.diff import Comparison
 
     return Comparison
 

@@ -20,7 +20,7 @@ from profkit.report.verdicts import INTERVAL_LEGEND, LEGEND, bounds, fpmath_para
 from profkit.shortening import listed
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import (
+    from profkit.comparison.records.diff import (
         Comparison,
         Difference,
         ImplementationChange,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Side,
         WorkloadChange,
     )
-    from profkit.compare.records.parts import Judged
+    from profkit.comparison.records.parts import Judged
 
 PRIMITIVES = 8  # changed primitives in the report unless all are asked for: the operators are the main table
 LONGEST_VALUE = 40  # characters of a value in the table of differences, where two must fit beside each other

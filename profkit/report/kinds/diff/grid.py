@@ -12,7 +12,7 @@ from profkit.report.page import Field, Grid, Tree, Values, View
 from profkit.report.verdicts import verdict_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import CallChange, OperatorChange, PrimitiveChange, WorkloadChange
+    from profkit.comparison.records.diff import CallChange, OperatorChange, PrimitiveChange, WorkloadChange
 
 _NOTE = "▸ shows an operator's calls on both sides with their total host time, which includes their callees."
 

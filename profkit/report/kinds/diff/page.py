@@ -31,7 +31,7 @@ from profkit.report.sentences import answers, attribution_note, attribution_titl
 from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison, OperatorChange, WorkloadChange
+    from profkit.comparison.records.diff import Comparison, OperatorChange, WorkloadChange
 
 PRIMITIVES = 12  # in a table of their own, a screenful; the operator table has them all
 SPEEDUP_NOTE = "Lines: 95% intervals; the axis is logarithmic. A hollow grey point: neither faster nor slower is shown."

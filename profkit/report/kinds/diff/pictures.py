@@ -15,7 +15,7 @@ from profkit.report.page import Figure, Picture
 from profkit.report.sentences import attribution_title
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison, WorkloadChange
+    from profkit.comparison.records.diff import Comparison, WorkloadChange
 
 
 def _speedup(comparison: Comparison) -> Picture:

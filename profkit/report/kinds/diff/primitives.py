@@ -9,7 +9,7 @@ from profkit import units
 from profkit.report.document import Cell, Column, Paragraph, Table, cut_note
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveTimes
+    from profkit.comparison.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveTimes
 
 
 def primitive_changes(

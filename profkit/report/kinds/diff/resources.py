@@ -10,7 +10,7 @@ from profkit.report.document import Cell, Column, Table
 from profkit.report.verdicts import bounds, cost_cell
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import WorkloadChange
+    from profkit.comparison.records.diff import WorkloadChange
 
 _SHOWN = {
     "cpu_time": ("CPU time of all threads", units.duration),

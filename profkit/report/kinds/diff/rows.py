@@ -10,7 +10,7 @@ import msgspec
 from profkit.report.kinds.kind import Selection, choose, require_match
 
 if TYPE_CHECKING:
-    from profkit.compare.records.diff import Comparison, OperatorChange
+    from profkit.comparison.records.diff import Comparison, OperatorChange
 
 CSV_HEADER = (
     "workload",
