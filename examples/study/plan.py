@@ -45,7 +45,6 @@ def full() -> Plan:
         sequel_torch=SEQUEL_TORCH,
         batches=BATCHES,
         size=("--rounds", "5", "--steps", "13", "--warmup", "5"),  # 65 forwards: 64 are needed for p90
-        tokens=(),
     )
 
 
@@ -58,7 +57,6 @@ def quick() -> Plan:
         sequel_torch=NEWEST,
         batches=(32,),
         size=("--rounds", "2", "--steps", "2", "--warmup", "2"),
-        tokens=("--sequence-length", "8"),
     )
 
 
@@ -69,21 +67,20 @@ def _plan(
     sequel_torch: str,
     batches: Sequence[int],
     size: Sequence[str],
-    tokens: Sequence[str],
 ) -> Plan:
     threads = sorted({1, *(n for n in (_cores() // 2, _cores()) if n > 1)})
     both = ("--fpmath", "fp32", "--fpmath", "bf16")
     captures = [
-        Capture(MODELS_PART, (*models, *_each("--torch", torches), *both, "--mode", "frozen", *tokens, *size)),
+        Capture(MODELS_PART, (*models, *_each("--torch", torches), *both, "--mode", "frozen", *size)),
         Capture(
             THREADS_PART,
-            (*models, "--torch", NEW, "--mode", "frozen", *_each("--threads", threads), *tokens, *size, "--no-onednn"),
+            (*models, "--torch", NEW, "--mode", "frozen", *_each("--threads", threads), *size, "--no-onednn"),
         ),
         Capture(
             SEQUEL_PART,
             (
                 *(*sequel, "--torch", sequel_torch, "--mode", "eager", "--mode", "compile", "--freezing"),
-                *("--fpmath", "bf16", "--env", "THP_MEM_ALLOC_ENABLE=1", *tokens, *size),
+                *("--fpmath", "bf16", "--env", "THP_MEM_ALLOC_ENABLE=1", *size),
             ),
         ),
     ]
