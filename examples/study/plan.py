@@ -44,7 +44,8 @@ def full() -> Plan:
         sequel=("t5-small", "bert"),
         sequel_torch=SEQUEL_TORCH,
         batches=BATCHES,
-        size=("--rounds", "5", "--steps", "13", "--warmup", "5"),  # 65 forwards: 64 are needed for p90
+        size=("--rounds", "5", "--steps", "20", "--warmup", "5"),  # 100 forwards, which p90 takes
+        short=("--rounds", "5", "--steps", "5", "--warmup", "3"),
     )
 
 
@@ -57,6 +58,7 @@ def quick() -> Plan:
         sequel_torch=NEWEST,
         batches=(32,),
         size=("--rounds", "2", "--steps", "2", "--warmup", "2"),
+        short=("--rounds", "2", "--steps", "2", "--warmup", "2"),
     )
 
 
@@ -67,6 +69,7 @@ def _plan(
     sequel_torch: str,
     batches: Sequence[int],
     size: Sequence[str],
+    short: Sequence[str],
 ) -> Plan:
     threads = sorted({1, *(n for n in (_cores() // 2, _cores()) if n > 1)})
     both = ("--fpmath", "fp32", "--fpmath", "bf16")
@@ -80,7 +83,7 @@ def _plan(
             SEQUEL_PART,
             (
                 *(*sequel, "--torch", sequel_torch, "--mode", "eager", "--mode", "compile", "--freezing"),
-                *("--fpmath", "bf16", "--env", "THP_MEM_ALLOC_ENABLE=1", *size),
+                *("--fpmath", "bf16", "--env", "THP_MEM_ALLOC_ENABLE=1", *short),
             ),
         ),
     ]
@@ -88,7 +91,7 @@ def _plan(
         name = "THP_MEM_ALLOC_ENABLE" if batch == max(BATCHES) else "TORCH_MKLDNN_MATMUL_MIN_DIM"
         values = ("0", "1") if batch == max(BATCHES) else ("0", "64")
         words = ("linear-stack", "--torch", sequel_torch, "--batch", str(batch), *both)
-        captures.append(Capture(TUTORIAL_PART, (*words, *_each("--env", [f"{name}={v}" for v in values]), *size)))
+        captures.append(Capture(TUTORIAL_PART, (*words, *_each("--env", [f"{name}={v}" for v in values]), *short)))
     return Plan(tuple(captures), tuple(models), tuple(torches), tuple(sequel), tuple(threads), tuple(batches))
 
 
