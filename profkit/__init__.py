@@ -1,7 +1,7 @@
 """profkit: capture warm-run PyTorch profiles, read them, and show which operators got faster.
 
 In a script: :func:`record` profiles a model in the running process, :func:`load` reads a trace or a run, :func:`diff`
-compares two runs. Only :func:`record` needs torch.
+compares two runs, :func:`compare` any number. Only :func:`record` needs torch.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from profkit.comparison.records.diff import Comparison
+    from profkit.comparison.records.many import Overview
+    from profkit.report.results import Result
     from profkit.runs.loaded import LoadedRun
     from profkit.trace.file import TraceFile
+    from profkit.trace.options import By
 
-__all__ = ["diff", "load", "record"]
+__all__ = ["compare", "diff", "load", "record"]
 
 
 def record(
@@ -71,13 +74,35 @@ def load(path: str | os.PathLike[str]) -> TraceFile | LoadedRun:
     return load_path(Path(path))
 
 
-def diff(baseline: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> Comparison:
+def diff(
+    baseline: str | os.PathLike[str],
+    candidate: str | os.PathLike[str],
+    *,
+    by: By = "name",
+    margin: float = 0.02,
+    forward: str | None = None,
+) -> Result[Comparison]:
     """Compare two runs, folders of runs or traces, as ``profkit diff`` does; times in ns per forward.
 
+    The rows of operators are ``by`` name, shape, module or stack. A change within ``margin`` counts as the same.
+    ``forward`` names the annotation that is one forward, None: those that are found.
     Raises InputError if a side cannot be read, UsageError if they have no workload in common.
     """
-    from pathlib import Path
+    from profkit.report.results import diff as compare_two
 
-    from profkit.views.diff import compare_runs
+    return compare_two(baseline, candidate, by, margin, forward)
 
-    return compare_runs(Path(baseline), Path(candidate))
+
+def compare(
+    *runs: str | os.PathLike[str],
+    baseline: str | os.PathLike[str] | None = None,
+    margin: float = 0.02,
+    forward: str | None = None,
+) -> Result[Overview]:
+    """Compare any number of runs with the first of them, or with ``baseline``, as ``profkit compare`` does.
+
+    Raises InputError if a run cannot be read, UsageError if there are fewer than two.
+    """
+    from profkit.report.results import compare as compare_many
+
+    return compare_many(runs, baseline, margin, forward)

@@ -24,10 +24,12 @@ def main() -> None:
         metavar="LOGS",
         help="captures of this study on another machine, for figures 2 and 3; repeatable, the baseline first",
     )
+    parser.add_argument("--no-capture", action="store_true", help="only write the report of what is captured")
     options = parser.parse_args()
     chosen = plan.quick() if options.quick else plan.full()
     logs = options.logs or Path("logs", "study-quick" if options.quick else "study")
-    captures.run(chosen.captures, logs)
+    if not options.no_capture:
+        captures.run(chosen.captures, logs)
     written = report.write_report(chosen, logs, options.to or logs, options.machine)
     print(f"Wrote {written[0]} and {written[-1]} ({report.sizes(written)})")
 

@@ -34,7 +34,7 @@ def figure_6(found: Comparison) -> Figure:
         PICTURES["icicle"](found),
     ]
     row = Row("6: forward wall time", "around 3x shorter", f"{change.name}: {said(change.forward)}", _WHY)
-    return Figure("Figure 6: forward wall time", (row,), tuple(blocks))
+    return Figure("Figure 6: forward wall time", (row,), tuple(blocks), tuple(found.warnings))
 
 
 def figure_7(found: Comparison) -> Figure:

@@ -7,21 +7,21 @@ from pathlib import Path
 
 from examples.study import published
 from examples.study.parts import Figure, Row, strong
-from examples.study.plan import MODELS_PART, NEW, THREADS_PART, Plan
-from examples.study.speedups import label
+from examples.study.plan import NEW, THREADS_PART, Plan
 from profkit.comparison.records.cost import CostReport
 from profkit.errors import UsageError
 from profkit.report.document import Table
 from profkit.report.kinds import cost
 from profkit.report.kinds.kind import Selection
 from profkit.report.page import Block
+from profkit.runs.store import find_runs
 from profkit.views.cost import view_cost
 
 
 def figures_2_and_3(plan: Plan, logs: Path, machines: Sequence[Path]) -> Figure:
     """Return cost and p90 of the machines whose ``logs`` are given, or of this one by its number of threads."""
     if machines:
-        report = view_cost([folder / MODELS_PART / label(NEW) for folder in machines])
+        report = view_cost([run for folder in machines for run in _most_threads(folder)])
         stands = "Each machine ran the same captures; prices are those of their instance types."
     else:
         report = _by_threads(plan, logs)
@@ -41,7 +41,14 @@ def figures_2_and_3(plan: Plan, logs: Path, machines: Sequence[Path]) -> Figure:
         Row("2: relative cost", f"up to {published.COST_SAVED:.0%} lower on c7g.4xlarge", _range(report, "cost"), why),
         Row("3: relative p90", f"up to {published.P90_SAVED:.0%} better on c7g.4xlarge", _range(report, "p90"), why),
     )
-    return Figure("Figures 2 and 3: relative cost and p90 latency", rows, tuple(blocks))
+    return Figure("Figures 2 and 3: relative cost and p90 latency", rows, tuple(blocks), tuple(report.warnings))
+
+
+def _most_threads(folder: Path) -> list[Path]:
+    """Return the runs of a machine that used all of its processors."""
+    runs = [run for run in find_runs(folder / THREADS_PART) if run.manifest is not None]
+    most = max((run.manifest.settings.threads or 0 for run in runs if run.manifest), default=0)
+    return [run.path for run in runs if run.manifest and run.manifest.settings.threads == most]
 
 
 def _by_threads(plan: Plan, logs: Path) -> CostReport:

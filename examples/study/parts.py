@@ -22,11 +22,15 @@ class Row(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A figure of the study, repeated: its rows for the table at the top, and its section of the report."""
+    """A figure of the study, repeated: its rows for the table at the top, and its section of the report.
+
+    ``warnings`` are what to know before relying on it.
+    """
 
     title: str
     rows: tuple[Row, ...]
     blocks: tuple[Block, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def table(

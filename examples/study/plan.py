@@ -41,6 +41,7 @@ def full() -> Plan:
     return _plan(
         models=MODELS,
         torches=(OLD, NEW, NEWEST),
+        priced=MODELS[:2],
         sequel=("t5-small", "bert"),
         sequel_torch=SEQUEL_TORCH,
         batches=BATCHES,
@@ -54,7 +55,8 @@ def quick() -> Plan:
     return _plan(
         models=("resnet18", "distilbert-sentiment"),
         torches=(OLD, NEW),
-        sequel=("distilbert-sentiment",),
+        priced=("resnet18",),
+        sequel=("resnet18",),
         sequel_torch=NEWEST,
         batches=(32,),
         size=("--rounds", "2", "--steps", "2", "--warmup", "2"),
@@ -65,6 +67,7 @@ def quick() -> Plan:
 def _plan(
     models: Sequence[str],
     torches: Sequence[str],
+    priced: Sequence[str],
     sequel: Sequence[str],
     sequel_torch: str,
     batches: Sequence[int],
@@ -74,24 +77,25 @@ def _plan(
     threads = sorted({1, *(n for n in (_cores() // 2, _cores()) if n > 1)})
     both = ("--fpmath", "fp32", "--fpmath", "bf16")
     captures = [
-        Capture(MODELS_PART, (*models, *_each("--torch", torches), *both, "--mode", "frozen", *size)),
+        Capture(MODELS_PART, (*models, *_each("--torch", torches), *both, "--mode", "frozen", *short)),
         Capture(
             THREADS_PART,
-            (*models, "--torch", NEW, "--mode", "frozen", *_each("--threads", threads), *size, "--no-onednn"),
+            (*priced, "--torch", NEW, "--mode", "frozen", *_each("--threads", threads), *size, "--no-onednn"),
         ),
         Capture(
             SEQUEL_PART,
             (
                 *(*sequel, "--torch", sequel_torch, "--mode", "eager", "--mode", "compile", "--freezing"),
-                *("--fpmath", "bf16", "--env", "THP_MEM_ALLOC_ENABLE=1", *short),
+                *("--fpmath", "bf16", "--env", "THP_MEM_ALLOC_ENABLE=1", *short, "--no-onednn"),
             ),
         ),
     ]
     for batch in batches:
         name = "THP_MEM_ALLOC_ENABLE" if batch == max(BATCHES) else "TORCH_MKLDNN_MATMUL_MIN_DIM"
         values = ("0", "1") if batch == max(BATCHES) else ("0", "64")
-        words = ("linear-stack", "--torch", sequel_torch, "--batch", str(batch), *both)
-        captures.append(Capture(TUTORIAL_PART, (*words, *_each("--env", [f"{name}={v}" for v in values]), *short)))
+        words: tuple[str, ...] = ("linear-stack", "--torch", sequel_torch, "--batch", str(batch), *both)
+        words += (*_each("--env", [f"{name}={value}" for value in values]), *short, "--no-onednn")
+        captures.append(Capture(TUTORIAL_PART, words))
     return Plan(tuple(captures), tuple(models), tuple(torches), tuple(sequel), tuple(threads), tuple(batches))
 
 

@@ -47,10 +47,9 @@ def write_report(plan: Plan, logs: Path, folder: Path, machines: Sequence[Path])
     found = figures(plan, logs, machines)
     head = [Paragraph(_setting(plan, logs)), strong("Published figures are of other machines; compare directions.")]
     rows = [row for figure in found for row in figure.rows]
-    summary = table(
-        "Published and measured", ("figure", "published", "measured here", "why they differ"), rows, words=4
-    )
+    summary = table("Figure by figure", ("figure", "published", "measured here", "why they differ"), rows, words=4)
     sections = [Section("Published and measured", [summary]), *(Section(f.title, f.blocks) for f in found)]
+    sections.append(Section("What to know before relying on the figures", _warnings(found)))
     sources = Section("Sources", [Paragraph(text) for text in (published.STUDY, published.SEQUEL, published.TUTORIAL)])
     sections.append(sources)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,10 +62,26 @@ def write_report(plan: Plan, logs: Path, folder: Path, machines: Sequence[Path])
     return list(texts)
 
 
+def _warnings(found: Sequence[Figure]) -> list[Paragraph]:
+    texts = dict.fromkeys(text for figure in found for text in figure.warnings)
+    return [Paragraph(text) for text in texts] or [Paragraph("No comparison has a warning.")]
+
+
+def _telling(extensions: Sequence[str]) -> list[str]:
+    """Return the extensions of the instruction set that BF16 and wide vectors need."""
+    return [name for name in extensions if "bf16" in name or name in ("avx2", "avx512f", "sve", "i8mm")]
+
+
 def _setting(plan: Plan, logs: Path) -> str:
     """Say on which machine it was measured, and how much."""
     runs = [run for run in find_runs(logs) if run.manifest is not None]
-    hosts = sorted({f"{m.host.cpu}, {m.host.cores} cores" for run in runs if (m := run.manifest) is not None})
+    hosts = sorted(
+        {
+            f"{m.host.cpu} ({', '.join(_telling(m.host.isa))}), {m.host.cores} cores"
+            for run in runs
+            if (m := run.manifest) is not None
+        }
+    )
     counts = sorted({len(m.rounds) for run in runs if (m := run.manifest) is not None})
     rounds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     days = sorted({r.started[:10] for run in runs if (m := run.manifest) is not None for r in m.rounds})

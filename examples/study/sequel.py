@@ -31,7 +31,7 @@ def sequel(plan: Plan, logs: Path) -> Figure:
         PICTURES["speedup"](found),
     ]
     blocks += [strong(text) for change in found.workloads for text in _regions(change)]
-    return Figure("The sequel: torch.compile", tuple(_rows(found)), tuple(blocks))
+    return Figure("The sequel: torch.compile", tuple(_rows(found)), tuple(blocks), tuple(found.warnings))
 
 
 def _change(change: WorkloadChange) -> tuple[str, ...]:
@@ -61,5 +61,5 @@ def _rows(found: Comparison) -> Iterator[Row]:
     for change in found.workloads:
         known = published.COMPILED_MS.get(change.name)
         text = "not published" if known is None else f"{known[0] / known[1]:.2f}x: {known[0]} → {known[1]} ms"
-        why = "c7g.xlarge for T5-small; the lengths of its texts are not published"
+        why = "another processor; the lengths of the texts are not published"
         yield Row(f"sequel: {change.name}, compiled", text, said(change.inference), why)

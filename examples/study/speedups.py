@@ -9,6 +9,8 @@ from examples.study import published
 from examples.study.parts import Figure, Row, counted, said, strong, table, times
 from examples.study.plan import MODELS_PART, NEW, OLD, Plan
 from profkit.comparison.records.diff import Comparison, WorkloadChange
+from profkit.report.document import Paragraph
+from profkit.report.findings import first_finding
 from profkit.report.kinds import compare
 from profkit.report.page import Block
 from profkit.views.diff import compare_runs
@@ -39,9 +41,21 @@ def figure_1(plan: Plan, logs: Path) -> Figure:
         _changes("BF16 fpmath mode, in one version", modes),
         table("Whether oneDNN used BF16", ("run", "model", "evidence"), _evidence(modes), words=3),
     ]
+    blocks += [Paragraph(text) for one in (*upgrades, *modes) for text in _findings(one)]
     return Figure(
-        "Figure 1: speedup of each model", (*_upgrade_rows(upgrades[0], both), _mode_row(modes)), tuple(blocks)
+        "Figure 1: speedup of each model",
+        (*_upgrade_rows(plan, upgrades[0], both), _mode_row(modes)),
+        tuple(blocks),
+        tuple(text for one in (*upgrades, *modes) for text in one.warnings),
     )
+
+
+def _findings(one: Comparison) -> Iterator[str]:
+    """Yield the largest finding of each change that is shown."""
+    for change in one.workloads:
+        text = first_finding(change, change.inference.verdict)
+        if text:
+            yield f"{one.baseline.label} → {one.candidate.label}, {change.name}: {text}"
 
 
 def _changes(title: str, comparisons: list[Comparison]) -> Block:
@@ -71,8 +85,10 @@ def _evidence(modes: list[Comparison]) -> Iterator[tuple[str, str, str]]:
                 yield one.candidate.label, change.name, f"{verdict.outcome}: {'; '.join(verdict.evidence)}"
 
 
-def _upgrade_rows(upgrade: Comparison, both: Comparison) -> Iterator[Row]:
-    for name, change in ((c.name, c) for c in upgrade.workloads):
+def _upgrade_rows(plan: Plan, upgrade: Comparison, both: Comparison) -> Iterator[Row]:
+    changes = {change.name: change for change in upgrade.workloads}
+    for name in plan.models:
+        change = changes[name]
         is_image = name.startswith("resnet")
         most = published.RESNET_UP_TO if is_image else published.BERT_UP_TO
         with_bf16 = next(c for c in both.workloads if c.name == name)
@@ -80,7 +96,7 @@ def _upgrade_rows(upgrade: Comparison, both: Comparison) -> Iterator[Row]:
             f"1: {name}, {OLD} → {NEW}",
             f"up to {most}x {'(ResNet-50)' if is_image else '(BERT)'}",
             f"FP32: {said(change.inference)}; with BF16 in {NEW}: {said(with_bf16.inference)}",
-            "another processor and another library: the study's gain is of Arm Compute Library, which 2.0 began to use",
+            "another processor: the study's changes are in kernels for Arm",
         )
 
 

@@ -11,6 +11,7 @@ from examples.study.plan import MODELS_PART, NEW, OLD, Plan
 from examples.study.speedups import comparison, label
 from profkit import units
 from profkit.comparison.records.diff import WorkloadChange
+from profkit.report.document import plural
 from profkit.report.kinds.diff.primitives import implementations
 from profkit.report.page import Block
 from profkit.runs.contents import RunContents
@@ -32,10 +33,11 @@ def figure_4(plan: Plan, logs: Path) -> Figure:
     if without:
         blocks.append(strong(f"oneDNN executed nothing in {', '.join(without)}: other libraries did their work."))
     columns = ("model", "implementation before → after", "primitives", "time per forward")
-    blocks.append(table("Implementations that changed", columns, rows, words=2))
+    if rows:
+        blocks.append(table("Implementations that changed", columns, rows, words=2))
     for change in found.workloads:
         blocks.append(_largest(change))
-    measured = f"{said}; {len(rows)} changes of implementations in {len(ran)} models"
+    measured = f"{said}; implementations that changed: {len(rows)}, in {plural(len(ran), 'model')}"
     row = Row("4: what changed", "a diagram: ATen BLAS, ideep, oneDNN and ACL", measured, "ACL is for Arm only")
     return Figure("Figure 4: the part of the stack that changed", (row,), tuple(blocks))
 
@@ -61,7 +63,7 @@ def _largest(change: WorkloadChange) -> Block:
     before, after = most.judged_ns
     found = f"{units.duration(before)} → {units.duration(after)} per forward"
     verdict = f", {most.verdict}" if most.verdict else ""
-    return strong(f"{change.name}: {most.name} changed most under the profiler: {found}{verdict}.")
+    return strong(f"{change.name}: the operator {most.name!r} changed most under the profiler: {found}{verdict}.")
 
 
 def figure_5(plan: Plan, logs: Path) -> Figure:

@@ -54,7 +54,7 @@ def preview(
     host, environ = host or describe_host(), os.environ if environ is None else environ
     planned = [_plan(c, options, logdir, host, environ, overwrite=overwrite) for c in configurations]
     workloads = list(dict.fromkeys(p.configuration.workload.name for p in planned))
-    yield f"{_count(len(planned), 'configuration')} of {_count(len(workloads), 'workload')}: {', '.join(workloads)}"
+    yield f"{counted(len(planned), 'configuration')} of {counted(len(workloads), 'workload')}: {', '.join(workloads)}"
     yield ""
     missing = 0
     for line, is_missing in _environments(configurations, environments):
@@ -127,13 +127,13 @@ def _state(planned: _Planned, *, overwrite: bool) -> str:
         return "is replaced"
     if planned.existing is None:
         return "is new"
-    return f"has {_count(len(planned.existing.rounds), 'round')}; more are added"
+    return f"has {counted(len(planned.existing.rounds), 'round')}; more are added"
 
 
 def _time(planned: Sequence[_Planned], name: str, options: Settings) -> Iterator[str]:
     """Yield about how long the rounds of one workload take."""
     passes = len(planned) * bool(options.onednn)
-    after = f", then {_count(passes, 'process', 'processes')} for oneDNN's log" * bool(passes)
+    after = f", then {counted(passes, 'process', 'processes')} for oneDNN's log" * bool(passes)
     if options.rounds is None and len(planned) > 1:
         rounds = FEWEST_ROUNDS + ROUNDS_AFTER
         yield (
@@ -142,7 +142,7 @@ def _time(planned: Sequence[_Planned], name: str, options: Settings) -> Iterator
         )
         return
     processes = sum(p.rounds for p in planned)
-    text = f"{name}: {_count(processes, 'process', 'processes')}, one per round{after}"
+    text = f"{name}: {counted(processes, 'process', 'processes')}, one per round{after}"
     forwards = f"{options.warmup} or more warm-up, {options.steps} timed and {options.steps} profiled forwards"
     seconds = [_seconds(p) for p in planned]
     if any(s is None for s in seconds):
@@ -183,5 +183,6 @@ def _free(folder: Path) -> str:
     return units.file_size(shutil.disk_usage(there).free)
 
 
-def _count(number: int, one: str, several: str = "") -> str:
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a count with its noun: ``1 process``, ``2 processes``."""
     return f"{number} {one if number == 1 else several or one + 's'}"

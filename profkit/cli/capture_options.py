@@ -25,6 +25,7 @@ else:
     _ParamType = click.ParamType  # not generic in older versions of click
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_MOST_VALUES = 100  # of one option: more configurations than anybody waits for
 
 
 def complete_workload(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -95,6 +96,33 @@ class _Integer(click.IntRange):
         return _checked(self._setting, super().convert(value, param, ctx))
 
 
+class _Integers(_ParamType):
+    """Whole numbers that a setting checks: one, several such as 1,2,4, or a range such as 1..8."""
+
+    name = "integers"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the values as a tuple; fails in words if they do not fit."""
+        found: list[Any] = []
+        for part in str(value).split(","):
+            first, dots, last = part.partition("..")
+            try:
+                begin, end = int(first), int(last if dots else first)
+            except ValueError:
+                self.fail(f"{part!r} is not a number, or a range such as 1..8", param, ctx)
+            if not begin <= end < begin + _MOST_VALUES:
+                self.fail(f"{part!r} is not a range of 1 to {_MOST_VALUES} numbers", param, ctx)
+            found += [_checked(self._setting, number) for number in range(begin, end + 1)]
+        return tuple(found)
+
+
+def _flattened(ctx: click.Context, param: click.Parameter, values: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
+    return tuple(value for several in values for value in several)
+
+
 class _Number(click.FloatRange):
     """A number that a setting checks."""
 
@@ -132,17 +160,21 @@ def _option(setting: Setting) -> Callable[[_F], _F]:
     help_ = setting.help
     if setting.repeatable:
         text = setting.default_text or ("no" if default is False else default)
-        shown, help_ = {"multiple": True}, f"{help_} Repeatable.  [default: {text}]"
+        several = " Repeatable, also as 1,2,4 or 1..8." if setting.type is int else " Repeatable."
+        shown, help_ = {"multiple": True}, f"{help_}{several}  [default: {text}]"
     elif setting.default is None:
         shown, help_ = {}, f"{help_}  [default: {setting.default_text}]"
     elif setting.type is bool and "/" not in setting.flags[0]:
         shown = {"is_flag": True}
     kind: Any = _Text(setting) if setting.pattern else setting.type
-    if setting.choices:
+    if setting.repeatable and setting.type is int:
+        kind, shown["callback"] = _Integers(setting), _flattened
+    elif setting.choices:
         kind = click.Choice(setting.choices)
     elif setting.minimum is not None:
         kind = (_Integer if setting.type is int else _Number)(setting)
-    return click.option(*setting.flags, setting.name, type=kind, metavar=setting.metavar, help=help_, **shown)
+    metavar = setting.metavar or ("N" if isinstance(kind, _Integers) else None)
+    return click.option(*setting.flags, setting.name, type=kind, metavar=metavar, help=help_, **shown)
 
 
 def requested_environments(

@@ -20,6 +20,7 @@ from profkit.errors import OutputError, ProfkitError
 # Each command lives in profkit/cli/commands/NAME.py; only the one that runs is imported, so that --help is fast.
 COMMANDS = {
     "capture": "Capture profiles of warm forwards, one run per configuration.",
+    "sweep": "Capture along versions or a setting, and show where it changed.",
     "load": "Measure throughput and latency under load.",
     "diff": "Compare two runs operator by operator.",
     "compare": "Compare many runs side by side.",

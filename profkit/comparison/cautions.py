@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from profkit import units
 from profkit.arrays import Integers
 from profkit.runs.measurement import Measurement
 from profkit.runs.pairing import Pairing, how_apart
+from profkit.shortening import listed
 from profkit.stats.inference import ROUNDS_NEEDED
 from profkit.stats.stability import check_stability
 
+_OF_A_ROUND = re.compile(r"round (\d+): (.*)", re.S)
 OBSERVER_LIMIT = 1.3  # profiled / latency: above it at least a quarter of the profiled time is the profiler's
 OBSERVER_RATIO = 1.15  # of the two sides' observer effects: above it operator times differ by 15% without any cause
 
@@ -84,7 +87,20 @@ def _about(side: Measurement) -> Iterator[str]:
         if manifest.status != "complete":
             yield f"{who}: the capture did not finish: {manifest.reason}"
         yield from (f"{who}: round {f.round}: {f.reason}; {f.instead}." for f in manifest.fallbacks)
-        yield from (f"{who}: {text}" for text in manifest.warnings)
+        yield from (f"{who}: {text}" for text in _by_round(manifest.warnings))
+
+
+def _by_round(warnings: Sequence[str]) -> Iterator[str]:
+    """Yield the warnings of a manifest; one that several rounds have is said once, with their numbers."""
+    rounds: dict[str, list[str]] = {}
+    for text in warnings:
+        found = _OF_A_ROUND.fullmatch(text)
+        rounds.setdefault(found[2] if found else text, []).extend([found[1]] if found else [])
+    for text, numbers in rounds.items():
+        if not numbers:
+            yield text
+        else:
+            yield f"round{'s' * (len(numbers) > 1)} {listed(numbers)}: {text}"
 
 
 def stability_warnings(rounds: Sequence[Integers]) -> Iterator[str]:

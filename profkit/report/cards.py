@@ -39,7 +39,11 @@ def _workload(change: WorkloadChange) -> Card:
     times = f"{units.duration(before)} → {units.duration(after)}"
     subject = f"{change.name}: {what}"
     return _card(
-        subject, change.inference, times, [rounds_text(change), forwards], first_finding(change) or because(change)
+        subject,
+        change.inference,
+        times,
+        [rounds_text(change), forwards],
+        first_finding(change, change.inference.verdict) or because(change),
     )
 
 
@@ -56,7 +60,9 @@ def compare_card(overview: Overview) -> Card | None:
     if len(overview.workloads) > 1:
         subject += ", geometric mean"
     times, facts = _times(overview, best)
-    return _card(subject, best.geomean_speedup, times, facts)
+    found = overview.findings[0] if len(overview.findings) == 1 else None
+    first = first_finding(found, best.geomean_speedup.verdict) if found is not None else ""
+    return _card(subject, best.geomean_speedup, times, facts, first)
 
 
 def _times(overview: Overview, best: RunOverview) -> tuple[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from profkit import units
-from profkit.report.document import Cell, Column, Table
+from profkit.report.document import Cell, Column, Table, plural
 
 if TYPE_CHECKING:
     from profkit.runs.manifest import Manifest
@@ -41,11 +41,19 @@ def manifest_facts(manifest: Manifest) -> list[tuple[str, str]]:
         *manifest.settings.rows(),
         *((name, manifest.environment[name]) for name in sorted(own_variables(manifest))),
         ("rounds", str(len(manifest.rounds))),
-        ("host", ", ".join(filter(None, [host.cpu, f"{host.cores} cores", host.instance_type, host.os]))),
+        (
+            "host",
+            ", ".join(
+                filter(
+                    None, [host.cpu, plural(host.cores, "core") if host.cores else None, host.instance_type, host.os]
+                )
+            ),
+        ),
     ]
     if torch is not None:
         version = torch.version + (f"+{torch.wheel}" if torch.wheel else "")
-        facts.insert(2, ("PyTorch", f"{version}, oneDNN {torch.onednn or 'none'}, {torch.threads} threads"))
+        threads = [plural(torch.threads, "thread")] if torch.threads is not None else []
+        facts.insert(2, ("PyTorch", ", ".join([version, f"oneDNN {torch.onednn or 'none'}", *threads])))
         facts.insert(3, ("CPU capability", torch.cpu_capability or units.NOTHING))
     if manifest.python is not None:
         facts.append(("Python", manifest.python.version))

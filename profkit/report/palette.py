@@ -27,6 +27,15 @@ LIGHT = {
     "q50": "#6fb8a8",
     "q90": "#2b8a78",
     "q99": "#0d4a3f",
+    "p0": "#4a6fb3",
+    "p1": "#c29422",
+    "p2": "#3f9a5b",
+    "p3": "#8a5fb0",
+    "p4": "#b5564d",
+    "p5": "#3f95a8",
+    "p6": "#8d7a3a",
+    "p7": "#c06fa5",
+    "p8": "#9aa4ad",
 }
 DARK = {
     "ink": "#e6eaee",
@@ -45,9 +54,23 @@ DARK = {
     "q50": "#35705f",
     "q90": "#4fb5a1",
     "q99": "#b5efe2",
+    "p0": "#7f9fdb",
+    "p1": "#d9b14e",
+    "p2": "#6cc088",
+    "p3": "#b08fd4",
+    "p4": "#d98880",
+    "p5": "#6fc0d2",
+    "p6": "#b8a568",
+    "p7": "#dd9cc6",
+    "p8": "#6b757f",
 }
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
-_FILLS = ("faster", "slower", "neutral", "baseline", "candidate", "time", "q50", "q90", "q99", "ink", "faint", "wash")
+PARTS = tuple(f"p{number}" for number in range(9))
+"""Colours of parts that stand beside each other, the last for what is left; they mean nothing else."""
+_FILLS = (
+    *("faster", "slower", "neutral", "baseline", "candidate", "time", "q50", "q90", "q99", "ink", "faint", "wash"),
+    *PARTS,
+)
 _PARTS = f"""
 .pk text {{ font: 13px {FONT}; fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
 .pk .s {{ font-size: 12px; fill: var(--faint); }}

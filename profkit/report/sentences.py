@@ -9,6 +9,8 @@ from profkit.comparison.records.diff import Comparison, WorkloadChange
 from profkit.comparison.records.parts import Judged
 from profkit.report.verdicts import speedup_text
 
+_TWICE = 0.5  # a speedup: from here on a factor is easier to read than percent
+
 
 def headline(change: WorkloadChange) -> str:
     """Return a workload's verdict in words, its times and rounds; for a change that is shown, its largest part."""
@@ -39,15 +41,17 @@ def verdict_words(judged: Judged) -> str:
         return f"{units.ratio(speedup)} faster {units.interval(low, high)}"
     if judged.verdict == "slower":
         return f"{percent_slower(speedup)}% slower [{percent_slower(high)}, {percent_slower(low)}]"
-    between = f"between {_percent(high)} and {_percent(low)}"
+    best, worst = _percent(high), _percent(low)
     if judged.verdict == "same":
-        return f"the same, {between}"
-    return f"inconclusive, {between}"
+        return f"the same, between {best} and {worst}" if best != worst else "the same, to within 0.1%"
+    return f"inconclusive, between {best} and {worst}"
 
 
 def _percent(speedup: float) -> str:
     """Return a bound of a speedup as a change of the time in words."""
-    return f"{100 * (1 - 1 / speedup):.1f}% faster" if speedup >= 1 else f"{percent_slower(speedup)}% slower"
+    if speedup >= 1:
+        return f"{100 * (1 - 1 / speedup):.1f}% faster"
+    return f"{percent_slower(speedup)}% slower" if speedup > _TWICE else f"{units.ratio(1 / speedup)} slower"
 
 
 def percent_slower(speedup: float) -> str:

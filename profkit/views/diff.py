@@ -39,33 +39,47 @@ def compare_runs(
 
     Raises InputError if a side cannot be read, UsageError if they have no workload in common.
     """
-    with PendingComparison(baseline, candidate, by, options) as pending:
+    with PendingComparison.of(baseline, candidate, by, options) as pending:
         return pending.result(margin)[by]
 
 
 class PendingComparison:
-    """A comparison as :func:`compare_runs` makes it, under way: use it in ``with``, which ends the processes.
+    """A comparison of pairs of runs, under way: use it in ``with``, which ends the processes.
 
-    Each trace is decoded once. ``for_page`` adds the other groupings that a page offers: by name and by shape, and by
-    module if every run recorded Python stacks. Raises as :func:`compare_runs` does.
+    ``sides`` are what the result calls the paths of both. Each trace is decoded once. ``for_page`` adds the other
+    groupings that a page offers: by name and by shape, and by module if every run recorded Python stacks. Raises
+    InputError if no pair has traces on both sides.
     """
 
     def __init__(
         self,
+        pairs: Sequence[RunPair],
+        sides: tuple[str, str],
+        by: By = "name",
+        options: ReadOptions = DEFAULT,
+        *,
+        for_page: bool = False,
+    ) -> None:
+        self._sides = sides
+        self._options = options
+        self._pairs, self._left_out = _with_traces(pairs)
+        self._groupings = _page_groupings(by, self._pairs) if for_page else [by]
+        self._stack = ExitStack()
+        self._first = self._begin(self._pairs[0])
+
+    @classmethod
+    def of(
+        cls,
         baseline: str | Path,
         candidate: str | Path,
         by: By = "name",
         options: ReadOptions = DEFAULT,
         *,
         for_page: bool = False,
-    ) -> None:
-        self._sides = (str(baseline), str(candidate))
-        self._options = options
-        pairs = pair_runs(find_runs(baseline), find_runs(candidate), *self._sides)
-        self._pairs, self._left_out = _with_traces(pairs)
-        self._groupings = _page_groupings(by, self._pairs) if for_page else [by]
-        self._stack = ExitStack()
-        self._first = self._begin(self._pairs[0])
+    ) -> PendingComparison:
+        """Begin to compare every workload that both paths have; raises as :func:`compare_runs` does."""
+        sides = (str(baseline), str(candidate))
+        return cls(pair_runs(find_runs(baseline), find_runs(candidate), *sides), sides, by, options, for_page=for_page)
 
     def result(self, margin: float = MARGIN) -> dict[By, Comparison]:
         """Return the comparison by each grouping, once everything is measured."""
@@ -132,7 +146,7 @@ def pair_runs(baseline: list[Run], candidate: list[Run], left: str, right: str) 
     return pairs
 
 
-def _with_traces(pairs: list[RunPair]) -> tuple[list[RunPair], list[str]]:
+def _with_traces(pairs: Sequence[RunPair]) -> tuple[list[RunPair], list[str]]:
     """Return the pairs with a trace on both sides, and a warning per run without one.
 
     Raises InputError if no pair is left.

@@ -6,17 +6,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from profkit.comparison.latency import Series
 from profkit.comparison.many import compare_walls
 from profkit.comparison.outputs import compare_outputs
-from profkit.comparison.records.many import Overview, WallKind
+from profkit.comparison.records.many import Overview, RunFindings, WallKind
 from profkit.comparison.records.outputs import OutputsChange
-from profkit.errors import UsageError
+from profkit.errors import InputError, UsageError
 from profkit.runs.contents import RunContents, RunData
 from profkit.runs.measurement import profiled_ns
 from profkit.runs.store import Run, find_runs
 from profkit.stats.judged import MARGIN
 from profkit.trace.options import DEFAULT, ReadOptions
+from profkit.views.diff import PendingComparison
 
 
 def compare_many(
@@ -25,7 +28,7 @@ def compare_many(
     """Compare the runs at ``paths`` with the first of them, or with ``baseline``. The runs of a label are one side.
 
     Latencies are compared. If a run of a workload has none, or ``options`` name an annotation as the forward, the
-    profiled forwards of all its runs are compared instead.
+    profiled forwards of all its runs are compared instead. The traces of two runs are read for findings.
     Raises InputError if a run cannot be read, UsageError if there are fewer than two labels or a label has two runs of
     one workload.
     """
@@ -34,7 +37,35 @@ def compare_many(
         raise UsageError("there is only one run", hint="Name at least two, or a folder that contains several.")
     walls, kinds, notes = read_walls(runs, options)
     warnings += notes
-    return compare_walls(runs, walls, kinds, warnings, margin, dict(_outputs(runs, options)))
+    overview = compare_walls(runs, walls, kinds, warnings, margin, dict(_outputs(runs, options)))
+    return _explained(overview, runs, options)
+
+
+def _explained(overview: Overview, runs: Mapping[str, Mapping[str, Run]], options: ReadOptions) -> Overview:
+    """Return ``overview`` with the findings of the run that its first sentence is about, if its traces can be read."""
+    label = _to_explain(overview)
+    before = runs[overview.baseline]
+    pairs = [(before[name], run) for name, run in runs.get(label or "", {}).items() if name in before]
+    if label is None or not pairs:
+        return overview
+    try:
+        with PendingComparison(pairs, (overview.baseline, label), options=options) as pending:
+            found = pending.result(overview.margin)["name"]
+    except InputError as error:  # the wall times are known without the traces
+        return replace(overview, warnings=[*overview.warnings, f"{label}: no findings: {error}"])
+    findings = [
+        RunFindings(label=label, workload=change.name, findings=change.findings, ruled_out=change.ruled_out)
+        for change in found.workloads
+    ]
+    return replace(overview, findings=findings)
+
+
+def _to_explain(overview: Overview) -> str | None:
+    """Return the fastest run if it is shown to be faster than the baseline, else the slowest that is shown slower."""
+    if overview.fastest and overview.baseline not in overview.fastest:
+        return overview.fastest[0]
+    slower = [run for run in overview.runs if run.geomean_speedup.verdict == "slower"]
+    return min(slower, key=lambda run: run.geomean_speedup.speedup or 0.0).label if slower else None
 
 
 def usable_runs(found: Mapping[str, Mapping[str, Run]]) -> tuple[dict[str, dict[str, Run]], list[str]]:

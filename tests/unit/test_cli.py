@@ -254,7 +254,7 @@ def test_the_interface_for_programs() -> None:
 
     (path,) = sorted(Path("traces/2.0").rglob("*.pt.trace.json.gz"))[:1]
     assert len(profkit.load(path).trace.operator_events) > 1000
-    assert profkit.diff("traces/1.13", "traces/2.0").workloads[0].name == "resnet50"
+    assert profkit.diff("traces/1.13", "traces/2.0").record.workloads[0].name == "resnet50"
     for name in profkit.__all__:
         assert inspect.getdoc(getattr(profkit, name)), name
 

@@ -285,3 +285,15 @@ def test_the_observer_effect_is_warned_of(tmp_path: Path, pair: tuple[Path, Path
     warnings = compare_runs(pair[0], tmp_path / "2.2").warnings
     assert "the profiler made the forward 1.34 times slower" in warnings[0]
     assert "slows the two sides differently" in warnings[1]
+
+
+def test_a_warning_of_several_rounds_is_said_once(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    texts = [*(f"round {n}: latency not stable after 9 warm-up forwards" for n in range(3)), "round 1: other", "own"]
+    described = msgspec.structs.replace(manifest("2.2", 3, 1000), warnings=texts)
+    write_run(tmp_path / "2.2/net", described, ("aten::conv2d", 400))
+    warnings = compare_runs(pair[0], tmp_path / "2.2").warnings
+    assert [text for text in warnings if text.startswith("2.2 net: ")][-3:] == [
+        "2.2 net: rounds 0, 1, 2: latency not stable after 9 warm-up forwards",
+        "2.2 net: round 1: other",
+        "2.2 net: own",
+    ]

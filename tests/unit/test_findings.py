@@ -91,6 +91,78 @@ def test_bf16_without_effect_is_ruled_out() -> None:
     assert "fpmath mode" not in ruled_out("2.0", "2.15")
 
 
+CASES = ROOT / "tests/data/findings"  # real captures of small models; capture.sh there says how they were made
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after", "what", "evidence", "certainty"),
+    [
+        ("many short calls", "2.0-frozen", "2.0", "1200 operator calls of less than 5.00 µs each", "µs of", "observed"),
+        (
+            "page faults",
+            "2.0-MALLOC_MMAP_THRESHOLD_-4294967296-MALLOC_TRIM_THRESHOLD_-4294967296",
+            "2.0-MALLOC_MMAP_THRESHOLD_-131072-MALLOC_TRIM_THRESHOLD_-4294967296",
+            "has more page faults in every forward",
+            "page faults 0 → 49158 per forward",
+            "observed",
+        ),
+        (
+            "threads",
+            "2.0-threads1",
+            "2.0-threads8",
+            "ran with 8 threads on 2 processors",
+            "torch.threads 8",
+            "observed",
+        ),
+        (
+            "primitive cache",
+            "2.0-ONEDNN_PRIMITIVE_CACHE_CAPACITY-1024",
+            "2.0-ONEDNN_PRIMITIVE_CACHE_CAPACITY-0",
+            "finds fewer oneDNN primitives in the cache",
+            "cache hit rate 100.0% → 0.0%",
+            "observed",
+        ),
+        (
+            "reference implementations",
+            "2.0-frozen-ONEDNN_MAX_CPU_ISA-AVX512_CORE",
+            "2.0-frozen-ONEDNN_MAX_CPU_ISA-SSE41",
+            "ran in a reference implementation in 2.0-frozen-ONEDNN_MAX_CPU_ISA-SSE41",
+            "jit:avx512_core → simple_nchw:any",
+            "observed",
+        ),
+        (
+            "copies and conversions",
+            "2.0",
+            "2.0-autocast",
+            "copies or converts tensors more often",
+            "aten::copy_: 24 → 73 calls",
+            "observed",
+        ),
+        (
+            "outputs",
+            "2.0",
+            "2.0-dtype-bf16",
+            "the outputs of 2.0-dtype-bf16 differ",
+            "top-1 agreement 87.5%",
+            "observed",
+        ),
+    ],
+)
+def test_each_rule_on_a_real_case(rule: str, before: str, after: str, what: str, evidence: str, certainty: str) -> None:
+    folder = CASES / rule.replace(" ", "-")
+    change = compare_runs(folder / before, folder / after).workloads[0]
+    finding = next(finding for finding in change.findings if finding.rule == rule)
+    assert what in finding.what
+    assert any(evidence in text for text in finding.evidence)
+    assert finding.certainty == certainty
+    back = compare_runs(folder / after, folder / before).workloads[0].findings
+    again = [finding for finding in back if finding.rule == rule]
+    if rule in ("many short calls", "copies and conversions"):  # of the candidate alone
+        assert again == []
+    else:
+        assert len(again) == 1
+
+
 def changed(**facts: Any) -> Changed:
     """Return a real comparison in which nothing stands out, with some facts replaced."""
     return replace(compared("1.13-frozen", "2.0-frozen"), **facts), manifest("1.13-frozen"), manifest("2.0-frozen")

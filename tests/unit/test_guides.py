@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted(FOLDER.glob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 CODE = re.compile(r"`[^`\n]*`|```.*?```", re.S)
 EVERY_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+STUDY = ROOT / "examples/study/__main__.py"
 FOREIGN_OPTIONS = {"--logdir", "--megabytes"}  # of TensorBoard, and of a benchmark
 
 
@@ -44,7 +45,7 @@ def test_every_command_is_in_a_guide() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_in_a_guide_exists(page: Path) -> None:
-    known = FOREIGN_OPTIONS | {"--help"}
+    known = FOREIGN_OPTIONS | {"--help"} | set(EVERY_OPTION.findall(STUDY.read_text(encoding="utf-8")))
     with click.Context(group) as context:
         for name in COMMANDS:
             command = group.get_command(context, name)

@@ -33,6 +33,7 @@ from profkit.views.information import describe_run
 from profkit.views.many import compare_many
 from profkit.views.operators import view_operators
 from profkit.views.primitives import view_primitives
+from profkit.views.sweep import view_sweep
 from profkit.views.workloads import list_workloads
 from tests.builders import add_run
 from tests.conftest import ROOT
@@ -82,6 +83,12 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
         ),
         Example(kind_of("info"), describe_run(run), lambda v: [t.file for t in v.traces], some),
         Example(kind_of("workloads"), list_workloads(), lambda v: [w.name for w in v.workloads], "vit"),
+        Example(
+            kind_of("sweep"),
+            view_sweep(TRACES, ["1.13", "2.0-frozen", "2.15-frozen"], ["resnet50"]),
+            lambda v: [p.label for w in v.workloads for p in w.points],
+            "frozen",
+        ),
         Example(kind_of("load"), load_example(), lambda v: [p.name for p in v.points], "/s"),
         Example(kind_of("machine"), inspect_machine("host", "cpu"), lambda v: [f.name for f in v.findings], "other"),
     ]

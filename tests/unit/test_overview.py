@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from pathlib import Path
 
 import jsonschema
@@ -182,16 +181,6 @@ def test_a_saved_result_that_is_nested_too_deeply(tmp_path: Path, capsys: Capsys
     path.write_text('{"schema": "diff/1", "more": ' + "[" * 9999)
     assert run("render", path) == 3
     assert "nested too deeply" in capsys.readouterr().err
-
-
-def test_to_pandas() -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = compare_runs(TRACES / "1.13", TRACES / "2.0-frozen").to_pandas()
-    assert isinstance(frame, pandas.DataFrame)
-    row = frame.set_index("operator").loc["aten::mkldnn_convolution"]
-    assert math.isnan(row["candidate_self_host_ns"])
-    assert row["baseline_calls"] == 53
-    assert row["verdict"] == "removed"
 
 
 def test_results_round_trip() -> None:

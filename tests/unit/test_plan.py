@@ -194,6 +194,8 @@ def test_releases() -> None:
         *("torch==1.13.1", "torchvision==0.14.*", "numpy<2", "setuptools<70")
     ]
     assert release_of("9.9").requirements("9.9.0") == ["torch==9.9.0", "torchvision", "numpy"]
+    compiling = [release for name, release in releases().items() if name not in ("1.13", "2.15")]
+    assert all(any(text.startswith("setuptools") for text in release.also) for release in compiling)  # torch.compile
     assert pythons(release_of("1.13")) == ["3.10", "3.9", "3.8", "3.7"]
     assert pythons(release_of("2.15"))[0] == "3.11"
 

@@ -73,8 +73,15 @@ def test_onednn_joins_once(reads: Reads) -> None:
     assert counts(reads, "onednn.log.gz") == [1]
 
 
-def test_many_runs_with_latency_need_no_trace(reads: Reads) -> None:
+def test_of_many_runs_two_are_read_for_findings(reads: Reads) -> None:
+    """Wall times are in the manifests: only the run that the first sentence is about is explained by its traces."""
     assert run("compare", "traces") == 0
+    assert counts(reads, ".pt.trace.json.gz") == [1] * 10
+    assert counts(reads, "onednn.log.gz") == [2]  # one of each run
+
+
+def test_many_runs_without_a_change_that_is_shown_need_no_trace(reads: Reads) -> None:
+    assert run("compare", "traces/2.0", "traces/2.0-bf16") == 0
     assert not reads
 
 

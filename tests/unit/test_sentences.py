@@ -17,13 +17,28 @@ from profkit.comparison.records.diff import (
 )
 from profkit.comparison.records.parts import Judged, Latency
 from profkit.report.kinds.diff.document import attribution_table
-from profkit.report.sentences import attribution_note, attribution_title, explains_change, headline
+from profkit.report.sentences import attribution_note, attribution_title, explains_change, headline, verdict_words
 
 FASTER = Judged(speedup=1.25, low=1.2, high=1.3, p_value=0.001, q_value=0.001, verdict="faster")
 SLOWER = Judged(speedup=0.8, low=0.77, high=0.83, p_value=0.001, q_value=0.001, verdict="slower")
 MUCH_SLOWER = Judged(speedup=0.6, low=0.55, high=0.65, p_value=0.001, q_value=0.001, verdict="slower")
 UNKNOWN = Judged(speedup=1.1, low=0.9, high=1.3, p_value=0.3, q_value=0.3, verdict="inconclusive")
 SAME = Judged(speedup=1.0, low=0.99, high=1.01, p_value=0.9, q_value=0.9, verdict="same")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "words"),
+    [
+        (0.99, 1.01, "same", "the same, between 1.0% faster and 1.0% slower"),
+        (0.9999, 1.0001, "same", "the same, between 0.0% faster and 0.0% slower"),
+        (1.0001, 1.0002, "same", "the same, to within 0.1%"),
+        (0.9, 1.3, "inconclusive", "inconclusive, between 23.1% faster and 11.1% slower"),
+        (0.016, 88.0, "inconclusive", "inconclusive, between 98.9% faster and 62.5x slower"),
+        (0.5, 1.0, "inconclusive", "inconclusive, between 0.0% faster and 2.00x slower"),
+    ],
+)
+def test_a_range_in_words(low: float, high: float, verdict: Any, words: str) -> None:
+    assert verdict_words(Judged(speedup=1.0, low=low, high=high, verdict=verdict)) == words
 
 
 def fields(judged: Judged) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 The data come from the metadata of the packages and from their wheels. The upper Python is the newest for which both
 torch and torchvision have wheels. Up to 2.2 torch uses ``pkg_resources.packaging``, which setuptools 70 removed.
+torch.compile imports setuptools, on which the wheels of 2.3 to 2.14 do not depend under every Python.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -79,3 +81,34 @@ def pythons(release: Release) -> list[str]:
     upward = [v for v in available if v >= PREFERRED_PYTHON]
     downward = [v for v in reversed(available) if v < PREFERRED_PYTHON]
     return [f"{a}.{b}" for a, b in upward + downward]
+
+
+def releases_in(request: str, *, patches: bool = False) -> list[str]:
+    """Return the versions that a request names, oldest first: one version, or each of a range such as 1.13..2.15.
+
+    A range has the newest patch of each minor version, or with ``patches`` every patch. Raises UsageError if the
+    request is not valid, or a bound of the range is not a release that profkit knows.
+    """
+    first, dots, last = request.partition("..")
+    if not dots:
+        return [check_request(request)]
+    known = [version for name in releases() for version in (_patches(name) if patches else [name])]
+    places = [_place(check_request(bound), known, is_last=bound is last) for bound in (first, last)]
+    if places[0] > places[1]:
+        raise UsageError(f"the range {request} is empty", hint=f"Write the older version first: {last}..{first}.")
+    return known[places[0] : places[1] + 1]
+
+
+def _patches(name: str) -> list[str]:
+    return [f"{name}.{patch}" for patch in range(int(releases()[name].newest.rpartition(".")[2]) + 1)]
+
+
+def _place(bound: str, known: Sequence[str], *, is_last: bool) -> int:
+    """Return the position of a bound among the known versions."""
+    found = [place for place, version in enumerate(known) if bound in (version, minor(version))]
+    found = found or [place for place, version in enumerate(known) if minor(bound) == version]
+    if not found:
+        raise UsageError(
+            f"{bound} is not a release that profkit knows", hint=f"Known: {next(iter(releases()))} to {newest_minor()}."
+        )
+    return found[-1 if is_last else 0]

@@ -97,7 +97,7 @@ def command(
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     is_page = output.format == "html" and output.plot is None
-    with PendingComparison(baseline, candidate, by, reading, for_page=is_page) as pending:
+    with PendingComparison.of(baseline, candidate, by, reading, for_page=is_page) as pending:
         # imported while other processes read the traces
         from profkit.comparison.gate import judge
         from profkit.report.escape import plain

@@ -116,7 +116,7 @@ def _page(runs: Sequence[Run], reading: ReadOptions) -> Page:
     if len(runs) == 1:
         return make_page(kind_of("operators"), view_operators(runs[0], per_forward=True, options=reading))
     if len(runs) == 2 and runs[0].workload == runs[1].workload:
-        with PendingComparison(runs[0].path, runs[1].path, options=reading, for_page=True) as pending:
+        with PendingComparison.of(runs[0].path, runs[1].path, options=reading, for_page=True) as pending:
             groupings = pending.result()
         return make_page(kind_of("diff"), groupings.pop("name"), beside=groupings)
     try:

@@ -5,13 +5,11 @@ Times are nanoseconds per forward. A speedup is baseline / candidate: above 1 th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from profkit.comparison.records.findings import Finding, RuledOut
-from profkit.comparison.records.frame import data_frame
 from profkit.comparison.records.outputs import OutputsChange
 from profkit.comparison.records.parts import (
     HasPlace,
@@ -25,9 +23,6 @@ from profkit.comparison.records.parts import (
     TimeInterval,
 )
 from profkit.quantities import Amount, Change, Count, Ratio, Share, WholeChange
-
-if TYPE_CHECKING:
-    import pandas
 
 ResourceName = Literal["cpu_time", "peak_memory"]
 Outcome = Literal["in effect", "accepted without effect", "not accepted", "unknown"]
@@ -347,22 +342,3 @@ class Comparison(Record, frozen=True, kw_only=True):
     differences: Annotated[list[Difference], Meta(description="differences between the configurations")]
     warnings: Annotated[list[str], Meta(description="what to know before relying on the figures")]
     gates: Annotated[list[GateResult], Meta(description="results of the rules given with --fail-if")] = []
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return the operators of all workloads as a DataFrame, one row each; times in ns per forward.
-
-        A side that lacks the operator has NaN, never 0. Raises UsageError if pandas is not installed.
-        """
-        return data_frame([row for workload in self.workloads for row in _rows(workload)])
-
-
-def _rows(workload: WorkloadChange) -> Iterator[dict[str, object]]:
-    for change in workload.operators:
-        row: dict[str, object] = {"workload": workload.name, "operator": change.name}
-        row |= {field: getattr(change, field) for field in ("input_dims", "module", "stack")}
-        for side in ("baseline", "candidate"):
-            times = getattr(change, side)
-            for field in ("calls", "self_host_ns", "total_host_ns"):
-                row[f"{side}_{field}"] = getattr(times, field) if times else None
-        figures = ("speedup", "low", "high", "p_value", "q_value", "delta_ns", "verdict", "paired_with", "judged_on")
-        yield row | {field: getattr(change, field) for field in figures}

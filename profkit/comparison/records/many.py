@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from profkit.comparison.records.findings import Finding, RuledOut
 from profkit.comparison.records.outputs import OutputsChange
 from profkit.comparison.records.parts import Judged, Latency, Record
 from profkit.quantities import Amount, Count, Share
@@ -44,6 +45,15 @@ class RunOverview(Record, frozen=True, kw_only=True):
     left_out: Annotated[list[str], Meta(description="workloads not in its geometric mean because a side lacks them")]
 
 
+class RunFindings(Record, frozen=True, kw_only=True):
+    """What can explain the change of one workload from the baseline to one run."""
+
+    label: Annotated[str, Meta(description="label of the run")]
+    workload: Annotated[str, Meta(description="workload name")]
+    findings: Annotated[list[Finding], Meta(description="what can explain the change, largest time first")]
+    ruled_out: Annotated[list[RuledOut], Meta(description="possible causes that the evidence speaks against")]
+
+
 class Overview(Record, frozen=True, kw_only=True):
     """Every run relative to the baseline."""
 
@@ -59,4 +69,11 @@ class Overview(Record, frozen=True, kw_only=True):
         list[str],
         Meta(description="the run with the largest mean speedup, then those not shown to be slower than it"),
     ]
+    findings: Annotated[
+        list[RunFindings],
+        Meta(
+            description="per workload, of the first of the fastest relative to the baseline; if that is the baseline, "
+            "of the slowest that is shown to be slower"
+        ),
+    ] = []
     warnings: Annotated[list[str], Meta(description="what to know before relying on the figures")]

@@ -14,6 +14,7 @@ MODULES = {
     "diff": "diff",
     "compare": "compare",
     "cost": "cost",
+    "sweep": "sweep",
     "primitives": "primitives",
     "info": "information",
     "workloads": "workloads",

@@ -13,6 +13,7 @@ from profkit.report.cards import compare_card
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
 from profkit.report.figures.heatmap import heatmap
 from profkit.report.figures.speedups import run_speedups
+from profkit.report.findings import by_run, finding_blocks, paragraphs_of
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.page import Block, Code, Page, Picture, Section
 from profkit.report.verdicts import DECIDED, bounds, speedup_text, verdict_cell
@@ -82,6 +83,7 @@ def document(overview: Overview, selection: Selection, beside: Any = None) -> Do
     every = select(overview, replace(selection, top=0))
     shown = select(overview, selection)
     blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in _answers(overview)]
+    blocks += paragraphs_of(finding_blocks(by_run(overview)))
     blocks += [Paragraph(f"Warning: {text}", "bad") for text in overview.warnings]
     blocks.append(_heat_map(shown, cut_note(len(every.runs), selection.top, "runs")))
     for name in overview.workloads:
@@ -230,7 +232,8 @@ def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:
     chosen = select(overview, selection)
     shown = document(overview, selection)
     tables: list[Block] = [block for block in shown.blocks if isinstance(block, Table)]
-    words = [block for block in shown.blocks if isinstance(block, Paragraph)]
+    words = [Paragraph(text, "strong") for text in _answers(overview)]
+    words += [Paragraph(f"Warning: {text}", "bad") for text in overview.warnings]
     paths = [path for run in chosen.runs for path in run.paths]
     first = [_speedups_picture(chosen)]
     if len(chosen.workloads) > 1:
@@ -240,6 +243,7 @@ def page(overview: Overview, selection: Selection, beside: Any = None) -> Page:
         title=shown.title,
         answers=words,
         cards=[card] if card is not None else [],
+        findings=list(finding_blocks(by_run(overview))),
         sections=[
             Section("Speedups", [*first, *tables[: len(chosen.workloads) > 1]]),
             Section("Wall times", tables[1:]),

@@ -35,6 +35,13 @@ class Selection(msgspec.Struct, frozen=True):
         return self.pattern.lower() in name.lower() or fnmatch.fnmatchcase(name.lower(), self.pattern.lower())
 
 
+class DataTable(msgspec.Struct, frozen=True):
+    """A table of a result as data: its header, and a function of the result that returns its rows; times in ns."""
+
+    header: tuple[str, ...]
+    rows: Callable[[Any], Iterable[Sequence[object]]]
+
+
 class Kind(msgspec.Struct, frozen=True):
     """How one kind of result is read, selected and shown.
 
@@ -63,6 +70,8 @@ class Kind(msgspec.Struct, frozen=True):
     """Returns the HTML page without its downloads: (result, selection, beside)."""
     pictures: Mapping[str, Callable[[Any], Picture]] = msgspec.field(default_factory=dict)
     """The values of ``--plot``; each function raises UsageError if the result lacks what it draws."""
+    tables: Mapping[str, DataTable] = msgspec.field(default_factory=dict)
+    """Further tables for programs, by name, beside that of the CSV file, whose name is ``rows``."""
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     """Turns a decoded JSON document of an older schema into the current one."""
 

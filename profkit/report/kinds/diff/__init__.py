@@ -8,6 +8,7 @@ from profkit.report.kinds.diff.document import document
 from profkit.report.kinds.diff.page import page
 from profkit.report.kinds.diff.pictures import PICTURES
 from profkit.report.kinds.diff.rows import CSV_HEADER, ORDERS, csv_rows, select
+from profkit.report.kinds.diff.tables import TABLES
 from profkit.report.kinds.kind import Kind
 
 if TYPE_CHECKING:
@@ -38,5 +39,6 @@ KIND = Kind(
     csv_rows=csv_rows,
     page=page,
     pictures=PICTURES,
+    tables=TABLES,
     upgrade=_upgrade,
 )

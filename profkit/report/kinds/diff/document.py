@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, Tone, cut_note, plural
 from profkit.report.figures.waterfall import draw, steps
-from profkit.report.findings import finding_paragraphs
+from profkit.report.findings import by_workload, finding_blocks, paragraphs_of
 from profkit.report.kinds.diff.primitives import primitive_changes
 from profkit.report.kinds.diff.resources import resources_table
 from profkit.report.kinds.diff.rows import select_operators
@@ -42,7 +42,7 @@ def document(comparison: Comparison, selection: Selection, beside: Any = None) -
     """Lay out ``comparison``; ``selection`` picks and orders the operators. There is nothing ``beside``."""
     before, after = comparison.baseline, comparison.candidate
     blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in answers(comparison)]
-    blocks += finding_paragraphs(comparison)
+    blocks += paragraphs_of(finding_blocks(by_workload(comparison)))
     if comparison.gates:
         blocks.append(gates_table(comparison))
     blocks.append(differences_table(comparison))

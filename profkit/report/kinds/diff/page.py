@@ -13,7 +13,7 @@ from profkit.report.figures.latency import latency, over_time
 from profkit.report.figures.primitives import primitives
 from profkit.report.figures.speedups import speedups
 from profkit.report.figures.waterfall import waterfall
-from profkit.report.findings import finding_blocks
+from profkit.report.findings import by_workload, finding_blocks
 from profkit.report.kinds.diff.document import (
     differences_table,
     gates_table,
@@ -68,7 +68,7 @@ def page(comparison: Comparison, selection: Selection, beside: Mapping[str, Comp
         title=f"{before.label} → {after.label}",
         answers=[*map(Paragraph, answers(chosen, headlines=False))],
         cards=list(diff_cards(chosen)),
-        findings=list(finding_blocks(chosen)),
+        findings=list(finding_blocks(by_workload(chosen))),
         sections=sections,
     )
 

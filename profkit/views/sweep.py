@@ -1,0 +1,193 @@
+"""The course of wall times along versions or a setting: each configuration against the first and the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from profkit.comparison.latency import Pair, judged_fields, series_ratio, summarise
+from profkit.comparison.many import judge_as_one_table
+from profkit.comparison.outputs import compare_outputs
+from profkit.comparison.records.outputs import OutputsChange
+from profkit.comparison.records.parts import Judged
+from profkit.comparison.records.sweep import OperatorStep, SweepPoint, SweepResult, SweepStep, SweepWorkload
+from profkit.comparison.resources import typical_resource
+from profkit.errors import InputError
+from profkit.runs.contents import RunContents, RunData
+from profkit.runs.measurement import measure
+from profkit.runs.pairing import how_apart, pair_rounds
+from profkit.runs.store import MANIFEST_NAME, Run, find_runs
+from profkit.stats.inference import typical
+from profkit.stats.judged import MARGIN
+from profkit.trace.options import DEFAULT, ReadOptions
+from profkit.views.diff import PendingComparison
+
+STACKED = 8  # operators with a colour of their own in the picture
+EXPLAINING = 5  # operators that are named for a step
+_Key = tuple[str, str]
+
+
+def view_sweep(
+    logdir: Path,
+    labels: Sequence[str],
+    workloads: Sequence[str],
+    failures: Mapping[_Key, str] = {},
+    options: ReadOptions = DEFAULT,
+    margin: float = MARGIN,
+) -> SweepResult:
+    """Return the course of the runs ``LOGDIR/LABEL/WORKLOAD`` in the order of ``labels``.
+
+    ``failures`` says by label and workload why a run could not be captured. Raises InputError if no workload has two
+    runs, or a run cannot be read.
+    """
+    found = {name: dict(_runs(logdir, labels, name)) for name in workloads}
+    if not any(len(runs) > 1 for runs in found.values()):
+        first = next((text for text in failures.values()), None)
+        reason = f": {first}" if first else ""
+        raise InputError(f"fewer than two configurations were captured{reason}", where=logdir)
+    warnings = [text for name, runs in found.items() for text in _warnings(name, runs)]
+    return SweepResult(
+        labels=list(labels),
+        margin=margin,
+        workloads=[_workload(name, labels, runs, failures, options, margin) for name, runs in found.items()],
+        warnings=warnings,
+    )
+
+
+def _runs(logdir: Path, labels: Sequence[str], workload: str) -> Iterator[tuple[str, Run]]:
+    for label in labels:
+        folder = logdir / label / workload
+        if (folder / MANIFEST_NAME).is_file():
+            (run,) = find_runs(folder / MANIFEST_NAME)
+            if run.traces and RunData(run).latency_ns:
+                yield label, run
+
+
+def _warnings(name: str, runs: Mapping[str, Run]) -> Iterator[str]:
+    for run in runs.values():
+        yield from (f"{run.title}: {text}" for text in run.warnings)
+    for before, after in _neighbours(runs):
+        one, other = runs[before].manifest, runs[after].manifest
+        if one is not None and other is not None:
+            apart = how_apart(one, other, pair_rounds(one, other))
+            if apart:
+                yield f"{name}: {after} was {apart} with {before}: what changed on the machine is part of that step"
+
+
+def _neighbours(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
+    return list(zip(runs, list(runs)[1:], strict=False))
+
+
+def _workload(
+    name: str,
+    labels: Sequence[str],
+    runs: Mapping[str, Run],
+    failures: Mapping[_Key, str],
+    options: ReadOptions,
+    margin: float,
+) -> SweepWorkload:
+    first = next(iter(runs), "")
+    ratios = {("first", first, label): series_ratio(_pair(runs, first, label)) for label in runs if label != first}
+    ratios |= {("step", a, b): series_ratio(_pair(runs, a, b)) for a, b in _neighbours(runs)}
+    over_first = judge_as_one_table({key: r for key, r in ratios.items() if key[0] == "first"}, margin)
+    steps = judge_as_one_table({key: r for key, r in ratios.items() if key[0] == "step"}, margin)
+    times = {label: _operators(run, options) for label, run in runs.items()}
+    operators = _largest(times)
+    points = [
+        _point(label, runs, over_first.get(("first", first, label), Judged()), operators, times, first)
+        if label in runs
+        else SweepPoint(label=label, reason=failures.get((label, name), "not captured"))
+        for label in labels
+    ]
+    by_label = {point.label: point for point in points}
+    return SweepWorkload(
+        name=name,
+        points=points,
+        steps=[_step(by_label[a], by_label[b], runs, steps["step", a, b], options) for a, b in _neighbours(runs)],
+        operators=operators,
+    )
+
+
+def _pair(runs: Mapping[str, Run], before: str, after: str) -> Pair:
+    """Return the latencies of the rounds that are compared with each other."""
+    left, right = (RunData(runs[label]).latency_ns for label in (before, after))
+    one, other = (runs[label].manifest for label in (before, after))
+    if one is None or other is None or len(one.rounds) != len(left) or len(other.rounds) != len(right):
+        return Pair(left, right)
+    pairing = pair_rounds(one, other)
+    return Pair([left[i] for i in pairing.baseline], [right[i] for i in pairing.candidate], pairing.paired)
+
+
+def _operators(run: Run, options: ReadOptions) -> tuple[float, dict[str, float]]:
+    """Return the median forward under the profiler and each operator's self host time in it (ns)."""
+    measured = measure(run, ("name",), options)
+    matrix = measured.tables["name"]
+    forward = float(typical([forwards[None] for forwards in measured.forward_ns])[0])
+    return forward, {key[0]: ns for key, ns in zip(matrix.keys, matrix.medians("self_ns"), strict=True)}
+
+
+def _largest(times: Mapping[str, tuple[float, Mapping[str, float]]]) -> list[str]:
+    most: dict[str, float] = {}
+    for _, by_name in times.values():
+        for name, ns in by_name.items():
+            most[name] = max(ns, most.get(name, 0.0))
+    return sorted(most, key=lambda name: -most[name])[:STACKED]
+
+
+def _point(
+    label: str,
+    runs: Mapping[str, Run],
+    judged: Judged,
+    operators: Sequence[str],
+    times: Mapping[str, tuple[float, Mapping[str, float]]],
+    first: str,
+) -> SweepPoint:
+    run, (forward, by_name) = runs[label], times[label]
+    wall = summarise(RunData(run).latency_ns)
+    named = [by_name.get(name, 0.0) for name in operators]
+    rest = sum(by_name.values()) - sum(named)
+    itself = Judged(speedup=1.0)
+    return SweepPoint(
+        label=label,
+        path=str(run.path),
+        wall=wall,
+        forward_ns=forward,
+        rounds=len(run.manifest.rounds) if run.manifest is not None else 0,
+        peak_memory_bytes=typical_resource(run.manifest.rounds, "peak_memory") if run.manifest is not None else None,
+        over_first=itself if label == first else judged,
+        outputs=None if label == first else _outputs(runs[first], run),
+        operators_ns=[*named, max(0.0, rest)],
+    )
+
+
+def _outputs(first: Run, run: Run) -> OutputsChange | None:
+    sides = [RunData(one, RunContents(one).outputs) for one in (first, run)]
+    return None if sides[0].outputs is None else compare_outputs(*sides)
+
+
+def _step(
+    before: SweepPoint, after: SweepPoint, runs: Mapping[str, Run], judged: Judged, options: ReadOptions
+) -> SweepStep:
+    """Return a step; one that is shown with what can explain it."""
+    assert before.wall is not None
+    assert after.wall is not None
+    step = SweepStep(
+        before=before.label,
+        after=after.label,
+        delta_ns=after.wall.p50_ns - before.wall.p50_ns,
+        **judged_fields(judged),
+    )
+    if not judged.is_shown:
+        return step
+    pair = (runs[before.label], runs[after.label])
+    with PendingComparison([pair], (str(pair[0].path), str(pair[1].path)), options=options) as pending:
+        (change,) = pending.result()["name"].workloads
+    shares = change.attribution.operators[:EXPLAINING]
+    return replace(
+        step,
+        operators=[OperatorStep(name=share.name, delta_ns=share.delta_ns) for share in shares],
+        findings=change.findings,
+        ruled_out=change.ruled_out,
+    )
