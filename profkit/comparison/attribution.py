@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import TypeVar
 
 from profkit.arrays import Integers
-from profkit.comparison.operators import place_fields
 from profkit.comparison.records.diff import Attribution, OperatorShare
+from profkit.comparison.records.parts import place_fields
 from profkit.runs.measurement import Measurement
 from profkit.trace.operators import Key
 from profkit.trace.options import By

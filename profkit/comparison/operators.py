@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ from profkit.comparison.calls.implementations import Replacement, changed_caller
 from profkit.comparison.calls.renamed import known_since
 from profkit.comparison.latency import judged_fields, time_intervals
 from profkit.comparison.records.diff import OperatorChange, OperatorTimes
+from profkit.comparison.records.parts import place_fields
 from profkit.runs.measurement import Measurement, OperatorMatrix
 from profkit.stats.inference import compare_samples, typical
 from profkit.stats.judged import UNPAIRED, Design, Judged
@@ -170,8 +170,3 @@ def _times(side: Measurement, table: OperatorMatrix) -> dict[Key, OperatorTimes]
         )
         for row, key in enumerate(table.keys)
     }
-
-
-def place_fields(by: By, key: Key) -> dict[str, Any]:
-    """Return the fields of a record that tell its row apart from others of its operator's name."""
-    return {} if by == "name" else {"input_dims" if by == "shape" else by: key[1]}

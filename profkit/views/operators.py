@@ -11,8 +11,7 @@ import numpy as np
 from msgspec import Meta
 
 from profkit.arrays import Integers
-from profkit.comparison.operators import place_fields
-from profkit.comparison.records.parts import HasPlace, InputDims, Module, Record, Stack
+from profkit.comparison.records.parts import HasPlace, InputDims, Module, Record, Stack, place_fields
 from profkit.errors import InputError
 from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
 from profkit.quantities import Amount, Count

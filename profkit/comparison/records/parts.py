@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from profkit.quantities import Amount, Count
 from profkit.stats.judged import Judged, Verdict
+
+if TYPE_CHECKING:
+    from profkit.trace.operators import Key
+    from profkit.trace.options import By
 
 __all__ = [
     "HasPlace",
@@ -21,6 +25,7 @@ __all__ = [
     "Stack",
     "TimeInterval",
     "Verdict",
+    "place_fields",
 ]
 
 SideName = Literal["baseline", "candidate"]
@@ -47,6 +52,11 @@ class HasPlace:
     def place(self) -> str | None:
         """The one of the three that is known."""
         return self.input_dims or self.module or self.stack
+
+
+def place_fields(by: By, key: Key) -> dict[str, Any]:
+    """Return the fields of a record that tell its row apart from others of its operator's name."""
+    return {} if by == "name" else {"input_dims" if by == "shape" else by: key[1]}
 
 
 class TimeInterval(Record, frozen=True, kw_only=True):

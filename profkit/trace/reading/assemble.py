@@ -52,13 +52,7 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
     tables: dict[str, tuple[str, ...]] = {}
     for name in parts[0].extra if parts else ():
         extra[name], tables[name] = _extra(parts, name)
-    others: Counter[str] = Counter()
-    head: dict[str, Any] = {}
-    flows: list[Any] = []
-    for part in parts:
-        others.update(part.others)
-        flows += [(f[0], f[1], *map(_stored, f[2:5]), f[5]) for f in part.head.pop("flows", ())]
-        head.update({key: value for key, value in part.head.items() if value})
+    others, head, flows = _around(parts)
     return Trace(
         source=source,
         events=Events.of(
@@ -90,6 +84,18 @@ def assemble(parts: Sequence[Columns], source: str, repairs: Mapping[str, int] |
         host=host if isinstance(host := head.get("host"), str) else None,
         first_external_id=min(map(int, _EXTERNAL_ID.findall(head.get("beginning", b""))), default=None),
     )
+
+
+def _around(parts: Sequence[Columns]) -> tuple[Counter[str], dict[str, Any], list[Any]]:
+    """Return what is beside the spans: other records by phase, the file's own fields, and the flow records."""
+    others: Counter[str] = Counter()
+    head: dict[str, Any] = {}
+    flows: list[Any] = []
+    for part in parts:
+        others.update(part.others)
+        flows += [(f[0], f[1], *map(_stored, f[2:5]), f[5]) for f in part.head.pop("flows", ())]
+        head.update({key: value for key, value in part.head.items() if value})
+    return others, head, flows
 
 
 def _count_anomalies(parts: Sequence[Columns], odd: Mapping[str, int]) -> Counter[str]:
