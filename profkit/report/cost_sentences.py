@@ -52,6 +52,7 @@ def cost_answers(report: CostReport) -> Iterator[str]:
         return
     over = f" over {len(report.shared)} workloads" if len(report.shared) > 1 else ""
     than = f"{percent(best.mean)} than {names[report.baseline]}{percent_interval(best.mean)}{over}"
+    than = than if percent(best.mean) else ""
     parts = [part for part in (_amount(best, report), than) if part]
     mark = _unverified([best, baseline])
     others = [names[label] for label in report.cheapest[1:] if label in names]
@@ -88,8 +89,9 @@ def _unverified(runs: Sequence[RunCost]) -> str:
 
 
 def percent(found: Relative) -> str:
-    """Return a relative cost as percent in words: ``38.2% cheaper``, ``12.0% more expensive``."""
-    assert found.relative is not None
+    """Return a relative cost as percent in words: ``38.2% cheaper``, ``12.0% more expensive``; empty if unknown."""
+    if found.relative is None:
+        return ""
     change = 100 * (found.relative - 1)
     return f"{-change:.1f}% cheaper" if change < 0 else f"{change:.1f}% more expensive"
 

@@ -29,7 +29,7 @@ _SHARE = re.compile(r"(?<![\w.+-])(\d+(?:\.\d+)?)%(?=\s|$)")
 _PYTHON_WARNING = re.compile(r"^(?:\S*?/(?=profkit/))?([\w/.-]+\.py):\d+: (\w*Warning): (.*)$", re.MULTILINE)
 _TEMPLATE_TAGS = frozenset(
     "html head meta link title style body header h1 h2 h3 p button nav a main section figure figcaption div table "
-    "thead tbody tr th td span pre script code ul li svg rect circle line path text".split()
+    "thead tbody tr th td span strong pre script code ul li svg rect circle line path text".split()
 )
 _DRAWN = frozenset("svg rect circle line path text".split())
 _PLACES = frozenset("x y x1 y1 x2 y2 cx cy r d width height viewbox".split())

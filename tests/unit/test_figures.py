@@ -179,3 +179,13 @@ def test_a_png_is_drawn_without_a_browser(slower: Figure, monkeypatch: pytest.Mo
     width = int.from_bytes(image[16:20], "big")
     assert width == 1800
     assert b"var(--" not in render_svg(Picture("Change", slower), fixed=True).encode()
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize(("low", "high"), [(5e-324, 1.0), (1e-320, 1e-320), (0.9, 1e308), (1e305, 1e306), (1.0, 1.0)])
+def test_an_axis_holds_any_number(low: float, high: float, is_log: bool) -> None:
+    """A saved result may hold any: its picture is drawn, within its bounds."""
+    for axis in (axes.around(low, high, 0.0, 100.0, is_log=is_log), axes.from_zero(high, 0.0, 100.0)):
+        assert axis.low < axis.high
+        assert len(axis.ticks(8)) <= 20
+        assert all(0 <= axis.at(value) <= 100 for value in (low, high, *axis.ticks(8)))

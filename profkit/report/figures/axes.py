@@ -10,6 +10,8 @@ from profkit.report.figures import svg
 
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 _NEAR = 4.0  # a logarithmic axis over less than this factor has marks at equal distances, as a linear one
+_MOST = 1e12  # a factor: what is further from 1 stands at the end of a logarithmic axis
+_LARGEST = 1e300  # of a linear axis: with larger numbers its ends would be infinite
 _TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 
 
@@ -33,7 +35,7 @@ class Axis(msgspec.Struct, frozen=True):
         """Return round values within the axis, about ``most`` of them."""
         if self.is_log and self.high / self.low >= _NEAR:
             return _powers(self.low, self.high, most)
-        step = _step((self.high - self.low) / max(1, most))
+        step = _step(max((self.high - self.low) / max(1, most), 1 / _LARGEST))
         first = math.ceil(self.low / step - 1e-9)
         return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
@@ -55,14 +57,16 @@ def _powers(low: float, high: float, most: int) -> list[float]:
 
 def from_zero(high: float, start: float, end: float) -> Axis:
     """Return a linear axis from 0 to a little above ``high``."""
-    return Axis(0.0, high * 1.04 if high > 0 else 1.0, start, end)
+    return Axis(0.0, min(high, _LARGEST) * 1.04 if high > 1 / _LARGEST else 1.0, start, end)
 
 
 def around(low: float, high: float, start: float, end: float, *, is_log: bool = False) -> Axis:
     """Return an axis that holds ``low`` and ``high`` with a margin of a twentieth on both sides."""
     if is_log:
+        low, high = (min(max(end, 1 / _MOST), _MOST) for end in (low, high))
         margin = max((high / low) ** 0.05, 1.01)
         return Axis(low / margin, high * margin, start, end, True)
+    low, high = (min(max(end, -_LARGEST), _LARGEST) for end in (low, high))
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return Axis(low - margin, high + margin, start, end)
 
