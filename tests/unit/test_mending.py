@@ -419,3 +419,11 @@ def test_mended_text_is_written_in_pieces(tmp_path: Path) -> None:
     assert json.loads(target.read_bytes()) == {"schemaVersion": 1, "traceEvents": records}
     assert same(read(path), read(target))
     assert np.array_equal(read(target).events.start_ns, np.arange(20_000) * 1_000)
+
+
+def test_the_list_s_name_inside_a_text_is_no_list() -> None:
+    """Mending may leave such a key: with a quote behind a backslash it is part of a text."""
+    text = f'{{"a\\u0002: \\"x\\", \\"traceEvents":[],"traceEvents":[{FIRST}]}}'.encode()
+    assert json.loads(text)["traceEvents"]
+    found = parse(text, "x")
+    assert (times(found), found.repairs) == ([(1000, 2000)], {})

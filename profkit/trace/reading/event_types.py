@@ -77,7 +77,8 @@ ARGUMENT_TEXTS = tuple(key for _, kind, key, _ in _DETAIL_FIELDS[Detail.STACKS] 
 
 
 _LIST_KEY = b'"traceEvents"'
-LIST_KEY = rb'"%b"' % b"".join(rb"(?:%c|\\u(?i:%04x))" % (byte, byte) for byte in b"traceEvents")
+# a quote behind a backslash is part of a text
+LIST_KEY = rb'(?<!\\)"%b"' % b"".join(rb"(?:%c|\\u(?i:%04x))" % (byte, byte) for byte in b"traceEvents")
 """The pattern of the name of the list of events, in any of its spellings: JSON may escape each letter."""
 _ANY_LIST_KEY = re.compile(LIST_KEY)
 
