@@ -11,8 +11,8 @@ from profkit.comparison.latency import compare_latency
 from profkit.comparison.outputs import compare_outputs
 from profkit.comparison.records.diff import FpmathVerdict, LatencyChange, Outcome
 from profkit.comparison.records.outputs import OutputsChange
-from profkit.onednn.grammar import STRICT
 from profkit.onednn.join import Joined
+from profkit.onednn.records import STRICT
 from profkit.runs.contents import RunData
 from profkit.runs.pairing import pair_rounds
 from profkit.stats.judged import MARGIN, Design

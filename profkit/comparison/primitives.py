@@ -9,7 +9,8 @@ import msgspec
 
 from profkit.comparison.records.diff import PrimitiveChange, PrimitivesChange, PrimitiveSide, PrimitiveTimes
 from profkit.onednn.join import Joined
-from profkit.onednn.summary import Phase, phase, summed
+from profkit.onednn.records import Phase
+from profkit.onednn.summary import phase, summed
 from profkit.stats.quantiles import median
 
 Problem = tuple[str, str]

@@ -25,10 +25,10 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from profkit.onednn.descriptors import UNDEFINED, parse_arguments
+from profkit.onednn.records import STRICT
 
 ENGINE = re.compile(r"(?:cpu|gpu|cpu2gpu|gpu2cpu)(?::\d+)?")
 PRIMITIVE_FIELDS = 9  # operation, engine, kind, implementation, prop_kind, descriptors, attributes, auxiliary, problem
-STRICT = "fp32"
 _SIZE = re.compile(r"(ic|oc|id|ih|iw|kd|kh|kw|g)(\d{1,12})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PROP_KINDS = frozenset(

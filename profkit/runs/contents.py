@@ -6,15 +6,14 @@ import contextlib
 import glob
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from profkit.arrays import Integers
 from profkit.errors import InputError
-from profkit.onednn.grammar import STRICT
-from profkit.onednn.join import Joined, join
-from profkit.onednn.log import read_log
+from profkit.onednn.records import STRICT
 from profkit.runs.configuration import runs_the_same
 from profkit.runs.manifest import Round
 from profkit.runs.outputs import Unreadable, read_outputs
@@ -22,6 +21,9 @@ from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 from profkit.stats.inference import one_row, typical
 from profkit.trace.options import DEFAULT, Detail, ReadOptions
 from profkit.trace.reading.reader import read
+
+if TYPE_CHECKING:
+    from profkit.onednn.join import Joined
 
 # of the memory limit, for the outputs of a run: two runs are compared, as float64 (a float16 takes four times as much),
 # with as much again for their difference
@@ -76,6 +78,9 @@ class RunContents(msgspec.Struct, frozen=True, dict=True):
         log, trace = self.run.onednn_log, self.run.onednn_trace
         if log is None or trace is None:
             return None
+        from profkit.onednn.join import join  # takes 30 ms, which runs without a log do not need
+        from profkit.onednn.log import read_log
+
         # names, times and tracks suffice to join
         return join(read_log(log, self.options.memory_limit), read(trace, detail=Detail.NONE, options=self.options))
 

@@ -13,9 +13,8 @@ from msgspec import Meta
 from profkit.arrays import Integers
 from profkit.comparison.records.parts import HasPlace, InputDims, Module, Record, Stack, place_fields
 from profkit.errors import InputError
-from profkit.onednn.summary import PrimitiveUse, primitives_by_operator
+from profkit.onednn.records import PrimitiveUse
 from profkit.quantities import Amount, Count
-from profkit.runs.contents import RunContents
 from profkit.runs.evidence import Recording
 from profkit.runs.forwards import hint_at_annotations
 from profkit.runs.measurement import FIGURES, Measurement, measure, rounds_of
@@ -104,7 +103,7 @@ def view_operators(
     if not (per_forward or with_primitives):
         return _sum_traces(run, by, options, pending)
     measured = measure(run, (by,), options, pending=pending)
-    uses = primitives_by_operator(RunContents(run, options).require_primitives()) if with_primitives else {}
+    uses = _primitives(run, options) if with_primitives else {}
     return OperatorsView(
         source=str(run.path),
         torch=measured.torch,
@@ -122,6 +121,14 @@ def view_operators(
         ranks=ranks(measured.ranks),
         hints=list(measured.hints),
     )
+
+
+def _primitives(run: Run, options: ReadOptions) -> Mapping[str, Sequence[PrimitiveUse]]:
+    """Return the oneDNN primitives that ran in each operator."""
+    from profkit.onednn.summary import primitives_by_operator
+    from profkit.runs.contents import RunContents
+
+    return primitives_by_operator(RunContents(run, options).require_primitives())
 
 
 def _median_rows(measured: Measurement, by: By, uses: Mapping[str, Sequence[PrimitiveUse]]) -> list[OperatorRow]:

@@ -15,7 +15,8 @@ from profkit.comparison.records.diff import FpmathVerdict
 from profkit.comparison.records.parts import Record
 from profkit.onednn.grammar import Primitive
 from profkit.onednn.log import Log
-from profkit.onednn.summary import Phase, RepeatedReorder, Totals, phase, repeated_reorders
+from profkit.onednn.records import Phase, RepeatedReorder
+from profkit.onednn.summary import Totals, phase, repeated_reorders
 from profkit.quantities import Count
 from profkit.runs.contents import RunContents
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from profkit import forked
-from profkit.runs import contents
+from profkit.onednn import log
 from profkit.trace.reading import reader
 from tests.conftest import ROOT
 from tests.unit.test_cli import run
@@ -32,7 +32,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
         return wrapped
 
     monkeypatch.setattr(reader, "finish", counting(reader.finish))  # ends every read, also one begun early
-    monkeypatch.setattr(contents, "read_log", counting(contents.read_log))
+    monkeypatch.setattr(log, "read_log", counting(log.read_log))
     monkeypatch.setattr(forked, "processors", lambda: 1)  # what a second process reads could not be counted here
     monkeypatch.chdir(ROOT)
     return counted

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from profkit import units
 from profkit.report.document import Cell, Column, Document, Paragraph, Table, bar, cut_note, plural
-from profkit.report.figures.parts import parts
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.manifest_facts import median
 from profkit.report.page import Block, Field, Figure, Grid, Page, Picture, Section, Values, View
@@ -209,6 +208,8 @@ def page(view: OperatorsView, selection: Selection, beside: Any = None) -> Page:
 
 
 def _largest(rows: Sequence[OperatorRow]) -> Figure:
+    from profkit.report.figures.parts import parts
+
     return parts("self host time", [(_label(row), row.self_host_ns) for row in rows])
 
 

@@ -17,7 +17,7 @@ from profkit.report.page import Block, Field, Figure, Grid, Page, Picture, Secti
 from profkit.report.verdicts import fpmath_paragraph
 
 if TYPE_CHECKING:
-    from profkit.onednn.summary import Phase
+    from profkit.onednn.records import Phase
     from profkit.views.primitives import MessageRow, PrimitiveRow, PrimitivesView
 
 CSV_HEADER = (
