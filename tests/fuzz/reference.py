@@ -202,7 +202,8 @@ def _rows(spans: list[Span]) -> dict[str, tuple[int, int, int]]:
         by_track[span.track].append(span)
     indexed = all(span.index >= 0 for span in spans)
     for on_track in by_track.values():
-        on_track.sort(key=lambda span: (span.start, span.index if indexed else -span.duration))
+        # spans of one number and one start: the longer one is the caller
+        on_track.sort(key=lambda span: (span.start, span.index if indexed else 0, -span.duration))
         open_spans: list[Span] = []
         for span in on_track:
             while open_spans and open_spans[-1].end <= span.start:
