@@ -53,7 +53,7 @@ def full() -> Plan:
 def quick() -> Plan:
     """Return a small variant with every part: a few minutes. Its rounds are too few for narrow intervals."""
     return _plan(
-        models=("resnet18", "distilbert-sentiment"),
+        models=("resnet18",),
         torches=(OLD, NEW),
         priced=("resnet18",),
         sequel=("resnet18",),
