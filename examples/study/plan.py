@@ -37,7 +37,7 @@ class Plan(NamedTuple):
 
 
 def full() -> Plan:
-    """Return the whole study: about an hour on two cores."""
+    """Return the whole study: about 40 minutes on two cores."""
     return _plan(
         models=MODELS,
         torches=(OLD, NEW, NEWEST),
