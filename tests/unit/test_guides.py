@@ -20,7 +20,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 CODE = re.compile(r"`[^`\n]*`|```.*?```", re.S)
 EVERY_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 STUDY = ROOT / "examples/study/__main__.py"
-FOREIGN_OPTIONS = {"--logdir", "--megabytes"}  # of TensorBoard, and of a benchmark
+FOREIGN_OPTIONS = {"--logdir", "--megabytes", "--mutations", "--kills"}  # of TensorBoard, benchmarks and campaigns
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
