@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from examples.study.parts import Figure, Row, said, strong, table
+from examples.study.parts import Figure, Row, strong, table
 from examples.study.plan import MODELS_PART, NEW, OLD, Plan
 from examples.study.speedups import label
 from profkit import units
 from profkit.comparison.records.diff import Comparison, OperatorChange
 from profkit.report.kinds.diff.pictures import PICTURES
 from profkit.report.page import Block
+from profkit.report.sentences import verdict_words
 from profkit.report.verdicts import speedup_text
 from profkit.views.diff import compare_runs
 
@@ -29,11 +30,11 @@ def figure_6(found: Comparison) -> Figure:
     (change,) = found.workloads
     lanes = f"profkit lanes {found.baseline.label}/{change.name} {found.candidate.label}/{change.name} -o lanes.json.gz"
     blocks: list[Block] = [
-        strong(f"{change.name}, under the profiler: {said(change.forward)}."),
+        strong(f"{change.name}, under the profiler: {verdict_words(change.forward)}."),
         strong(f"The same as a trace for Perfetto, in the folder of the captures: {lanes}"),
         PICTURES["icicle"](found),
     ]
-    row = Row("6: forward wall time", "around 3x shorter", f"{change.name}: {said(change.forward)}", _WHY)
+    row = Row("6: forward wall time", "around 3x shorter", f"{change.name}: {verdict_words(change.forward)}", _WHY)
     return Figure("Figure 6: forward wall time", (row,), tuple(blocks), tuple(found.warnings))
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from profkit import units
 from profkit.report.document import Cell, Column, Paragraph, Table
 from profkit.report.page import Block
-from profkit.report.sentences import verdict_words
 from profkit.stats.judged import Judged
 
 
@@ -51,11 +50,6 @@ def counted(judged: Sequence[Judged]) -> str:
     order = ("faster", "slower", "same", "inconclusive", "unresolved")
     found = [(verdict, sum(one.verdict == verdict for one in judged)) for verdict in order]
     return ", ".join(f"{count} {verdict}" for verdict, count in found if count) or "no verdict"
-
-
-def said(judged: Judged) -> str:
-    """Return a verdict in words, with its interval."""
-    return verdict_words(judged)
 
 
 def times(before: float, after: float) -> str:

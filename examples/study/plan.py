@@ -24,20 +24,19 @@ class Capture(NamedTuple):
 class Plan(NamedTuple):
     """The captures, and what the figures call their runs.
 
-    ``models`` and ``sequel`` are workloads, ``labels`` those of the first part in the order old, old BF16, new, new
+    ``models`` are workloads, ``labels`` those of the first part in the order old, old BF16, new, new
     BF16 and so on, ``threads`` numbers of threads, smallest first, ``batches`` those of the tutorial.
     """
 
     captures: tuple[Capture, ...]
     models: tuple[str, ...]
     torches: tuple[str, ...]
-    sequel: tuple[str, ...]
     threads: tuple[int, ...]
     batches: tuple[int, ...]
 
 
 def full() -> Plan:
-    """Return the whole study: about 40 minutes on two cores."""
+    """Return the whole study: about 45 minutes on two cores."""
     return _plan(
         models=MODELS,
         torches=(OLD, NEW, NEWEST),
@@ -96,7 +95,7 @@ def _plan(
         words: tuple[str, ...] = ("linear-stack", "--torch", sequel_torch, "--batch", str(batch), *both)
         words += (*_each("--env", [f"{name}={value}" for value in values]), *short, "--no-onednn")
         captures.append(Capture(TUTORIAL_PART, words))
-    return Plan(tuple(captures), tuple(models), tuple(torches), tuple(sequel), tuple(threads), tuple(batches))
+    return Plan(tuple(captures), tuple(models), tuple(torches), tuple(threads), tuple(batches))
 
 
 def _each(option: str, values: Sequence[object]) -> tuple[str, ...]:

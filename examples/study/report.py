@@ -33,11 +33,11 @@ def figures(plan: Plan, logs: Path, machines: Sequence[Path]) -> list[Figure]:
     return [
         figure_1(plan, logs),
         figures_2_and_3(plan, logs, machines),
-        figure_4(plan, logs),
+        figure_4(logs),
         figure_5(plan, logs),
         figure_6(pair),
         figure_7(pair),
-        sequel(plan, logs),
+        sequel(logs),
         tutorial(plan, logs),
     ]
 

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from examples.study import published
-from examples.study.parts import Figure, Row, said, strong, table, times
-from examples.study.plan import SEQUEL_PART, Plan
+from examples.study.parts import Figure, Row, strong, table, times
+from examples.study.plan import SEQUEL_PART
 from profkit import units
 from profkit.comparison.records.diff import Comparison, WorkloadChange
 from profkit.report.kinds.diff.pictures import PICTURES
 from profkit.report.page import Block
+from profkit.report.sentences import verdict_words
 from profkit.runs.store import find_runs
 from profkit.views.diff import compare_runs
 
 REGION = "Torch-Compiled Region"
 
 
-def sequel(plan: Plan, logs: Path) -> Figure:
+def sequel(logs: Path) -> Figure:
     """Return the comparison of both modes, and what is inside the compiled region."""
     labels = {run.manifest.settings.mode: run.label for run in find_runs(logs / SEQUEL_PART) if run.manifest}
     folder = logs / SEQUEL_PART
@@ -43,7 +44,7 @@ def _change(change: WorkloadChange) -> tuple[str, ...]:
     similar = units.NOTHING
     if outputs is not None and outputs.cosine_similarity is not None:
         similar = f"cosine similarity {outputs.cosine_similarity:.6f}"
-    return change.name, said(change.inference), medians, sizes, similar
+    return change.name, verdict_words(change.inference), medians, sizes, similar
 
 
 def _regions(change: WorkloadChange) -> Iterator[str]:
@@ -62,4 +63,4 @@ def _rows(found: Comparison) -> Iterator[Row]:
         known = published.COMPILED_MS.get(change.name)
         text = "not published" if known is None else f"{known[0] / known[1]:.2f}x: {known[0]} → {known[1]} ms"
         why = "another processor; the lengths of the texts are not published"
-        yield Row(f"sequel: {change.name}, compiled", text, said(change.inference), why)
+        yield Row(f"sequel: {change.name}, compiled", text, verdict_words(change.inference), why)

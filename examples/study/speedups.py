@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from examples.study import published
-from examples.study.parts import Figure, Row, counted, said, strong, table, times
+from examples.study.parts import Figure, Row, counted, strong, table, times
 from examples.study.plan import MODELS_PART, NEW, OLD, Plan
 from profkit.comparison.records.diff import Comparison, WorkloadChange
 from profkit.report.document import Paragraph
 from profkit.report.findings import first_finding
 from profkit.report.kinds import compare
 from profkit.report.page import Block
+from profkit.report.sentences import verdict_words
 from profkit.views.diff import compare_runs
 from profkit.views.many import compare_many
 
@@ -64,7 +65,7 @@ def _changes(title: str, comparisons: list[Comparison]) -> Block:
             f"{one.baseline.label} → {one.candidate.label}",
             change.name,
             _times(change),
-            said(change.inference),
+            verdict_words(change.inference),
         )
         for one in comparisons
         for change in one.workloads
@@ -95,7 +96,7 @@ def _upgrade_rows(plan: Plan, upgrade: Comparison, both: Comparison) -> Iterator
         yield Row(
             f"1: {name}, {OLD} → {NEW}",
             f"up to {most}x {'(ResNet-50)' if is_image else '(BERT)'}",
-            f"FP32: {said(change.inference)}; with BF16 in {NEW}: {said(with_bf16.inference)}",
+            f"FP32: {verdict_words(change.inference)}; with BF16 in {NEW}: {verdict_words(with_bf16.inference)}",
             "another processor: the study's changes are in kernels for Arm",
         )
 

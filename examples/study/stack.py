@@ -21,7 +21,7 @@ from profkit.views.primitives import PrimitivesView, view_primitives
 SHOWN = 6  # changes of implementations per model
 
 
-def figure_4(plan: Plan, logs: Path) -> Figure:
+def figure_4(logs: Path) -> Figure:
     """Return which implementations did the work before and after the upgrade, per model."""
     found = comparison(logs, label(OLD), label(NEW))
     rows = [row for change in found.workloads for row in _changed(change)]
@@ -78,9 +78,14 @@ def figure_5(plan: Plan, logs: Path) -> Figure:
         for torch, name, view in known
         if view.primitives
     ]
-    reused = sum(view.warm_phase is not None and not view.warm_phase.cache_misses for _, _, view in known)
+    warm = [view.warm_phase for _, _, view in known if view.warm_phase is not None]
+    created = [phase for phase in warm if phase.cache_hits + phase.cache_misses]
+    reused = sum(not phase.cache_misses for phase in created)
     note = "The first three columns of numbers are before the traced forwards, the others in them."
-    said = f"In {reused} of {len(known)} runs, no traced forward created a primitive that the cache did not have"
+    said = (
+        f"{len(created)} of {len(known)} runs ask for primitives in their traced forwards; in {reused} of these the "
+        "cache had every one"
+    )
     row = Row(
         "5: primitive cache",
         "a diagram: the first call creates and stores, later ones find",

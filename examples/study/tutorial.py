@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from examples.study import published
-from examples.study.parts import Figure, Row, said, table
+from examples.study.parts import Figure, Row, table
 from examples.study.plan import TUTORIAL_PART, Plan
 from profkit import units
 from profkit.comparison.records.many import Entry
 from profkit.report.page import Block
+from profkit.report.sentences import verdict_words
 from profkit.runs.store import Run, find_runs
 from profkit.views.many import compare_many
 
@@ -68,7 +69,7 @@ def _table(batch: int, found: list[Measured]) -> Block:
         (
             one.fpmath,
             one.variable or "none",
-            "baseline" if one is found[0] else said(one.entry),
+            "baseline" if one is found[0] else verdict_words(one.entry),
             _total(one),
             _published(batch, one),
         )
@@ -86,4 +87,4 @@ def _rows(batch: int, found: list[Measured]) -> Iterator[Row]:
             name = f"tutorial, batch {batch}: {one.fpmath.upper()} {one.variable}".rstrip()
             arm_only = "; the variable is read on Arm only" * (one.variable == VARIABLES[1])
             why = f"another processor, c7g.xlarge{arm_only}"
-            yield Row(name, f"{plain / seconds:.2f}x", said(one.entry), why)
+            yield Row(name, f"{plain / seconds:.2f}x", verdict_words(one.entry), why)

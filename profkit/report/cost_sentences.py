@@ -51,8 +51,9 @@ def cost_answers(report: CostReport) -> Iterator[str]:
         yield f"No run is shown to be cheaper than {names[report.baseline]}{_colon(amount)}{_unverified([baseline])}."
         return
     over = f" over {len(report.shared)} workloads" if len(report.shared) > 1 else ""
-    than = f"{percent(best.mean)} than {names[report.baseline]}{percent_interval(best.mean)}{over}"
-    than = than if percent(best.mean) else ""
+    than = ""
+    if best.mean.relative is not None:
+        than = f"{percent(best.mean)} than {names[report.baseline]}{percent_interval(best.mean)}{over}"
     parts = [part for part in (_amount(best, report), than) if part]
     mark = _unverified([best, baseline])
     others = [names[label] for label in report.cheapest[1:] if label in names]
@@ -89,9 +90,8 @@ def _unverified(runs: Sequence[RunCost]) -> str:
 
 
 def percent(found: Relative) -> str:
-    """Return a relative cost as percent in words: ``38.2% cheaper``, ``12.0% more expensive``; empty if unknown."""
-    if found.relative is None:
-        return ""
+    """Return a relative cost as percent in words: ``38.2% cheaper``, ``12.0% more expensive``; it must be known."""
+    assert found.relative is not None
     change = 100 * (found.relative - 1)
     return f"{-change:.1f}% cheaper" if change < 0 else f"{change:.1f}% more expensive"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from profkit.comparison.latency import Pair, judged_fields, series_ratio, summarise
-from profkit.comparison.many import judge_as_one_table
+from profkit.comparison.latency import judged_fields, series_ratio, summarise
+from profkit.comparison.many import judge_as_one_table, pair_of
 from profkit.comparison.outputs import compare_outputs
 from profkit.comparison.records.outputs import OutputsChange
 from profkit.comparison.records.parts import Judged
@@ -89,35 +89,29 @@ def _workload(
     margin: float,
 ) -> SweepWorkload:
     first = next(iter(runs), "")
-    ratios = {("first", first, label): series_ratio(_pair(runs, first, label)) for label in runs if label != first}
-    ratios |= {("step", a, b): series_ratio(_pair(runs, a, b)) for a, b in _neighbours(runs)}
-    over_first = judge_as_one_table({key: r for key, r in ratios.items() if key[0] == "first"}, margin)
-    steps = judge_as_one_table({key: r for key, r in ratios.items() if key[0] == "step"}, margin)
+    by_label = {label: {name: run} for label, run in runs.items()}
+    walls = {name: {label: RunData(run).latency_ns for label, run in runs.items()}}
+
+    def judged(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Judged]:
+        return judge_as_one_table({pair: series_ratio(pair_of(by_label, walls, name, *pair)) for pair in pairs}, margin)
+
+    over_first = judged((first, label) for label in runs if label != first)
+    steps = judged(_neighbours(runs))
     times = {label: _operators(run, options) for label, run in runs.items()}
     operators = _largest(times)
     points = [
-        _point(label, runs, over_first.get(("first", first, label), Judged()), operators, times, first)
+        _point(label, runs, over_first.get((first, label), Judged()), operators, times, first)
         if label in runs
         else SweepPoint(label=label, reason=failures.get((label, name), "not captured"))
         for label in labels
     ]
-    by_label = {point.label: point for point in points}
+    point_of = {point.label: point for point in points}
     return SweepWorkload(
         name=name,
         points=points,
-        steps=[_step(by_label[a], by_label[b], runs, steps["step", a, b], options) for a, b in _neighbours(runs)],
+        steps=[_step(point_of[a], point_of[b], runs, steps[a, b], options) for a, b in _neighbours(runs)],
         operators=operators,
     )
-
-
-def _pair(runs: Mapping[str, Run], before: str, after: str) -> Pair:
-    """Return the latencies of the rounds that are compared with each other."""
-    left, right = (RunData(runs[label]).latency_ns for label in (before, after))
-    one, other = (runs[label].manifest for label in (before, after))
-    if one is None or other is None or len(one.rounds) != len(left) or len(other.rounds) != len(right):
-        return Pair(left, right)
-    pairing = pair_rounds(one, other)
-    return Pair([left[i] for i in pairing.baseline], [right[i] for i in pairing.candidate], pairing.paired)
 
 
 def _operators(run: Run, options: ReadOptions) -> tuple[float, dict[str, float]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from profkit.errors import UsageError
+from profkit.runs.settings import Settings
 
 
 class Known(NamedTuple):
@@ -32,6 +33,11 @@ class WorkloadOptions:
     sequence_length: int = 128
     seed: int = 0
     torchbench: Path | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, settings: Settings, torchbench: Path | None = None) -> WorkloadOptions:
+        """Return what the settings of a capture ask for."""
+        return cls(settings.batch, settings.weights, settings.sequence_length, settings.seed, torchbench)
 
     def require_defaults(self, workload: str, *, takes_batch: bool = False) -> None:
         """Raise UsageError, naming ``workload``, if anything is asked for: it brings its own input and weights.

@@ -145,7 +145,7 @@ def command(
     beside = parse_requirements(packages, requirement_files)
 
     def orders(chosen: Settings) -> list[WorkloadOrder]:
-        wanted = WorkloadOptions(chosen.batch, chosen.weights, chosen.sequence_length, chosen.seed, torchbench)
+        wanted = WorkloadOptions.of(chosen, torchbench)
         return [resolve(word, wanted).with_packages(beside) for word in workloads]
 
     host = describe_host(None if instance_type is None else check_instance_type(instance_type))

@@ -145,8 +145,9 @@ def command(
     interrupt: KeyboardInterrupt | None = None
     with CaptureProgress(quiet=output.quiet, colour=output.colour) as progress:
         environments = Environments(progress.message, progress.activity)
-        wanted = WorkloadOptions(options.batch, options.weights, options.sequence_length, options.seed, torchbench)
-        order = resolve(workload, wanted).with_packages(parse_requirements(packages, requirement_files))
+        order = resolve(workload, WorkloadOptions.of(options, torchbench)).with_packages(
+            parse_requirements(packages, requirement_files)
+        )
         (request,) = requested_environments(
             [check_request(torch)] if torch is not None else [],
             [python] if python is not None else [],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.releases import releases_in
@@ -18,9 +19,9 @@ from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import WorkloadOptions, WorkloadOrder, resolve
 from profkit.cli.capture_options import (
     complete_workload,
+    options_of,
     package_options,
     requested_environments,
-    setting_options,
 )
 from profkit.cli.options import (
     FiniteRange,
@@ -36,6 +37,7 @@ from profkit.errors import CaptureError, UsageError
 from profkit.experiments.sweep.session import Sweep, SweepPlan
 from profkit.report.kinds.sweep import KIND
 from profkit.report.rendering import FORMATS
+from profkit.runs.setting import Setting
 from profkit.runs.settings import SETTINGS, Settings
 from profkit.trace.options import ReadOptions
 from profkit.views.sweep import view_sweep
@@ -50,6 +52,13 @@ Examples:
   profkit sweep resnet50 --torch 2.15 --batch 1,2,4,8 --plot operators -o batches.svg
   profkit sweep resnet50 --torch 2.15 --env ONEDNN_MAX_CPU_ISA=AVX2 --env ONEDNN_MAX_CPU_ISA=AVX512_CORE
 """
+
+
+def _sweep_settings() -> list[Setting]:
+    """Return the settings of a capture; every group has the same number of rounds, whatever is known by then."""
+    chosen = [setting for setting in SETTINGS if setting.name not in ("until", "max_time_s")]
+    changed = {"default": _ROUNDS, "optional": False, "default_text": None}
+    return [replace(setting, **changed) if setting.name == "rounds" else setting for setting in chosen]
 
 
 @click.command("sweep", epilog=EPILOG)
@@ -76,7 +85,7 @@ Examples:
     metavar="NAME=VALUE",
     help="Environment variable of the workers. Repeatable: several values of one variable are steps of the sweep.",
 )
-@setting_options
+@options_of(_sweep_settings())
 @click.option(
     "--logdir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -96,6 +105,11 @@ Examples:
     metavar="GB",
     help="Most that new environments may take, in GB.  [default: 90% of what is free]",
 )
+@click.option(
+    "--torchbench",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of a checkout of TorchBench, for workloads named torchbench:NAME.",
+)
 @click.option("--no-capture", is_flag=True, help="Only show the runs that are there.")
 @margin_option
 @selection_options(KIND)
@@ -111,6 +125,7 @@ def command(
     logdir: Path,
     discard_environments: bool,
     disk_gb: float | None,
+    torchbench: Path | None,
     no_capture: bool,
     margin: float,
     sort: str | None,
@@ -128,14 +143,14 @@ def command(
     is a row that says so. The same command goes on where it was stopped.
     """
     varied = {s.name: values.pop(s.name) or [s.default] for s in SETTINGS if s.repeatable}
-    options = Settings({**values, "rounds": values["rounds"] or _ROUNDS})
+    options = Settings(values)
     beside = parse_requirements(packages, requirement_files)
     versions = [version for request in torches for version in releases_in(request, patches=every == "patch")]
     chosen = parse_variables(variables)
     _require_one_axis({"--torch": versions, **{f"--{name}": found for name, found in varied.items()}, **chosen})
 
     def orders(settings: Settings) -> list[WorkloadOrder]:
-        wanted = WorkloadOptions(settings.batch, settings.weights, settings.sequence_length, settings.seed)
+        wanted = WorkloadOptions.of(settings, torchbench)
         return [resolve(word, wanted).with_packages(beside) for word in workloads]
 
     names = [order.name for order in orders(options.changed(**{name: found[0] for name, found in varied.items()}))]
@@ -149,9 +164,12 @@ def command(
             plan = SweepPlan(list(steps.values()), options, logdir, discard_environments, allowed)
             sweep = Sweep(plan, environments, progress, describe_host())
             progress.message(sweep.describe())
-            sweep.run()
+            try:
+                sweep.run()
+            except KeyboardInterrupt:
+                progress.message("The complete rounds are kept; the same command continues the sweep.")
+                raise
             failures = sweep.failures
-        progress.activity("comparing")
         result = view_sweep(logdir, list(steps), names, failures, reading, margin / 100)
     show(KIND, result, output, pattern, sort, top)
     if failures:
