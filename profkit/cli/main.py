@@ -21,6 +21,7 @@ from profkit.errors import OutputError, ProfkitError
 COMMANDS = {
     "capture": "Capture profiles of warm forwards, one run per configuration.",
     "sweep": "Capture along versions or a setting, and show where it changed.",
+    "bisect": "Find the PyTorch version in which a figure changed.",
     "load": "Measure throughput and latency under load.",
     "diff": "Compare two runs operator by operator.",
     "compare": "Compare many runs side by side.",

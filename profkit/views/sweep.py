@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
-from profkit.comparison.latency import judged_fields, series_ratio, summarise
+from profkit.comparison.latency import series_ratio, summarise
 from profkit.comparison.many import judge_as_one_table, pair_of
 from profkit.comparison.outputs import compare_outputs
 from profkit.comparison.records.outputs import OutputsChange
 from profkit.comparison.records.parts import Judged
-from profkit.comparison.records.sweep import OperatorStep, SweepPoint, SweepResult, SweepStep, SweepWorkload
+from profkit.comparison.records.sweep import SweepPoint, SweepResult, SweepWorkload
 from profkit.comparison.resources import typical_resource
 from profkit.errors import InputError
 from profkit.runs.contents import RunContents, RunData
@@ -22,10 +20,9 @@ from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 from profkit.stats.inference import typical
 from profkit.stats.judged import MARGIN
 from profkit.trace.options import DEFAULT, ReadOptions
-from profkit.views.diff import PendingComparison
+from profkit.views.steps import explained_step
 
 STACKED = 8  # operators with a colour of their own in the picture
-EXPLAINING = 5  # operators that are named for a step
 _Key = tuple[str, str]
 
 
@@ -105,11 +102,10 @@ def _workload(
         else SweepPoint(label=label, reason=failures.get((label, name), "not captured"))
         for label in labels
     ]
-    point_of = {point.label: point for point in points}
     return SweepWorkload(
         name=name,
         points=points,
-        steps=[_step(point_of[a], point_of[b], runs, steps[a, b], options) for a, b in _neighbours(runs)],
+        steps=[explained_step(runs[a], runs[b], steps[a, b], options) for a, b in _neighbours(runs)],
         operators=operators,
     )
 
@@ -159,29 +155,3 @@ def _point(
 def _outputs(first: Run, run: Run) -> OutputsChange | None:
     sides = [RunData(one, RunContents(one).outputs) for one in (first, run)]
     return None if sides[0].outputs is None else compare_outputs(*sides)
-
-
-def _step(
-    before: SweepPoint, after: SweepPoint, runs: Mapping[str, Run], judged: Judged, options: ReadOptions
-) -> SweepStep:
-    """Return a step; one that is shown with what can explain it."""
-    assert before.wall is not None
-    assert after.wall is not None
-    step = SweepStep(
-        before=before.label,
-        after=after.label,
-        delta_ns=after.wall.p50_ns - before.wall.p50_ns,
-        **judged_fields(judged),
-    )
-    if not judged.is_shown:
-        return step
-    pair = (runs[before.label], runs[after.label])
-    with PendingComparison([pair], (str(pair[0].path), str(pair[1].path)), options=options) as pending:
-        (change,) = pending.result()["name"].workloads
-    shares = change.attribution.operators[:EXPLAINING]
-    return replace(
-        step,
-        operators=[OperatorStep(name=share.name, delta_ns=share.delta_ns) for share in shares],
-        findings=change.findings,
-        ruled_out=change.ruled_out,
-    )

@@ -15,6 +15,7 @@ MODULES = {
     "compare": "compare",
     "cost": "cost",
     "sweep": "sweep",
+    "bisect": "bisect",
     "primitives": "primitives",
     "info": "information",
     "workloads": "workloads",

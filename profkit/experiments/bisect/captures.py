@@ -1,0 +1,80 @@
+"""Captures two versions by turns, and reads back what is there of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from profkit.capture.environments.environments import Environments
+from profkit.capture.plan import Configuration
+from profkit.capture.session import run_session
+from profkit.capture.task import Listener
+from profkit.errors import CaptureError, OutputError
+from profkit.runs.manifest import Host
+from profkit.runs.pairing import pair_rounds
+from profkit.runs.settings import Settings
+from profkit.runs.store import MANIFEST_NAME, Run, find_runs
+
+
+class NotCapturedError(Exception):
+    """A version cannot be captured; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captures:
+    """Where the versions are captured, and under which settings."""
+
+    options: Settings
+    logdir: Path
+    environments: Environments
+    listener: Listener
+    host: Host
+
+    def run_of(self, configuration: Configuration) -> Run | None:
+        """Return the run of a version; None if none is complete. Raises InputError if it cannot be read."""
+        folder = self.logdir / configuration.label / configuration.workload.name
+        if not (folder / MANIFEST_NAME).is_file():
+            return None
+        (run,) = find_runs(folder)
+        is_complete = run.manifest is not None and run.manifest.status == "complete"
+        return run if is_complete and run.traces else None
+
+    def rounds_together(self, first: Configuration, other: Configuration) -> int:
+        """Return how many rounds of two versions are compared with each other, by turns at least in part."""
+        runs = (self.run_of(first), self.run_of(other))
+        if runs[0] is None or runs[1] is None:
+            return 0
+        return rounds_together(runs[0], runs[1])
+
+    def add(self, first: Configuration, other: Configuration, rounds: int) -> None:
+        """Capture ``rounds`` more of both, by turns.
+
+        Raises NotCapturedError if ``other`` cannot be captured, CaptureError if ``first`` cannot.
+        """
+        self._require_environment(other)
+        options = Settings(self.options, rounds=rounds)
+        outcomes = run_session(
+            [first, other], options, self.logdir, self.listener, environments=self.environments, host=self.host
+        )
+        if outcomes[0].failure is not None:
+            raise CaptureError(f"{first.label} cannot be captured: {outcomes[0].failure}")
+        if outcomes[1].failure is not None:
+            raise NotCapturedError(outcomes[1].failure)
+
+    def _require_environment(self, configuration: Configuration) -> None:
+        if configuration.torch is None:
+            return
+        try:
+            self.environments.ensure(configuration.torch, configuration.workload.packages)
+        except (CaptureError, OutputError) as error:
+            raise NotCapturedError(str(error)) from None
+
+
+def rounds_together(before: Run, after: Run) -> int:
+    """Return how many rounds of two runs are compared with each other; 0 if none were captured together."""
+    assert before.manifest is not None
+    assert after.manifest is not None
+    pairing = pair_rounds(before.manifest, after.manifest)
+    sides: Sequence[Sequence[int]] = (pairing.baseline, pairing.candidate)
+    return min(map(len, sides)) if pairing.together else 0

@@ -1,0 +1,292 @@
+"""Bisection: the search, the bound on its error, planted changes under a stub torch, and commands of the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profkit.capture.environments.environments import Environment, Environments
+from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.workloads import resolve
+from profkit.comparison.records.bisect import BisectResult
+from profkit.errors import CaptureError, UsageError
+from profkit.experiments.bisect.captures import Captures
+from profkit.experiments.bisect.decisions import ERROR, LOOKS, Seen, level_of, next_look, seen
+from profkit.experiments.bisect.figures import Figure, parse_figure, parse_threshold
+from profkit.experiments.bisect.judging import Boundary, Ends
+from profkit.experiments.bisect.scripts import ScriptBisection, ScriptPlan
+from profkit.experiments.bisect.search import Search, most_tests
+from profkit.experiments.bisect.session import Bisection, BisectPlan
+from profkit.report.kinds import kind_of
+from profkit.report.kinds.kind import Selection
+from profkit.report.rendering import render
+from profkit.runs.manifest import Host
+from profkit.runs.settings import Settings
+from profkit.stats.inference import LogRatios
+from profkit.trace.options import DEFAULT
+from tests.unit.stub import Heard, write_model
+from tests.unit.test_cli import run
+
+SHORT = Settings(rounds=4, steps=4, warmup=2, onednn=False, timeout_s=60.0)
+VERSIONS = ["1.13", "2.0", "2.1", "2.2", "2.3", "2.4"]
+
+
+@given(st.integers(2, 80), st.data())
+def test_the_search_ends_at_the_step_in_few_tests(count: int, data: st.DataObject) -> None:
+    first_bad = data.draw(st.integers(1, count - 1))
+    skipped = data.draw(st.sets(st.integers(1, count - 1)))
+    search, tests = Search(count), 0
+    while (position := search.next()) is not None:
+        assert search.good < position < search.bad
+        if position in skipped:
+            search.record(position, "skipped")
+        else:
+            search.record(position, "bad" if position >= first_bad else "good")
+            tests += 1
+    assert tests <= most_tests(count)
+    assert search.good < first_bad <= search.bad
+    assert set(search.between) <= skipped
+    if not skipped:
+        assert search.bad == first_bad
+
+
+def test_a_search_needs_two_versions() -> None:
+    with pytest.raises(ValueError, match="two versions"):
+        Search(1)
+    assert [most_tests(count) for count in (2, 3, 4, 5, 9, 10, 17)] == [0, 1, 2, 2, 3, 4, 4]
+
+
+def test_the_levels_of_all_looks_add_up_to_the_error() -> None:
+    for versions in (2, 3, 9, 17, 60):
+        decisions = most_tests(versions) + 2
+        assert level_of(versions, len(LOOKS)) * decisions * len(LOOKS) == pytest.approx(ERROR)
+    assert [next_look(rounds, LOOKS) for rounds in (0, 4, 5, 19, 20)] == [4, 6, 6, 20, None]
+
+
+def test_what_a_look_sees() -> None:
+    change = LogRatios(np.array([0.1]), np.array([0.01]), np.array([3.0]), np.array([4.0]))
+    look = seen(change, 0.05)
+    assert (look.low, look.high) == (pytest.approx(0.1 - 0.0318, abs=1e-4), pytest.approx(0.1 + 0.0318, abs=1e-4))
+    assert look.is_above(0.06)
+    assert not look.is_above(0.08)
+    assert look.turned(-1) == Seen(-0.1, -(look.high or 0), -(look.low or 0))
+    exact = LogRatios(np.array([0.1]), np.zeros(1), np.full(1, np.inf), np.ones(1))
+    assert seen(exact, 0.05) == Seen(0.1, 0.1, 0.1)
+    single = LogRatios(np.array([0.1]), np.full(1, np.nan), np.full(1, np.nan), np.ones(1))
+    assert seen(single, 0.05) == Seen(0.1, None, None)
+
+
+def test_what_a_look_decides() -> None:
+    ends = Ends(0.02, is_boundary=False)
+    assert ends.decide(Seen(0.2, 0.11, 0.29)) == "bad"
+    assert ends.decide(Seen(0.2, 0.09, 0.31)) is None  # half of it might be more than the whole change
+    assert ends.decide(Seen(-0.2, -0.29, -0.11)) == "bad"
+    assert ends.decide(Seen(0.0, -0.01, 0.01)) == "good"
+    assert ends.decide(Seen(0.0, -0.03, 0.03)) is None
+    assert ends.decide(Seen(0.2, None, None)) is None
+    assert Ends(0.02, is_boundary=True).decide(Seen(0.2, 0.03, 0.37)) == "bad"
+    assert ends.boundary(Seen(-0.2, -0.29, -0.11)) == Boundary(-1, 0.1, 0.2)
+    boundary = Boundary(-1, 0.1, 0.2)
+    assert [boundary.decide(Seen(v, v - 0.05, v + 0.05)) for v in (-0.2, -0.12, 0.0)] == ["bad", None, "good"]
+    assert [boundary.is_beyond_ends(Seen(v, v - 0.05, v + 0.05)) for v in (-0.4, -0.2, 0.1, 0.2)] == [
+        *(True, False),
+        *(False, True),
+    ]
+    assert [boundary.confirm(Seen(v, v - 0.05, v + 0.05)) for v in (-0.2, 0.0, 0.2)] == ["bad", None, "good"]
+
+
+@pytest.mark.parametrize(
+    ("figure", "threshold", "expected"),
+    [
+        ("latency", "5%", np.log1p(0.05)),
+        ("aten::conv2d.self", "10%", np.log1p(0.1)),
+        ("outputs.cosine", "0.999", 0.001),
+        ("outputs.error", "0.01", 0.01),
+        ("latency", None, None),
+    ],
+)
+def test_thresholds(figure: str, threshold: str | None, expected: float | None) -> None:
+    assert parse_threshold(threshold, parse_figure(figure, DEFAULT)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("figure", "threshold", "words"),
+    [
+        ("speed", None, "'speed' is not a figure that can be bisected"),
+        ("latency", "5", "a percentage such as 5%"),
+        ("latency", "-5%", "a percentage such as 5%"),
+        ("latency", "nan%", "a percentage such as 5%"),
+        ("outputs.cosine", "5%", "a number such as 0.999"),
+        ("outputs.cosine", "2", "a number such as 0.999"),
+    ],
+)
+def test_wrong_figures_and_thresholds(figure: str, threshold: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_threshold(threshold, parse_figure(figure, DEFAULT))
+
+
+def bisect(
+    python: Path,
+    logdir: Path,
+    body: str,
+    values: Sequence[str],
+    heard: Heard,
+    figure: Figure | None = None,
+    threshold: float | None = None,
+    make: str = "",
+) -> BisectResult:
+    """Bisect the values of a variable that a model reads."""
+    model = write_model(logdir.parent / "m", body, make=make)
+    request = EnvironmentRequest(None, python, "stub")
+    found = matrix([resolve(f"{model}:make")], [request], {}, None, SHORT, {"VERSION": values})
+    plan = BisectPlan(found, figure or parse_figure("latency", DEFAULT), threshold, 600.0, DEFAULT)
+    captures = Captures(SHORT, logdir, Environments(heard.message), heard, Host(cpu="stub", cores=2))
+    return Bisection(plan, captures).run()
+
+
+def test_a_planted_change_is_found_and_not_captured_again(python: Path, tmp_path: Path) -> None:
+    """Six versions; from the fourth on each forward waits; the third one crashes."""
+    body = "if os.environ['VERSION'] == '3':\n    os.abort()\ntime.sleep(0.01 + 0.02 * (os.environ['VERSION'] >= '4'))"
+    heard, logs = Heard(), tmp_path / "logs"
+    values = ["1", "2", "3", "4", "5", "6"]
+    found = bisect(python, logs, body, values, heard)
+    labels = [f"stub-VERSION-{value}" for value in values]
+    assert found.versions == labels
+    assert (found.outcome, found.first_bad, found.last_good) == ("found", labels[3], labels[1])
+    assert found.between == [labels[2]]
+    by_label = {test.label: test for test in found.tests}
+    assert (by_label[labels[2]].decision, by_label[labels[5]].decision) == ("skipped", "bad")
+    assert by_label[labels[2]].reason
+    assert len(by_label) == len(found.tests) <= 1 + 3 + 1
+    assert found.tests[0].value is not None
+    assert found.tests[0].value > 0.5
+    assert found.step is not None
+    assert (found.step.before, found.step.after, found.step.verdict) == (labels[1], labels[3], "slower")
+    text = render(kind_of("bisect"), found, "text", Selection())
+    assert f"First bad version: {labels[3]}. Last good version: {labels[1]}." in text
+    assert f"Not tested in between: {labels[2]}." in text
+    before = {path: path.read_bytes() for path in logs.rglob("profkit.json") if labels[2] not in path.parts}
+    again = bisect(python, logs, body, values, heard)
+    assert again.first_bad == found.first_bad
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_nothing_to_find_and_undecided(python: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    found = bisect(python, tmp_path / "a/logs", "time.sleep(0.02)", ["1", "2", "3"], heard, threshold=1.5)
+    assert (found.outcome, found.first_bad, len(found.tests)) == ("nothing", None, 1)
+    assert "Nothing to find" in render(kind_of("bisect"), found, "text", Selection())
+    body = "time.sleep(0.01 + 0.01 * int(os.environ['VERSION']))"
+    limit = np.log(40 / 30)  # that of the version in between, which no number of rounds decides
+    found = bisect(python, tmp_path / "b/logs", body, ["2", "3", "6"], heard, threshold=limit)
+    assert found.tests[1].decision in ("undecided", "bad")  # what PyTorch itself takes is on top
+    if found.outcome == "undecided":
+        assert found.tests[1].rounds >= LOOKS[-1]
+        assert "lies too close to the boundary" in render(kind_of("bisect"), found, "text", Selection())
+
+
+def test_a_version_beyond_both_ends_is_no_single_change(python: Path, tmp_path: Path) -> None:
+    body = "time.sleep({'1': 0.01, '2': 0.1, '3': 0.02}[os.environ['VERSION']])"
+    found = bisect(python, tmp_path / "logs", body, ["1", "2", "3"], Heard())
+    assert (found.outcome, found.first_bad) == ("not monotonic", "stub-VERSION-2")
+    assert "The change is not one step" in render(kind_of("bisect"), found, "text", Selection())
+
+
+def test_outputs_need_one_round(python: Path, tmp_path: Path) -> None:
+    body = "if os.environ['VERSION'] >= '3':\n    return torch.Tensor(x.array * [2, 3])"
+    figure = parse_figure("outputs.cosine", DEFAULT)
+    found = bisect(python, tmp_path / "logs", body, ["1", "2", "3", "4"], Heard(), figure)
+    assert (found.outcome, found.first_bad, found.unit) == ("found", "stub-VERSION-3", "value")
+    assert {test.rounds for test in found.tests} == {1}
+    assert [test.value for test in found.tests if test.decision == "good"] == [pytest.approx(1.0)]
+    for form in ("text", "markdown", "csv", "html", "json"):
+        assert "stub-VERSION-3" in render(kind_of("bisect"), found, form, Selection())
+
+
+def test_an_operator_that_does_not_run_is_said(python: Path, tmp_path: Path) -> None:
+    figure = parse_figure("aten::nothing.self", DEFAULT)
+    with pytest.raises(CaptureError, match="runs no aten::nothing in its forwards"):
+        bisect(python, tmp_path / "logs", "", ["1", "2"], Heard(), figure)
+
+
+@pytest.fixture
+def versions(python: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Environments that all have the same interpreter; 2.2 cannot be installed."""
+
+    def ensure(self: Environments, request: str | None, extra: Sequence[str] = ()) -> Environment:
+        if request == "2.2":
+            raise CaptureError("torch 2.2 cannot be installed")
+        folder = python.parent.parent
+        return Environment(name=request or "", torch=request or "", python_version="3", folder=str(folder))
+
+    monkeypatch.setattr(Environments, "ensure", ensure)
+    monkeypatch.chdir(tmp_path)
+    return VERSIONS
+
+
+def test_a_command_is_bisected_by_its_exit_status(
+    versions: list[str], python: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "check.py").write_text(
+        "import os, sys\n"
+        f"assert sys.executable == {str(python)!r}\n"
+        "version = os.environ['PROFKIT_TORCH']\n"
+        "sys.exit({'2.1': 125}.get(version, 3 * (version >= '2.3')))\n"
+    )
+    command = "python check.py"
+    assert run("bisect", "--good", "1.13", "--bad", "2.4", "--run", command, "--output", "found.json", "--quiet") == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["last_good"], found["first_bad"], found["between"]) == ("2.0", "2.3", ["2.1", "2.2"])
+    reasons = {test["label"]: (test["decision"], test["reason"]) for test in found["tests"]}
+    assert reasons["2.1"] == ("skipped", "exit status 125")
+    assert reasons["2.2"] == ("skipped", "torch 2.2 cannot be installed.")
+    assert reasons["2.3"] == ("bad", "exit status 3")
+    capsys.readouterr()
+    assert run("render", "found.json") == 0
+    shown = capsys.readouterr().out
+    assert "First bad version: 2.3. Last good version: 2.0. Figure: exit status." in shown
+    assert "Not tested in between: 2.1, 2.2." in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "words"),
+    [
+        ("true", 0, "Nothing to find: true succeeds under both 1.13 and 2.4."),
+        ("false", 2, "fails under 1.13, the good version: exit status 1"),
+        ("no-such-command", 2, "cannot be run: exit status 127"),
+        ("exit 125", 4, "1.13 cannot be tested"),
+    ],
+)
+def test_answers_of_commands(
+    versions: list[str], capsys: pytest.CaptureFixture[str], command: str, status: int, words: str
+) -> None:
+    assert run("bisect", "--good", "1.13", "--bad", "2.4", "--run", command) == status
+    said = capsys.readouterr()
+    assert words in said.out + said.err
+
+
+def test_a_command_that_hangs_is_ended(versions: list[str]) -> None:
+    heard = Heard()
+    plan = ScriptPlan("test $PROFKIT_TORCH = 1.13 || sleep 1000 & wait $!", versions[:2], (), 1.0)
+    found = ScriptBisection(plan, Environments(heard.message), heard).run()
+    assert (found.first_bad, found.tests[-1].reason) == ("2.0", "it took too long")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name either a workload or a command"),
+        (("resnet50", "--run", "true"), "name either a workload or a command"),
+        (("resnet50", "--bad", "1.13"), "are the same version"),
+        (("resnet50", "--metric", "speed"), "not a figure that can be bisected"),
+    ],
+)
+def test_wrong_command_lines(words: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("bisect", "--good", "1.13", "--bad", "2.0", *words) == 2
+    assert said in capsys.readouterr().err
