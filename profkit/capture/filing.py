@@ -25,7 +25,7 @@ from profkit.errors import CaptureError, InputError, OutputError, UsageError
 from profkit.locks import FileLock
 from profkit.runs import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 
-_KILLED = "the capture was killed"
+KILLED = "the capture was killed"  # the reason of a run that a killed capture left
 
 
 @contextmanager
@@ -123,7 +123,7 @@ class Filing:
     def save(self, manifest: Manifest) -> None:
         """Write the state so far into the staging folder, as failed: it stays so if this process is killed."""
         with explain_write_errors(self.staging):
-            write_manifest(self.staging, msgspec.structs.replace(manifest, status="failed", reason=_KILLED))
+            write_manifest(self.staging, msgspec.structs.replace(manifest, status="failed", reason=KILLED))
 
     def commit(self, manifest: Manifest) -> None:
         """Put the run in its place, with ``manifest``: add to an existing run, or replace it if ``overwrite``.

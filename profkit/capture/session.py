@@ -14,7 +14,7 @@ import msgspec
 from profkit.capture.blocks import Blocks
 from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.interpreters import full_python_version, torch_version
-from profkit.capture.filing import Filing, explain_write_errors
+from profkit.capture.filing import KILLED, Filing, explain_write_errors
 from profkit.capture.host import describe_host
 from profkit.capture.onednn_pass import pass_failed, run_pass, wants_pass
 from profkit.capture.plan import Configuration
@@ -30,6 +30,8 @@ from profkit.runs.store import LOG_NAME
 from profkit.shortening import LONGEST_QUOTED, shorten
 
 INTERRUPTED = "interrupted"
+STOPPED = (INTERRUPTED, KILLED)
+"""Reasons why a run is not complete that are not its own: the same command goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Warnings about the runs of a comparison: few samples, instability, profiler overhead, damage, failed captures."""
+"""Warnings about the runs of a comparison: few samples, instability, damage, failed captures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from profkit.stats.inference import ROUNDS_NEEDED
 from profkit.stats.stability import check_stability
 
 _OF_A_ROUND = re.compile(r"round (\d+): (.*)", re.S)
-OBSERVER_LIMIT = 1.3  # profiled / latency: above it at least a quarter of the profiled time is the profiler's
-OBSERVER_RATIO = 1.15  # of the two sides' observer effects: above it operator times differ by 15% without any cause
 
 
 def cautions(baseline: Measurement, candidate: Measurement, pairing: Pairing) -> Iterator[str]:
@@ -36,12 +34,6 @@ def cautions(baseline: Measurement, candidate: Measurement, pairing: Pairing) ->
     yield from _about_pairing(baseline, candidate, pairing)
     for side in (baseline, candidate):
         yield from _about(side)
-    effects = [e for e in (side.observer_effect for side in (baseline, candidate)) if e is not None]
-    if len(effects) == 2 and max(effects) > OBSERVER_RATIO * min(effects):
-        yield (
-            f"{workload}: the profiler slows the two sides differently ({effects[0]:.2f}x, {effects[1]:.2f}x), so the "
-            "changes of operator times include its effect; the latency does not."
-        )
 
 
 def _about_pairing(baseline: Measurement, candidate: Measurement, pairing: Pairing) -> Iterator[str]:
@@ -63,8 +55,6 @@ def _about(side: Measurement) -> Iterator[str]:
     yield from (f"{who}: {text}" for text in side.warnings)
     for text in stability_warnings(side.latency_ns or side.forward_ns):
         yield f"{who}: {text}"
-    if (effect := side.observer_effect) is not None and effect > OBSERVER_LIMIT:
-        yield f"{who}: the profiler made the forward {effect:.2f} times slower, so its operator times are too long."
     if any(side.anomalies.values()):
         odd = ", ".join(f"{n} {name}" for name, n in side.anomalies.items() if n)
         yield f"{who}: anomalies in the trace: {odd}."
@@ -78,12 +68,6 @@ def _about(side: Measurement) -> Iterator[str]:
             "by the most frequent call tree."
         )
     if manifest is not None:
-        disturbed = [r.disturbed for r in manifest.rounds if r.disturbed]
-        if disturbed:
-            yield (
-                f"{who}: {len(disturbed)} of {len(manifest.rounds)} rounds were disturbed by other work on the machine "
-                f"({disturbed[0]})."
-            )
         if manifest.status != "complete":
             yield f"{who}: the capture did not finish: {manifest.reason}"
         yield from (f"{who}: round {f.round}: {f.reason}; {f.instead}." for f in manifest.fallbacks)

@@ -146,13 +146,6 @@ class Measurement(msgspec.Struct, frozen=True, dict=True):
         """The number of profiled forwards."""
         return sum(len(values) for values in self.forward_ns)
 
-    @property
-    def observer_effect(self) -> float | None:
-        """Profiled / unprofiled wall time of a forward (medians); None if latency was not measured."""
-        if not self.latency_ns or not self.forwards:
-            return None
-        return self._typical_ns(self.forward_ns) / self._typical_ns(self.latency_ns)
-
     @cached_property
     def overhead_per_call_ns(self) -> float | None:
         """Estimated profiler overhead per operator call (ns): (profiled - unprofiled median) / calls per forward."""

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     rounds: int
 
 
-class _Rounds:
+class SimulatedRounds:
     """The rounds of each version against the good one, drawn as they are asked for."""
 
     def __init__(self, versions: int, first_bad: int, change: float, noise: float, draw: Draw) -> None:
@@ -54,7 +54,7 @@ class _Rounds:
         return decision or "undecided", look
 
 
-def search_once(drawn: _Rounds, versions: int, random: np.random.Generator) -> Answer:
+def search_once(drawn: SimulatedRounds, versions: int, random: np.random.Generator) -> Answer:
     """Run one search, as profkit bisect does without a threshold."""
     level = level_of(versions, len(LOOKS))
     search, ends = Search(versions), Ends(MARGIN, is_boundary=False)
@@ -89,7 +89,7 @@ def main() -> None:
             answers = []
             for _ in range(options.searches):
                 first_bad = int(random.integers(1, options.versions))
-                drawn = _Rounds(options.versions, first_bad, float(np.log1p(change)), noise, draw)
+                drawn = SimulatedRounds(options.versions, first_bad, float(np.log1p(change)), noise, draw)
                 answers.append((search_once(drawn, options.versions, random), first_bad))
             right = sum(a.first_bad == truth and change > 0 for a, truth in answers)
             wrong = sum(a.outcome == "found" and (a.first_bad != truth or not change) for a, truth in answers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profkit.capture.environments.environments import Environment, Environments
-from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.plan import Configuration, EnvironmentRequest, matrix
 from profkit.capture.workloads import resolve
 from profkit.comparison.records.bisect import BisectResult
 from profkit.errors import CaptureError, UsageError
@@ -28,8 +29,10 @@ from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import render
 from profkit.runs.manifest import Host
 from profkit.runs.settings import Settings
+from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios
 from profkit.trace.options import DEFAULT
+from tests.benchmarks.bisect import SimulatedRounds, search_once
 from tests.unit.stub import Heard, write_model
 from tests.unit.test_cli import run
 
@@ -177,25 +180,103 @@ def test_a_planted_change_is_found_and_not_captured_again(python: Path, tmp_path
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_nothing_to_find_and_undecided(python: Path, tmp_path: Path) -> None:
-    heard = Heard()
-    found = bisect(python, tmp_path / "a/logs", "time.sleep(0.02)", ["1", "2", "3"], heard, threshold=1.5)
+class Drawn:
+    """In place of captures: the change of each version from the first one, with the noise of its rounds."""
+
+    def __init__(self, changes: Sequence[float], noise: float) -> None:
+        self.listener = Heard()
+        self.versions = [configuration(str(number)) for number in range(len(changes))]
+        self._changes = {c.label: change for c, change in zip(self.versions, changes, strict=True)}
+        self._rounds: dict[tuple[str, str], int] = {}
+        self.between: dict[tuple[str, str], float] = {}
+        self._noise = noise
+
+    def rounds_together(self, first: Configuration, other: Configuration) -> int:
+        return self._rounds.get((first.label, other.label), 0)
+
+    def add(self, first: Configuration, other: Configuration, rounds: int) -> None:
+        self._rounds[first.label, other.label] = self.rounds_together(first, other) + rounds
+
+    def run_of(self, version: Configuration) -> Run:
+        return Run(Path(version.label), ())
+
+    def change(self, before: Run, after: Run) -> LogRatios:
+        names = (str(before.path), str(after.path))
+        rounds = float(self._rounds[names])
+        value = self.between.get(names, self._changes[names[1]] - self._changes[names[0]])
+        columns = (value, self._noise / np.sqrt(rounds), rounds - 1, rounds)
+        return LogRatios(*(np.array([column]) for column in columns))
+
+    def search(self, threshold: float | None = None, most_s: float = 600.0) -> BisectResult:
+        figure = Figure("latency", True, self.change)
+        plan = BisectPlan(self.versions, figure, threshold, most_s, DEFAULT)
+        return Bisection(plan, cast(Captures, self)).run()
+
+
+def configuration(label: str) -> Configuration:
+    return Configuration(resolve("linear-stack"), None, None, label, Settings())
+
+
+def said(found: BisectResult) -> str:
+    return render(kind_of("bisect"), found, "text", Selection())
+
+
+def test_a_test_takes_as_many_rounds_as_it_needs() -> None:
+    found = Drawn([0.0, 0.0, 0.0, 0.2, 0.2], 0.03).search()
+    assert (found.outcome, found.last_good, found.first_bad, found.boundary) == (
+        "found",
+        "2",
+        "3",
+        pytest.approx(0.105, abs=1e-3),
+    )
+    assert [(test.label, test.decision) for test in found.tests] == [("4", "bad"), ("2", "good"), ("3", "bad")]
+    rounds = {noise: [t.rounds for t in Drawn([0.0, 0.2], noise).search().tests] for noise in (0.001, 0.03, 0.08)}
+    assert rounds[0.001] == [LOOKS[0]]
+    assert LOOKS[0] < rounds[0.03][0] < rounds[0.08][0]
+    faster = Drawn([0.0, -0.2, -0.2], 0.01).search()
+    assert (faster.first_bad, faster.boundary) == ("1", pytest.approx(np.expm1(-0.1)))
+    given = Drawn([0.0, 0.05, 0.2], 0.001)
+    assert [given.search(limit).first_bad for limit in (0.03, None, 0.1)] == ["1", "2", "2"]
+
+
+def test_a_thousand_searches_are_wrong_in_at_most_five_in_a_hundred() -> None:
+    """Changes at every position, noise with heavy tails; hard ones are undecided and not wrong."""
+    random, found = np.random.default_rng(7), []
+    for number in range(1000):
+        first_bad, change = 1 + number % 16, float(np.log1p((0.03, 0.05, 0.1, 0.2)[number % 4]))
+        drawn = SimulatedRounds(17, first_bad, change, 0.02, lambda r, n: r.standard_t(3, size=n) / np.sqrt(3))
+        found.append((search_once(drawn, 17, random), first_bad))
+    wrong = sum(answer.outcome == "found" and answer.first_bad != truth for answer, truth in found)
+    assert wrong <= ERROR * len(found)
+    assert sum(answer.first_bad == truth for answer, truth in found) > 500
+
+
+def test_nothing_to_find() -> None:
+    found = Drawn([0.0, 0.0, 0.001], 0.01).search()
     assert (found.outcome, found.first_bad, len(found.tests)) == ("nothing", None, 1)
-    assert "Nothing to find" in render(kind_of("bisect"), found, "text", Selection())
-    body = "time.sleep(0.01 + 0.01 * int(os.environ['VERSION']))"
-    limit = np.log(40 / 30)  # that of the version in between, which no number of rounds decides
-    found = bisect(python, tmp_path / "b/logs", body, ["2", "3", "6"], heard, threshold=limit)
-    assert found.tests[1].decision in ("undecided", "bad")  # what PyTorch itself takes is on top
-    if found.outcome == "undecided":
-        assert found.tests[1].rounds >= LOOKS[-1]
-        assert "lies too close to the boundary" in render(kind_of("bisect"), found, "text", Selection())
+    assert "Nothing to find: linear-stack shows no change of latency between 0 and 2." in said(found)
 
 
-def test_a_version_beyond_both_ends_is_no_single_change(python: Path, tmp_path: Path) -> None:
-    body = "time.sleep({'1': 0.01, '2': 0.1, '3': 0.02}[os.environ['VERSION']])"
-    found = bisect(python, tmp_path / "logs", body, ["1", "2", "3"], Heard())
-    assert (found.outcome, found.first_bad) == ("not monotonic", "stub-VERSION-2")
-    assert "The change is not one step" in render(kind_of("bisect"), found, "text", Selection())
+def test_what_cannot_be_decided_within_the_budget() -> None:
+    found = Drawn([0.0, 0.0, 0.1, 0.2, 0.2], 0.01).search()
+    assert (found.outcome, found.last_good, found.first_bad, found.between) == ("undecided", "0", "4", ["1", "2", "3"])
+    assert (found.tests[-1].decision, found.tests[-1].rounds) == ("undecided", LOOKS[-1])
+    assert "2 lies too close to the boundary of +10.5% to decide within the budget" in said(found)
+    ends = Drawn([0.0, 0.03], 0.1).search()
+    assert (ends.outcome, ends.first_bad, ends.tests[0].rounds) == ("undecided", None, LOOKS[-1])
+    assert "not enough to tell whether latency differs between 0 and 1" in said(ends)
+    hurried = Drawn([0.0, 0.03], 0.1).search(most_s=0.0)
+    assert (hurried.outcome, hurried.tests[0].rounds) == ("undecided", LOOKS[0])
+
+
+def test_several_changes_are_no_single_one() -> None:
+    found = Drawn([0.0, 0.5, 0.1], 0.001).search()
+    assert (found.outcome, found.first_bad) == ("not monotonic", "1")
+    assert "The change is not one step" in said(found)
+    drawn = Drawn([0.0, 0.0, 0.2, 0.2], 0.005)
+    drawn.between = {("1", "2"): 0.0}  # by turns with each other, the two do not differ
+    gradual = drawn.search()
+    assert (gradual.outcome, gradual.last_good, gradual.first_bad) == ("not monotonic", "1", "2")
 
 
 def test_outputs_need_one_round(python: Path, tmp_path: Path) -> None:

@@ -280,11 +280,13 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path, pair: tuple[
         compare_runs(*pair)
 
 
-def test_the_observer_effect_is_warned_of(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+def test_the_observer_effect_is_a_finding(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     write_run(tmp_path / "2.2/net", manifest("2.2", 3, 300), ("aten::conv2d", 400))
-    warnings = compare_runs(pair[0], tmp_path / "2.2").warnings
-    assert "the profiler made the forward 1.34 times slower" in warnings[0]
-    assert "slows the two sides differently" in warnings[1]
+    found = compare_runs(pair[0], tmp_path / "2.2")
+    (finding,) = (f for f in found.workloads[0].findings if f.rule == "observer effect")
+    assert "slows the two sides differently" in finding.what
+    assert "(1.34x)" in finding.evidence[1]
+    assert not any("profiler" in text for text in found.warnings)
 
 
 def test_a_warning_of_several_rounds_is_said_once(tmp_path: Path, pair: tuple[Path, Path]) -> None:

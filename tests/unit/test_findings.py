@@ -94,6 +94,9 @@ def test_bf16_without_effect_is_ruled_out() -> None:
 CASES = ROOT / "tests/data/findings"  # real captures of small models; capture.sh there says how they were made
 
 
+SHARED = {"observer effect": "many short calls"}  # the capture of another rule, which shows this one too
+
+
 @pytest.mark.parametrize(
     ("rule", "before", "after", "what", "evidence", "certainty"),
     [
@@ -146,10 +149,26 @@ CASES = ROOT / "tests/data/findings"  # real captures of small models; capture.s
             "top-1 agreement 87.5%",
             "observed",
         ),
+        (
+            "observer effect",
+            "2.0-frozen",
+            "2.0",
+            "the profiler slows the two sides differently",
+            "under the profiler",
+            "observed",
+        ),
+        (
+            "machine",
+            "2.0",
+            "2.0-frozen",
+            "other work on the machine disturbed 5 of 6 rounds",
+            "2.0: 3 of 3 rounds (other processes used 5",
+            "observed",
+        ),
     ],
 )
 def test_each_rule_on_a_real_case(rule: str, before: str, after: str, what: str, evidence: str, certainty: str) -> None:
-    folder = CASES / rule.replace(" ", "-")
+    folder = CASES / SHARED.get(rule, rule).replace(" ", "-")
     change = compare_runs(folder / before, folder / after).workloads[0]
     finding = next(finding for finding in change.findings if finding.rule == rule)
     assert what in finding.what
@@ -222,6 +241,24 @@ def too_many_threads() -> Changed:
     return change, before, replace(after, torch=replace(after.torch, threads=64), host=replace(after.host, cores=2))
 
 
+def disturbed() -> Changed:
+    change, before, after = changed()
+    first = replace(after.rounds[0], disturbed="other processes used 30% of the CPU time")
+    return change, before, replace(after, rounds=[first, *after.rounds[1:]])
+
+
+def slow_under_the_profiler() -> Changed:
+    forward = compared("1.13-frozen", "2.0-frozen").forward
+    return changed(forward=replace(forward, candidate_ns=2 * forward.candidate_ns))
+
+
+def both_slow_under_the_profiler() -> Changed:
+    change = compared("1.13-frozen", "2.0-frozen")
+    assert change.latency is not None
+    walls = [2 * side.p50_ns for side in (change.latency.baseline, change.latency.candidate)]
+    return changed(forward=replace(change.forward, baseline_ns=walls[0], candidate_ns=walls[1]))
+
+
 def moved_outputs() -> Changed:
     outputs = compared("1.13-frozen", "2.0-frozen").outputs
     assert outputs is not None
@@ -236,6 +273,9 @@ def moved_outputs() -> Changed:
         (more_copies, "copies and conversions", "2.0-frozen copies or converts tensors more often", "aten::copy_"),
         (short_calls, "many short calls", "5000 operator calls of less than 5.00 µs each", "15.0 ms of"),
         (faulting, "page faults", "2.0-frozen has more page faults", "page faults 10 → 20000 per forward"),
+        (disturbed, "machine", "disturbed 1 of 10 rounds", "2.0-frozen: 1 of 5 rounds (other processes used 30%"),
+        (slow_under_the_profiler, "observer effect", "slows the two sides differently", "under the profiler"),
+        (both_slow_under_the_profiler, "observer effect", "up to 2.00 times slower", "(2.00x)"),
         (too_many_threads, "threads", "2.0-frozen ran with 64 threads on 2 processors", "host.cores 2"),
         (
             moved_outputs,

@@ -37,6 +37,7 @@ from profkit.views.sweep import view_sweep
 from profkit.views.workloads import list_workloads
 from tests.builders import add_run
 from tests.conftest import ROOT
+from tests.unit.bisect_results import example as bisect_example
 from tests.unit.load_results import example as load_example
 
 TRACES = ROOT / "traces"
@@ -89,6 +90,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
             lambda v: [p.label for w in v.workloads for p in w.points],
             "frozen",
         ),
+        Example(kind_of("bisect"), bisect_example(), lambda v: [t.label for t in v.tests], "2.1"),
         Example(kind_of("load"), load_example(), lambda v: [p.name for p in v.points], "/s"),
         Example(kind_of("machine"), inspect_machine("host", "cpu"), lambda v: [f.name for f in v.findings], "other"),
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from profkit.comparison.findings import (
     fpmath_mode,
     machine,
+    observer_effect,
     outputs,
     overhead,
     page_faults,
@@ -33,6 +34,7 @@ RULES = (
     threads,
     outputs,
     fpmath_mode,
+    observer_effect,
     machine,
 )
 

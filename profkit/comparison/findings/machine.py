@@ -1,19 +1,34 @@
-"""Other work on the machine: ruled out if no round was disturbed. Disturbed rounds are named by a warning."""
+"""Other work on the machine: named if rounds were disturbed, ruled out if none was."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from profkit.comparison.findings.subject import Answer, Subject
-from profkit.comparison.records.findings import RuledOut
+from profkit.comparison.records.findings import Finding, RuledOut
 
 NAME = "machine"
+SOURCE = "https://llvm.org/docs/Benchmarking.html"  # what to switch off on a machine that measures
 
 
 def examine(subject: Subject) -> Iterator[Answer]:
-    """Rule out other work on the machine if the load of every round is known, and none was disturbed."""
+    """Yield a finding if rounds were disturbed; rule it out if the load of every round is known and none was."""
     manifests = (subject.baseline, subject.candidate)
-    rounds = [round_ for manifest in manifests if manifest is not None for round_ in manifest.rounds]
-    known = all(manifest is not None for manifest in manifests) and all(r.load.other_share is not None for r in rounds)
-    if rounds and known and not any(r.disturbed for r in rounds):
-        yield RuledOut(rule=NAME, what=f"other work on the machine: none of {len(rounds)} rounds was disturbed")
+    rounds = [[] if manifest is None else manifest.rounds for manifest in manifests]
+    disturbed = [[r.disturbed for r in side if r.disturbed] for side in rounds]
+    count, whole = sum(map(len, disturbed)), sum(map(len, rounds))
+    if count:
+        yield Finding(
+            rule=NAME,
+            what=f"other work on the machine disturbed {count} of {whole} rounds, which widens the intervals",
+            certainty="observed",
+            evidence=[
+                f"{label}: {len(found)} of {len(side)} rounds ({found[0]})"
+                for label, side, found in zip(subject.sides, rounds, disturbed, strict=True)
+                if found
+            ],
+            advice="Stop other work (profkit machine names it), and capture more rounds.",
+            source=SOURCE,
+        )
+    elif all(rounds) and all(r.load.other_share is not None for side in rounds for r in side):
+        yield RuledOut(rule=NAME, what=f"other work on the machine: none of {whole} rounds was disturbed")

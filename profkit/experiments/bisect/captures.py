@@ -8,7 +8,7 @@ from pathlib import Path
 
 from profkit.capture.environments.environments import Environments
 from profkit.capture.plan import Configuration
-from profkit.capture.session import run_session
+from profkit.capture.session import STOPPED, run_session
 from profkit.capture.task import Listener
 from profkit.errors import CaptureError, OutputError
 from profkit.runs.manifest import Host
@@ -33,12 +33,16 @@ class Captures:
 
     def run_of(self, configuration: Configuration) -> Run | None:
         """Return the run of a version; None if none is complete. Raises InputError if it cannot be read."""
+        run = self._found(configuration)
+        is_complete = run is not None and run.manifest is not None and run.manifest.status == "complete"
+        return run if run is not None and is_complete and run.traces else None
+
+    def _found(self, configuration: Configuration) -> Run | None:
         folder = self.logdir / configuration.label / configuration.workload.name
         if not (folder / MANIFEST_NAME).is_file():
             return None
         (run,) = find_runs(folder)
-        is_complete = run.manifest is not None and run.manifest.status == "complete"
-        return run if is_complete and run.traces else None
+        return run
 
     def rounds_together(self, first: Configuration, other: Configuration) -> int:
         """Return how many rounds of two versions are compared with each other, by turns at least in part."""
@@ -50,8 +54,10 @@ class Captures:
     def add(self, first: Configuration, other: Configuration, rounds: int) -> None:
         """Capture ``rounds`` more of both, by turns.
 
-        Raises NotCapturedError if ``other`` cannot be captured, CaptureError if ``first`` cannot.
+        Raises NotCapturedError if ``other`` cannot be captured, or an earlier search found that; CaptureError if
+        ``first`` cannot.
         """
+        self._require_not_failed(other)
         self._require_environment(other)
         options = Settings(self.options, rounds=rounds)
         outcomes = run_session(
@@ -61,6 +67,12 @@ class Captures:
             raise CaptureError(f"{first.label} cannot be captured: {outcomes[0].failure}")
         if outcomes[1].failure is not None:
             raise NotCapturedError(outcomes[1].failure)
+
+    def _require_not_failed(self, configuration: Configuration) -> None:
+        run = self._found(configuration)
+        manifest = None if run is None else run.manifest
+        if manifest is not None and manifest.status == "failed" and manifest.reason not in STOPPED:
+            raise NotCapturedError(manifest.reason or "its capture failed")
 
     def _require_environment(self, configuration: Configuration) -> None:
         if configuration.torch is None:

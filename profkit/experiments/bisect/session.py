@@ -148,7 +148,7 @@ class Bisection:
                 self.captures.listener.message(f"{sides[1].label}: {error}")
         runs = [self.captures.run_of(side) for side in sides]
         if runs[0] is None or runs[1] is None or runs[0].manifest is None or runs[1].manifest is None:
-            return is_shown, None
+            return is_shown, None  # without a latency, for example
         judged = judge_latency(runs[0].manifest, runs[1].manifest, MARGIN)
         step = None if judged is None else explained_step(runs[0], runs[1], judged, self.plan.reading)
         return is_shown, step

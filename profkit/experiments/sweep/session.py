@@ -12,7 +12,7 @@ from profkit.capture.environments.environments import Environments
 from profkit.capture.filing import Filing
 from profkit.capture.plan import Configuration
 from profkit.capture.preview import ENVIRONMENT_BYTES, counted
-from profkit.capture.session import INTERRUPTED, run_session
+from profkit.capture.session import STOPPED, run_session
 from profkit.capture.task import Listener
 from profkit.errors import CaptureError, OutputError, UsageError
 from profkit.experiments.sweep.groups import FEWEST, next_group, number_of_groups
@@ -109,7 +109,7 @@ class Sweep:
     def _is_complete(self, shared: Sequence[Configuration], new: Sequence[Configuration]) -> bool:
         """Whether each new configuration was captured, by turns with the shared ones, or has failed."""
         found = [self._manifest(configuration) for configuration in new]
-        tried = [m for m in found if m is not None and m.reason != INTERRUPTED]
+        tried = [m for m in found if m is not None and m.reason not in STOPPED]
         done = [m for m in tried if m.status == "complete"]
         others = [m for m in map(self._manifest, shared) if m is not None and m.status == "complete"]
         sessions = [{r.session for r in m.rounds} - {None} for m in (*others, *done)]

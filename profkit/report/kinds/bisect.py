@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from profkit.comparison.records.bisect import BisectResult, BisectTest
 
 CSV_HEADER = ("order", "label", "decision", "rounds", "value", "low", "high", "reason")
-ORDERS = ("tested", "version")
+ORDERS = ("tested", "name")
 _TONES: dict[str, Tone] = {"good": "good", "bad": "bad", "undecided": "dim", "skipped": "dim"}
 
 
@@ -32,7 +32,7 @@ def _record() -> type[BisectResult]:
 def select(found: BisectResult, selection: Selection) -> BisectResult:
     """Return ``found`` with the selected tests, by label; raises UsageError if none matches."""
     require_match([test.label for test in found.tests], selection, "tests")
-    orders = {"tested": lambda test: 0, "version": lambda test: found.versions.index(test.label)}
+    orders = {"tested": lambda test: 0, "name": lambda test: test.label}
     return replace(found, tests=choose(found.tests, selection, lambda test: test.label, orders))
 
 
