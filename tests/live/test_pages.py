@@ -17,7 +17,6 @@ from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import render
 from profkit.views.diff import compare_runs
 from tests.conftest import ROOT, event, trace_json
-from tests.unit.load_results import example
 from tests.unit.test_cli import run
 
 pytestmark = pytest.mark.live
@@ -87,7 +86,12 @@ PAGES = {
     "info": ["info", TRACES / "2.0"],
     "machine": ["machine"],
     "workloads": ["workloads"],
-    "load": ["render", "load.json"],
+    **{name: ["render", f"{name}.json"] for name in ("load", "bisect", "sweep")},
+}
+EXAMPLES: dict[str, Callable[[], object]] = {
+    "load": load_results.example,
+    "bisect": bisect_results.example,
+    "sweep": lambda: view_sweep(TRACES, ["1.13", "2.0-frozen", "2.15-frozen"], ["resnet50"]),
 }
 WITHOUT_PICTURES = ("info", "machine", "workloads")
 VERDICTS = {"diff": "slower", "compare": "faster", "cost": "cheaper"}
@@ -105,9 +109,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         path = folder / f"{name}.html"
         if not path.exists():
             words = list(PAGES[name])
-            if name == "load":
-                words[1] = folder / "load.json"
-                words[1].write_text(render(kind_of("load"), example(), "json", Selection()))
+            if name in EXAMPLES:
+                words[1] = folder / f"{name}.json"
+                words[1].write_text(render(kind_of(name), EXAMPLES[name](), "json", Selection()))
             assert run(*words, "--format", "html", "--output", path) == 0
         return path
 

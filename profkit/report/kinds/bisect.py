@@ -87,7 +87,7 @@ def _tests(found: BisectResult, cut: str = "") -> Table:
     columns = [Column("version", right=False, flexible=True)]
     if not is_status:
         columns += [Column("rounds"), Column("change"), Column(_interval_name(found), right=False)]
-    columns += [Column("it is", right=False, verdict=True), Column("reason", right=False, flexible=True)]
+    columns += [Column("reason", right=False, flexible=True), Column("it is", right=False, verdict=True)]
     rows = [_test(found, test) for test in found.tests]
     note = "" if is_status or found.boundary is None else f"Boundary: {change_text(found, found.boundary)}."
     against = "" if is_status else f", against {found.versions[0]}"
@@ -105,7 +105,7 @@ def _test(found: BisectResult, test: BisectTest) -> list[Cell]:
         interval = f"[{change_text(found, test.low)}, {change_text(found, test.high)}]" if has_interval else ""
         rounds = str(test.rounds) if test.rounds else ""
         cells += [Cell(rounds), Cell(change_text(found, test.value)), Cell(interval)]
-    return [*cells, Cell(test.decision, _TONES[test.decision]), Cell(test.reason or "", "dim")]
+    return [*cells, Cell(test.reason or "", "dim"), Cell(test.decision, _TONES[test.decision])]
 
 
 def _parts(found: BisectResult) -> Iterator[Table]:

@@ -51,7 +51,7 @@ def document(report: MachineReport, selection: Selection, beside: Any = None) ->
         Column("what to do", right=False, flexible=True),
     ]
     rows = [[Cell(f.name), Cell(f.value), Cell(f.fitness, TONES[f.fitness]), Cell(f.advice)] for f in shown]
-    table = Table("Findings", columns, rows, cut_note(len(every), selection.top, "findings"))
+    table = Table("What disturbs measurements", columns, rows, cut_note(len(every), selection.top, "findings"))
     return Document(f"{report.host}, {report.cpu}", [Paragraph(answer, "bad" if count else "strong"), table])
 
 
