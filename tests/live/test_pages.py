@@ -16,7 +16,9 @@ from profkit.report.kinds import kind_of
 from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import render
 from profkit.views.diff import compare_runs
+from profkit.views.sweep import view_sweep
 from tests.conftest import ROOT, event, trace_json
+from tests.unit import bisect_results, load_results
 from tests.unit.test_cli import run
 
 pytestmark = pytest.mark.live
