@@ -22,6 +22,7 @@ COMMANDS = {
     "capture": "Capture profiles of warm forwards, one run per configuration.",
     "sweep": "Capture along versions or a setting, and show where it changed.",
     "bisect": "Find the PyTorch version in which a figure changed.",
+    "tune": "Find which settings make a workload faster here.",
     "load": "Measure throughput and latency under load.",
     "diff": "Compare two runs operator by operator.",
     "compare": "Compare many runs side by side.",

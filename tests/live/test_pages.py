@@ -18,7 +18,7 @@ from profkit.report.rendering import render
 from profkit.views.diff import compare_runs
 from profkit.views.sweep import view_sweep
 from tests.conftest import ROOT, event, trace_json
-from tests.unit import bisect_results, load_results
+from tests.unit import bisect_results, load_results, tune_results
 from tests.unit.test_cli import run
 
 pytestmark = pytest.mark.live
@@ -88,11 +88,12 @@ PAGES = {
     "info": ["info", TRACES / "2.0"],
     "machine": ["machine"],
     "workloads": ["workloads"],
-    **{name: ["render", f"{name}.json"] for name in ("load", "bisect", "sweep")},
+    **{name: ["render", f"{name}.json"] for name in ("load", "bisect", "sweep", "tune")},
 }
 EXAMPLES: dict[str, Callable[[], object]] = {
     "load": load_results.example,
     "bisect": bisect_results.example,
+    "tune": tune_results.example,
     "sweep": lambda: view_sweep(TRACES, ["1.13", "2.0-frozen", "2.15-frozen"], ["resnet50"]),
 }
 WITHOUT_PICTURES = ("info", "machine", "workloads")

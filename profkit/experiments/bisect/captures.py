@@ -32,10 +32,12 @@ class Captures:
     host: Host
 
     def run_of(self, configuration: Configuration) -> Run | None:
-        """Return the run of a version; None if none is complete. Raises InputError if it cannot be read."""
+        """Return the run of a version; None if it has no rounds, or failed. Raises InputError if it cannot be read.
+
+        The rounds of a capture that was stopped count: nothing was wrong with them.
+        """
         run = self._found(configuration)
-        is_complete = run is not None and run.manifest is not None and run.manifest.status == "complete"
-        return run if run is not None and is_complete and run.traces else None
+        return run if run is not None and run.traces and not _has_failed(run) else None
 
     def _found(self, configuration: Configuration) -> Run | None:
         folder = self.logdir / configuration.label / configuration.workload.name
@@ -70,9 +72,8 @@ class Captures:
 
     def _require_not_failed(self, configuration: Configuration) -> None:
         run = self._found(configuration)
-        manifest = None if run is None else run.manifest
-        if manifest is not None and manifest.status == "failed" and manifest.reason not in STOPPED:
-            raise NotCapturedError(manifest.reason or "its capture failed")
+        if run is not None and run.manifest is not None and _has_failed(run):
+            raise NotCapturedError(run.manifest.reason or "its capture failed")
 
     def _require_environment(self, configuration: Configuration) -> None:
         if configuration.torch is None:
@@ -81,6 +82,11 @@ class Captures:
             self.environments.ensure(configuration.torch, configuration.workload.packages)
         except (CaptureError, OutputError) as error:
             raise NotCapturedError(str(error)) from None
+
+
+def _has_failed(run: Run) -> bool:
+    manifest = run.manifest
+    return manifest is not None and manifest.status == "failed" and manifest.reason not in STOPPED
 
 
 def rounds_together(before: Run, after: Run) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from profkit.comparison.records.diff import Comparison
     from profkit.comparison.records.many import Overview
     from profkit.comparison.records.parts import Judged
+    from profkit.comparison.records.tune import TuneResult
 
 
 def speedups(comparison: Comparison) -> Figure:
@@ -28,6 +29,14 @@ def run_speedups(overview: Overview) -> Figure:
     """Draw each run's speedup over the baseline, the geometric mean of several workloads; the fastest comes first."""
     found = [(run.label, run.geomean_speedup) for run in overview.runs if run.label != overview.baseline]
     return _points(sorted(found, key=lambda row: -(row[1].speedup or 0)), f"speedup over {overview.baseline}")
+
+
+def candidate_speedups(found: TuneResult) -> Figure:
+    """Draw the speedup of each candidate over the configuration as it is, and that of the recommended ones together."""
+    rows = [(tried.name, tried.point.over_first) for tried in found.tried]
+    if len(found.recipe.names) > 1:
+        rows.append(("together", found.recipe.point.over_first))
+    return _points(sorted(rows, key=lambda row: -(row[1].speedup or 0)), f"speedup over {found.baseline.label}")
 
 
 def _points(found: Sequence[tuple[str, Judged]], title: str) -> Figure:

@@ -16,6 +16,7 @@ MODULES = {
     "cost": "cost",
     "sweep": "sweep",
     "bisect": "bisect",
+    "tune": "tune",
     "primitives": "primitives",
     "info": "information",
     "workloads": "workloads",
