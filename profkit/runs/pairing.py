@@ -52,6 +52,13 @@ def pair_rounds(baseline: Manifest, candidate: Manifest) -> Pairing:
     )
 
 
+def rounds_in_common(baseline: Manifest, candidate: Manifest) -> tuple[list[int], list[int]]:
+    """Return the rounds of two runs that share a block, by index; those at the same place belong together."""
+    sides = [{_block(r): index for index, r in enumerate(m.rounds) if _block(r)} for m in (baseline, candidate)]
+    common = [block for block in sides[0] if block in sides[1]]
+    return [sides[0][block] for block in common], [sides[1][block] for block in common]
+
+
 def how_apart(baseline: Manifest | None, candidate: Manifest | None, pairing: Pairing) -> str | None:
     """Return in words how two runs were captured apart; None if together, or if that is not known.
 

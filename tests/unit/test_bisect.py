@@ -27,7 +27,7 @@ from profkit.experiments.bisect.session import Bisection, BisectPlan
 from profkit.report.kinds import kind_of
 from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import render
-from profkit.runs.manifest import Host
+from profkit.runs.manifest import Host, Manifest, Round, Tool, Workload
 from profkit.runs.settings import Settings
 from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios
@@ -176,7 +176,7 @@ def test_a_planted_change_is_found_and_not_captured_again(python: Path, tmp_path
     assert f"Not tested in between: {labels[2]}." in text
     before = {path: path.read_bytes() for path in logs.rglob("profkit.json") if labels[2] not in path.parts}
     again = bisect(python, logs, body, values, heard)
-    assert again.first_bad == found.first_bad
+    assert again == found  # the rounds of the last test, of two versions against each other, change no other one
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -191,14 +191,31 @@ class Drawn:
         self.between: dict[tuple[str, str], float] = {}
         self._noise = noise
 
-    def rounds_together(self, first: Configuration, other: Configuration) -> int:
-        return self._rounds.get((first.label, other.label), 0)
-
     def add(self, first: Configuration, other: Configuration, rounds: int) -> None:
-        self._rounds[first.label, other.label] = self.rounds_together(first, other) + rounds
+        self._rounds[first.label, other.label] = self._rounds.get((first.label, other.label), 0) + rounds
 
-    def run_of(self, version: Configuration) -> Run:
-        return Run(Path(version.label), ())
+    def together(self, first: Configuration, other: Configuration) -> tuple[Run, Run] | None:
+        count = self._rounds.get((first.label, other.label), 0)
+        return (self._run(first, count), self._run(other, count)) if count else None
+
+    def _run(self, version: Configuration, count: int) -> Run:
+        rounds = [
+            Round(
+                index=n, session="s", block=n, order=0, started="2026-01-01T00:00:00+00:00", trace=f"{n}",
+                warmup_ns=[], latency_ns=[], profiled_ns=[],
+            )
+            for n in range(count)
+        ]  # fmt: skip
+        workload = Workload(name="linear-stack", source="builtin")
+        manifest = Manifest(
+            status="complete",
+            label=version.label,
+            workload=workload,
+            settings=Settings(),
+            tool=Tool(version="0"),
+            rounds=rounds,
+        )
+        return Run(Path(version.label), (), manifest)
 
     def change(self, before: Run, after: Run) -> LogRatios:
         names = (str(before.path), str(after.path))

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from profkit.capture.environments.environments import Environments
 from profkit.capture.plan import Configuration
 from profkit.capture.session import STOPPED, run_session
 from profkit.capture.task import Listener
 from profkit.errors import CaptureError, OutputError
 from profkit.runs.manifest import Host
-from profkit.runs.pairing import pair_rounds
+from profkit.runs.pairing import pair_rounds, rounds_in_common
 from profkit.runs.settings import Settings
 from profkit.runs.store import MANIFEST_NAME, Run, find_runs
 
@@ -46,12 +48,17 @@ class Captures:
         (run,) = find_runs(folder)
         return run
 
-    def rounds_together(self, first: Configuration, other: Configuration) -> int:
-        """Return how many rounds of two versions are compared with each other, by turns at least in part."""
+    def together(self, first: Configuration, other: Configuration) -> tuple[Run, Run] | None:
+        """Return the runs of two versions with only the rounds that they were captured in together; None without any.
+
+        Other rounds, of tests against other versions, would make the comparison one of rounds that were not captured
+        by turns.
+        """
         runs = (self.run_of(first), self.run_of(other))
-        if runs[0] is None or runs[1] is None:
-            return 0
-        return rounds_together(runs[0], runs[1])
+        if runs[0] is None or runs[1] is None or runs[0].manifest is None or runs[1].manifest is None:
+            return None
+        chosen = rounds_in_common(runs[0].manifest, runs[1].manifest)
+        return (_only(runs[0], chosen[0]), _only(runs[1], chosen[1])) if chosen[0] else None
 
     def add(self, first: Configuration, other: Configuration, rounds: int) -> None:
         """Capture ``rounds`` more of both, by turns.
@@ -89,10 +96,15 @@ def _has_failed(run: Run) -> bool:
     return manifest is not None and manifest.status == "failed" and manifest.reason not in STOPPED
 
 
-def rounds_together(before: Run, after: Run) -> int:
-    """Return how many rounds of two runs are compared with each other; 0 if none were captured together."""
-    assert before.manifest is not None
-    assert after.manifest is not None
-    pairing = pair_rounds(before.manifest, after.manifest)
-    sides: Sequence[Sequence[int]] = (pairing.baseline, pairing.candidate)
-    return min(map(len, sides)) if pairing.together else 0
+def _only(run: Run, rounds: Sequence[int]) -> Run:
+    """Return a run with some of its rounds only, in order."""
+    assert run.manifest is not None
+    kept = replace(run.manifest, rounds=[run.manifest.rounds[index] for index in rounds])
+    return replace(run, traces=tuple(run.traces[index] for index in rounds), manifest=kept)
+
+
+def rounds_compared(runs: tuple[Run, Run] | None) -> int:
+    """Return how many rounds of two runs, as :meth:`Captures.together` returns them, are compared with each other."""
+    if runs is None or runs[0].manifest is None or runs[1].manifest is None:
+        return 0
+    return len(pair_rounds(runs[0].manifest, runs[1].manifest).baseline)

@@ -14,7 +14,7 @@ from profkit.capture.stopping import judge_latency
 from profkit.comparison.records.bisect import BisectResult, BisectTest, Outcome
 from profkit.comparison.records.sweep import SweepStep
 from profkit.errors import CaptureError, InputError
-from profkit.experiments.bisect.captures import Captures, NotCapturedError
+from profkit.experiments.bisect.captures import Captures, NotCapturedError, rounds_compared
 from profkit.experiments.bisect.decisions import ERROR, LOOKS, Seen, level_of, next_look, seen
 from profkit.experiments.bisect.figures import Figure, shown_value
 from profkit.experiments.bisect.judging import Boundary, Ends
@@ -111,15 +111,15 @@ class Bisection:
         """
         sides = (self.plan.versions[first], self.plan.versions[position])
         while True:
-            rounds = self.captures.rounds_together(*sides)
-            if rounds >= self.looks[0]:
-                look = self._look(*sides)
-                decision = decide(look)
-                if decision is not None:
-                    return rounds, look, decision
+            runs = self.captures.together(*sides)
+            rounds = rounds_compared(runs)
             wanted = next_look(rounds, self.looks)
-            if wanted is None or (rounds and self._is_over()):
-                return rounds, self._look(*sides), "undecided"
+            if runs is not None and (rounds >= self.looks[0] or self._is_over()):
+                look = seen(self.plan.figure.measure(*runs), self.level)
+                decision = decide(look) if rounds >= self.looks[0] else None
+                if decision is not None or wanted is None or self._is_over():
+                    return rounds, look, decision or "undecided"
+            assert wanted is not None
             self.captures.listener.message(
                 f"{sides[1].label} against {sides[0].label}: {counted(wanted - rounds, 'round')} by turns"
             )
@@ -127,12 +127,6 @@ class Bisection:
 
     def _is_over(self) -> bool:
         return time.monotonic() - self._began >= self.plan.most_s
-
-    def _look(self, first: Configuration, other: Configuration) -> Seen:
-        before, after = self.captures.run_of(first), self.captures.run_of(other)
-        assert before is not None
-        assert after is not None
-        return seen(self.plan.figure.measure(before, after), self.level)
 
     def _step(self, search: Search, boundary: Boundary) -> tuple[bool, SweepStep | None]:
         """Return whether the step that was found is shown, and the step of the latency.
@@ -146,9 +140,9 @@ class Bisection:
                 is_shown = self._decide(search.good, search.bad, boundary.confirm)[2] == "bad"
             except (NotCapturedError, InputError) as error:
                 self.captures.listener.message(f"{sides[1].label}: {error}")
-        runs = [self.captures.run_of(side) for side in sides]
-        if runs[0] is None or runs[1] is None or runs[0].manifest is None or runs[1].manifest is None:
-            return is_shown, None  # without a latency, for example
+        runs = self.captures.together(*sides)
+        if runs is None or runs[0].manifest is None or runs[1].manifest is None:
+            return is_shown, None
         judged = judge_latency(runs[0].manifest, runs[1].manifest, MARGIN)
         step = None if judged is None else explained_step(runs[0], runs[1], judged, self.plan.reading)
         return is_shown, step
