@@ -25,6 +25,7 @@ COMMANDS = {
     "tune": "Find which settings make a workload faster here.",
     "load": "Measure throughput and latency under load.",
     "diff": "Compare two runs operator by operator.",
+    "repro": "Time one operator of a diff alone, under both versions.",
     "compare": "Compare many runs side by side.",
     "cost": "Show what inference costs on each machine.",
     "ops": "Show the operators of one run or trace.",

@@ -197,6 +197,7 @@ SETTINGS: tuple[Setting, ...] = (
         default=1024,
         minimum=1,  # with 0, PyTorch 1.13 to 2.15 crash in the first convolution
         flags=("--lru-cache-capacity",),
+        label_suffix="-lru{value}",
         variables=lambda value: {"LRU_CACHE_CAPACITY": str(value)},
         help="Capacity of PyTorch's oneDNN primitive cache (LRU_CACHE_CAPACITY, at least 1).",
     ),

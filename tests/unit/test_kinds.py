@@ -39,6 +39,7 @@ from tests.builders import add_run
 from tests.conftest import ROOT
 from tests.unit.bisect_results import example as bisect_example
 from tests.unit.load_results import example as load_example
+from tests.unit.repro_results import example as repro_example
 from tests.unit.tune_results import example as tune_example
 
 TRACES = ROOT / "traces"
@@ -93,6 +94,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
         ),
         Example(kind_of("bisect"), bisect_example(), lambda v: [t.label for t in v.tests], "2.1"),
         Example(kind_of("tune"), tune_example(), lambda v: [t.name for t in v.tried], "frozen"),
+        Example(kind_of("repro"), repro_example(), lambda v: [s.label for s in v.sides], "2.8"),
         Example(kind_of("load"), load_example(), lambda v: [p.name for p in v.points], "/s"),
         Example(kind_of("machine"), inspect_machine("host", "cpu"), lambda v: [f.name for f in v.findings], "other"),
     ]

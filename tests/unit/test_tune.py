@@ -14,7 +14,7 @@ from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import resolve
 from profkit.comparison.records.tune import TuneResult
 from profkit.errors import CaptureError
-from profkit.experiments.tune.candidates import Candidate, Machine, candidates, combined, options_of
+from profkit.experiments.tune.candidates import BASELINE, Candidate, Machine, candidates, combined, options_of
 from profkit.experiments.tune.session import TunePlan, Tuning
 from profkit.report.kinds import kind_of
 from profkit.report.kinds.kind import Selection
@@ -36,6 +36,14 @@ if "WRONG" in os.environ:
 """
 
 
+def configured(candidate: Candidate) -> Configuration:
+    varied = {name: [value] for name, value in candidate.settings.items()}
+    given = {name: [value] for name, value in candidate.variables.items()}
+    request = EnvironmentRequest("2.15", None, "2.15")
+    (found,) = matrix([resolve("linear-stack")], [request], varied, None, Settings(), given)
+    return found
+
+
 def test_every_candidate_can_be_captured() -> None:
     for machine in (X86, Machine(64, "aarch64", {}), Machine(1, "x86_64", {})):
         found = candidates(machine)
@@ -47,6 +55,8 @@ def test_every_candidate_can_be_captured() -> None:
                 declared()[name].check(value)
             parse_variables([f"{name}={value}" for name, value in candidate.variables.items()])
             assert options_of(candidate)
+        labels = {configured(candidate).label for candidate in (BASELINE, *found)}
+        assert len(labels) == len(found) + 1  # each is a run of its own
         values = [(c.factor, *c.settings.items(), *c.variables.items()) for c in found]
         assert len(set(values)) == len(values)
         by_factor = [candidate.factor for candidate in found]

@@ -17,6 +17,7 @@ MODULES = {
     "sweep": "sweep",
     "bisect": "bisect",
     "tune": "tune",
+    "repro": "repro",
     "primitives": "primitives",
     "info": "information",
     "workloads": "workloads",
