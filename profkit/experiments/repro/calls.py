@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from profkit.errors import InputError
 from profkit.runs.store import Run
 from profkit.shortening import LONGEST, listed
 from profkit.trace.options import ReadOptions
-from profkit.trace.reading.budget import TooLargeError
-from profkit.trace.reading.source import SourceText
+from profkit.trace.reading.records import arguments_of
 
 _HINT = "Capture it with profkit, which records shapes, or with record_shapes=True."
 _SHOWN = 5  # shapes that an error names
@@ -26,16 +24,6 @@ class _Arguments(msgspec.Struct, frozen=True):
     types: list[Any] | None = msgspec.field(name="Input type", default=None)
     strides: list[Any] | None = msgspec.field(name="Input Strides", default=None)
     values: list[Any] | None = msgspec.field(name="Concrete Inputs", default=None)
-
-
-class _Event(msgspec.Struct, frozen=True):
-    name: Any = None
-    ph: Any = None
-    args: Any = None
-
-
-class _File(msgspec.Struct, frozen=True):
-    events: list[_Event] = msgspec.field(name="traceEvents", default_factory=list)
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -74,28 +62,13 @@ def calls_of(run: Run, operator: str, reading: ReadOptions) -> dict[str, Call]:
     run.require_traces()
     path = run.traces[0]
     found: dict[str, Call] = {}
-    for event in _events(path, reading.memory_limit):
-        if event.name == operator and event.ph == "X":
-            call = _call(operator, event.args)
-            if call is not None:
-                found.setdefault(call.shape, call)
+    for arguments in arguments_of(path, operator, reading.memory_limit):
+        call = _call(operator, arguments)
+        if call is not None:
+            found.setdefault(call.shape, call)
     if not found:
         raise InputError(f"records no call of {operator} with the shapes of its inputs", where=path, hint=_HINT)
     return found
-
-
-def _events(path: Path, memory_limit: int) -> Iterator[_Event]:
-    try:
-        text = bytearray()
-        for block in SourceText(path, memory_limit):
-            text += block
-            if len(text) > memory_limit // 4:
-                raise TooLargeError
-        yield from msgspec.json.decode(bytes(text), type=_File).events
-    except TooLargeError:
-        raise InputError("is too large to take single calls from", where=path, hint="Raise --memory-limit.") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"is not a whole trace: {error}", where=path, hint="Use profkit repair first.") from None
 
 
 def _call(operator: str, args: Any) -> Call | None:
