@@ -100,7 +100,7 @@ def test_the_configuration_is_real(profkit: Profkit, tmp_path: Path, environment
     )
     import numpy as np
 
-    with np.load(tmp_path / "logs/2.0-bf16-threads1/looks/outputs.npz") as outputs:
+    with np.load(tmp_path / "logs/2.0-bf16-threads1-lru7/looks/outputs.npz") as outputs:
         assert bytes(outputs["output"].astype(np.uint8)).decode() == "BF16 BF16 7 1 1"
 
 

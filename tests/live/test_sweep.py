@@ -1,4 +1,4 @@
-"""A sweep over real PyTorch versions, one of which does not exist."""
+"""Sweep, bisect and repro over real PyTorch versions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.live.conftest import TINY, Profkit
 
 
@@ -25,3 +26,26 @@ def test_versions_of_which_one_cannot_be_installed(profkit: Profkit, tmp_path: P
     again = profkit(*words, status=4)
     assert "by turns" not in again.stderr
     assert {path: path.read_bytes() for path in rounds} == rounds
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_release_in_which_the_outputs_changed(profkit: Profkit, tmp_path: Path) -> None:
+    """Three releases; the model itself returns something else from 2.0 on."""
+    words = ("bisect", f"{TINY}:changed_in_2", "--good", "1.13", "--bad", "2.1", "--metric", "outputs.error")
+    short = ("--steps", 2, "--warmup", 2, "--no-onednn")
+    profkit(*words, *short, "--output", "found.json")
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found["versions"] == ["1.13", "2.0", "2.1"]
+    assert (found["outcome"], found["last_good"], found["first_bad"]) == ("found", "1.13", "2.0")
+    assert [(test["label"], test["rounds"]) for test in found["tests"]] == [("2.1", 1), ("2.0", 1)]
+
+
+@pytest.mark.usefixtures("environments")
+def test_an_operator_alone(profkit: Profkit, tmp_path: Path) -> None:
+    """With the values that 2.15 recorded, it runs in 2.0 too."""
+    runs = (ROOT / "traces/2.0", ROOT / "traces/2.15")
+    profkit("repro", *runs, "--operator", "aten::conv2d", "--rounds", 2, "--output", "found.json")
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found["shape"] == "[1,256,14,14], [256,256,3,3]"
+    assert all(1e4 < side["alone_ns"] < 1e9 for side in found["sides"])
+    assert "benchdnn --mode=P --conv" in (tmp_path / "repro/report.md").read_text(encoding="utf-8")

@@ -30,6 +30,16 @@ def make() -> tuple[Any, Any]:
     return Tiny(), torch.ones(1, 3, 32, 32)
 
 
+def changed_in_2() -> tuple[Any, Any]:
+    """A model that returns twice as much from PyTorch 2 on, with the same weights."""
+
+    class Changed(Tiny):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return super().forward(image) * (2 if torch.__version__ >= "2" else 1)
+
+    return Changed(), torch.ones(1, 3, 32, 32)
+
+
 def channels_last() -> tuple[Any, Any]:
     """A model that fails under any other memory format, in the weights as in the input."""
     model = Tiny()
