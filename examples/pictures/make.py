@@ -1,4 +1,4 @@
-"""Draws the README's pictures from the real captures in traces/: python examples/pictures/make.py.
+"""Draws the pictures of the README and the guides from real captures: python examples/pictures/make.py.
 
 A test draws them again and compares, so that none is ever stale. The picture of a page needs a Chromium.
 """
@@ -17,14 +17,16 @@ from rich.console import Console
 from rich.text import Text
 
 from profkit.report.formats.pictures import render_picture
-from profkit.report.kinds import compare, diff
+from profkit.report.kinds import bisect, compare, diff, tune
 from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import make_picture, render
+from profkit.report.saved import load
 from profkit.views.diff import compare_runs
 from profkit.views.many import compare_many
 
 HERE = Path(__file__).parent
 TRACES = HERE.parent.parent / "traces"
+VERSIONS = HERE.parent / "versions"  # results of real experiments, whose traces are not kept
 SIDES = ("2.0-frozen", "2.15-frozen")
 WIDTH = 88
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.S)
@@ -43,7 +45,10 @@ def pictures() -> dict[str, str]:
     comparison = compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])
     text = render(diff.KIND, comparison, "text", Selection(top=8), width=WIDTH, colour=True)
     speedups = render_picture(make_picture(compare.KIND, compare_many([TRACES]), "speedup"), "svg").decode()
+    tuned, searched = (load(VERSIONS / f"{name}.json")[1] for name in ("tune-resnet50", "bisect-resnet50-frozen"))
     return {
+        "tune.svg": render_picture(make_picture(tune.KIND, tuned, "speedup"), "svg").decode(),
+        "bisect.svg": render_picture(make_picture(bisect.KIND, searched, "changes"), "svg").decode(),
         "diff.svg": terminal(f"profkit diff traces/{SIDES[0]} traces/{SIDES[1]} --top 8", text),
         "speedups.svg": speedups,
     }

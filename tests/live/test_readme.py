@@ -43,7 +43,11 @@ def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]
                 words.append("--no-onednn")
         if words[3] == "sweep":
             words = ["resnet18" if word == "resnet50" else word for word in words]
-            words += ["--rounds", "2", "--steps", "2", "--warmup", "2", "--no-onednn"]
+            words += ["--rounds", "2", "--steps", "5", "--warmup", "2", "--no-onednn"]
+        if words[3] in ("tune", "bisect") and "resnet50" in words:
+            words = ["resnet18" if word == "resnet50" else word for word in words]
+            words += ["--steps", "5", "--warmup", "2", "--no-onednn"]  # as the captures, some of which they go on with
+            words += ["--rounds", "2"] if words[3] == "tune" else ["--max-time", "1"]
         if words[3] == "load":
             words = ["resnet18" if word == "resnet50" else word for word in words]
             words += ["--duration", "1", "--warmup", "1"]
