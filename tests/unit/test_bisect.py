@@ -32,7 +32,7 @@ from profkit.runs.settings import Settings
 from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios
 from profkit.trace.options import DEFAULT
-from tests.benchmarks.bisect import SimulatedRounds, search_once
+from tests.benchmarks.bisection import SimulatedRounds, search_once
 from tests.unit.stub import Heard, write_model
 from tests.unit.test_cli import run
 

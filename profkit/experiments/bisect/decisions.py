@@ -4,7 +4,7 @@ A test looks at its interval after each number of rounds in :data:`LOOKS`, and e
 interval lies on one side of the boundary. A search makes a known number of decisions at most: one about its ends, one
 for each test in between, one about the step that it found. Each look of each decision has the same share of
 :data:`ERROR`, so the probability that any of them is wrong is at most that (Bonferroni's inequality), however often is
-looked and however the noise of the looks depends on each other. ``tests/benchmarks/bisect.py`` measures it.
+looked and however the noise of the looks depends on each other. ``tests/benchmarks/bisection.py`` measures it.
 """
 
 from __future__ import annotations

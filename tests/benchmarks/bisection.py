@@ -1,6 +1,6 @@
 """How often does a bisection name a wrong version? Simulated searches over versions with one planted change.
 
-Run ``python -m tests.benchmarks.bisect``. Boundary, levels and looks are those of ``profkit bisect``.
+Run ``python -m tests.benchmarks.bisection``. Boundary, levels and looks are those of ``profkit bisect``.
 A version's rounds differ from those of the good one by a normal noise (the standard deviation of pairs is the column
 ``noise``), or, in the rows ``heavy tails``, by Student's t with 3 degrees of freedom.
 """
