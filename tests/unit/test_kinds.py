@@ -282,3 +282,12 @@ def test_a_comparison_of_nothing_is_not_one(examples: dict[str, Example], tmp_pa
         path.write_text(json.dumps({**document, "workloads": workloads}))
         with pytest.raises(InputError, match=words):
             load(path)
+
+
+def test_arrivals_and_a_rate_that_do_not_fit_together_are_shown() -> None:
+    """A saved file may say so; a table's rows have its columns all the same."""
+    found = load_example()
+    points = [msgspec.structs.replace(p, rate_per_s=None if p.rate_per_s else 3.0) for p in found.points]
+    mixed = msgspec.structs.replace(found, points=points)
+    for form in FORMATS:
+        assert render(kind_of("load"), mixed, form, Selection())

@@ -209,9 +209,10 @@ def _row(point: LoadPoint, names: Sequence[str]) -> list[Cell]:
     found, gain = point.throughput, point.gain
     known = found is not None and found.low is not None and found.high is not None
     first = [Cell(point.name)]
-    if point.rate_per_s is not None:
+    if point.arrivals != "closed":
         busy = point.utilisation.value if point.utilisation is not None else None
-        first = [Cell(f"{point.rate_per_s:g}/s"), Cell(units.share(busy))]
+        rate = units.NOTHING if point.rate_per_s is None else f"{point.rate_per_s:g}/s"
+        first = [Cell(rate), Cell(units.share(busy))]
     cells = [
         *first,
         Cell(str(point.requests)),
@@ -222,7 +223,7 @@ def _row(point: LoadPoint, names: Sequence[str]) -> list[Cell]:
         quantile: LoadQuantile = getattr(point, name)
         cells += [Cell(units.duration(quantile.value_ns)), Cell(_interval(quantile))]
     cells.append(Cell(units.size(point.peak_memory_bytes)))
-    if point.rate_per_s is None:
+    if point.arrivals == "closed":
         ratio = (None, None, None) if gain is None else (gain.speedup, gain.low, gain.high)
         tone: Tone = "bad" if gain is not None and gain.verdict == "slower" else "plain"
         cells += [Cell(units.ratio(ratio[0]), tone), Cell(units.interval(ratio[1], ratio[2]), tone)]
