@@ -72,5 +72,14 @@ def parse_variables(texts: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
+def parse_single_variables(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return the same for commands in which each variable has one value; raises UsageError for several, too."""
+    found = parse_variables(texts)
+    several = next((name for name, values in found.items() if len(values) > 1), None)
+    if several is not None:
+        raise UsageError(f"{several} has several values", where="--env", hint="Use profkit sweep to compare them.")
+    return found
+
+
 def _reaches_worker(name: str) -> bool:
     return name not in _REMOVED and not name.startswith("PYTHON")

@@ -382,6 +382,7 @@ def test_a_command_that_hangs_is_ended(versions: list[str]) -> None:
         ((), "name either a workload or a command"),
         (("resnet50", "--run", "true"), "name either a workload or a command"),
         (("resnet50", "--bad", "1.13"), "are the same version"),
+        (("resnet50", "--env", "A=1", "--env", "A=2"), "A has several values"),
         (("resnet50", "--metric", "speed"), "not a figure that can be bisected"),
     ],
 )

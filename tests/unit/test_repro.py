@@ -26,7 +26,8 @@ from tests.unit.test_cli import run
 
 OLD, NEW = ROOT / "traces/2.0", ROOT / "traces/2.15"
 FIRST = "[1,3,224,224], [64,3,7,7]"
-FASTER, SLOWER, SAME, OPEN = (Judged(verdict=v) for v in ("faster", "slower", "same", "inconclusive"))  # type: ignore[arg-type]
+FASTER, SLOWER = Judged(verdict="faster"), Judged(verdict="slower")
+SAME, OPEN = Judged(verdict="same"), Judged(verdict="inconclusive")
 
 
 def test_recorded_calls() -> None:

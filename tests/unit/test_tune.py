@@ -152,6 +152,7 @@ def test_a_baseline_that_fails(python: Path, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--env", "A=1", "--env", "A=2"), "A has several values"),
         (("--only", "colour"), "no factor 'colour'"),
         (("--only", "layout", "--without", "layout"), "no candidate left to try"),
         (("--only", "layout", "--channels-last"), "no candidate left to try"),

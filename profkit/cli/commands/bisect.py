@@ -14,7 +14,7 @@ from profkit.capture.environments.releases import releases_in
 from profkit.capture.environments.requirements import parse_requirements
 from profkit.capture.host import describe_host
 from profkit.capture.plan import matrix
-from profkit.capture.variables import parse_variables
+from profkit.capture.variables import parse_single_variables
 from profkit.capture.workloads import WorkloadOptions, resolve
 from profkit.cli.capture_options import (
     complete_torch,
@@ -145,7 +145,7 @@ def command(
         else:
             order = resolve(workload, WorkloadOptions.of(options, None)).with_packages(beside)
             requests = requested_environments(versions, [], environments, dry_run=False)
-            found = matrix([order], requests, {}, None, options, parse_variables(variables))
+            found = matrix([order], requests, {}, None, options, parse_single_variables(variables))
             figure = parse_figure(metric, reading)
             captures = Captures(options, logdir, environments, progress, describe_host())
             limit = parse_threshold(threshold, figure)

@@ -14,7 +14,7 @@ from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.requirements import parse_requirements
 from profkit.capture.host import describe_host
 from profkit.capture.plan import Configuration, matrix
-from profkit.capture.variables import parse_variables
+from profkit.capture.variables import parse_single_variables
 from profkit.capture.workloads import WorkloadOptions, resolve
 from profkit.cli.capture_options import (
     complete_torch,
@@ -116,7 +116,7 @@ def command(
     options = Settings(values)
     order = resolve(workload, WorkloadOptions.of(options, None))
     order = order.with_packages(parse_requirements(packages, requirement_files))
-    own = parse_variables(variables)
+    own = parse_single_variables(variables)
     chosen = _chosen(only, without, options, own)
     with CaptureProgress(quiet=output.quiet, colour=output.colour) as progress:
         environments = Environments(progress.message, progress.activity)

@@ -20,7 +20,8 @@ class Tried(Record, frozen=True, kw_only=True):
     options: Annotated[str, Meta(description="the options of profkit capture that give it")]
     point: Annotated[SweepPoint, Meta(description="what was measured")]
     outputs_kept: Annotated[
-        bool | None, Meta(description="whether the outputs stayed within the limit; null if they cannot be compared")
+        bool | None,
+        Meta(description="whether the outputs are within the limit; false if not comparable, null if none were kept"),
     ]
     is_promising: Annotated[bool, Meta(description="shown to be faster, with outputs within the limit")]
 

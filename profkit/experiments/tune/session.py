@@ -114,7 +114,7 @@ class Tuning:
         )
 
     def _keeps_outputs(self, point: SweepPoint) -> bool | None:
-        """Whether the outputs are within the limit; None if they cannot be compared, for lack of any."""
+        """Whether the outputs are within the limit; False if they cannot be compared, None if none were kept."""
         if point.outputs is None:
             return None
         cosine = point.outputs.cosine_similarity
@@ -141,7 +141,8 @@ class Tuning:
     ) -> tuple[list[Candidate], SweepPoint]:
         """Return the candidates that pay together, and what was measured with them.
 
-        Those that add nothing shown to the combination are left out; if what is left is not faster, the best single.
+        Those that add nothing shown are left out, if what is left is shown to be faster; if no one adds anything shown,
+        all stay. If the combination itself is not faster, it is the best candidate alone.
         """
         if self._is_good(together):
             adding = [c for c, part in zip(best, parts, strict=True) if part.beside.verdict == "faster"]
