@@ -38,8 +38,8 @@ def signed_duration(ns: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """Format a speedup: ``1.3159`` → ``1.32x``; None → ``-``."""
-    if value is None:
+    """Format a speedup: ``1.3159`` → ``1.32x``; None and what is not finite → ``-``."""
+    if value is None or not math.isfinite(value):
         return NOTHING
     return f"{value:.3f}x" if value < 0.0995 else f"{_three_digits(value)}x"
 

@@ -4,8 +4,9 @@
 
 Grows a real trace of this repository to the size wanted by repeating it with shifted times. Peers are run by the
 interpreter PYTHON where they are installed in it (torch-tb-profiler, HolisticTraceAnalysis, TraceLens). The measure
-is the time that msgspec needs just to split the same bytes into raw events, in memory. Prints a Markdown table of
-medians and peak memory; no figure is asserted: machines are noisy.
+is the time that msgspec needs just to split the same bytes into raw events, in memory; profkit's reader is also timed
+alone, in a running process, as the split is. Prints a Markdown table of medians and peak memory; no figure is asserted:
+machines are noisy.
 """
 
 from __future__ import annotations
@@ -35,6 +36,18 @@ for _ in range(3):
     del split
 print(sorted(times)[1])
 """
+READ = """
+import sys, time
+from profkit.trace.options import Detail, ReadOptions
+from profkit.trace.reading.reader import read
+times = []
+for _ in range(3):
+    start = time.perf_counter()
+    trace = read(sys.argv[1], detail=Detail.NONE, options=ReadOptions(use_cache=False))
+    times.append(time.perf_counter() - start)
+    del trace
+print(sorted(times)[1])
+"""
 PEERS = {
     "TensorBoard plugin: operator table": """
 import sys
@@ -57,6 +70,9 @@ TraceToTree(json.load(open(sys.argv[1]))["traceEvents"]).build_tree()
 """,
     "json.load alone": "import json, sys; json.load(open(sys.argv[1]))",
 }
+READER = "profkit's reader alone, in memory"
+Measured = tuple[float, float | None]
+"""Wall seconds, and peak MB where it is that of a whole process."""
 SHIFTED = re.compile(rb'("ts": |"Profiler Event Index": |"Ev Idx": |"External id": )([0-9]+)')
 
 
@@ -80,7 +96,7 @@ def grow(source: Path, megabytes: int, target: Path) -> None:
         stream.write(text[end:])
 
 
-def run(command: list[str]) -> tuple[float, float] | None:
+def run(command: list[str]) -> Measured | None:
     """Return wall seconds and peak MB of the largest process, None where it fails."""
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -114,16 +130,22 @@ def main() -> None:
             commands["profkit ops --no-cache, gzipped"] = [*profkit, str(packed), "--no-cache"]
         run(commands["profkit ops, second look"])  # the first look, which fills the cache
         scripts = {name: [options.peers, "-c", script, str(trace)] for name, script in PEERS.items()}
-        splits, found = [], {name: [] for name in [*commands, *scripts]}
+        splits, found = [], {name: [] for name in [READER, *commands, *scripts]}
         for _ in range(options.runs):
-            done = subprocess.run([sys.executable, "-c", SPLIT, trace], capture_output=True, text=True, check=True)
-            splits.append(float(done.stdout))
+            splits.append(seconds_of(SPLIT, trace))
+            found[READER].append((seconds_of(READ, trace), None))
             for name, command in [*commands.items(), *scripts.items()]:
                 found[name].append(run(command))
         report(trace, splits, found)
 
 
-def report(trace: Path, splits: list[float], found: dict[str, list[tuple[float, float] | None]]) -> None:
+def seconds_of(script: str, trace: Path) -> float:
+    """Return the seconds that ``script`` measured itself, in a running process."""
+    done = subprocess.run([sys.executable, "-c", script, trace], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def report(trace: Path, splits: list[float], found: dict[str, list[Measured | None]]) -> None:
     split = statistics.median(splits)
     print(f"| {trace.stat().st_size / 1e6:.0f} MB, median of {len(splits)} | seconds | times the split | peak MB |")
     print("| :--- | ---: | ---: | ---: |")
@@ -132,8 +154,9 @@ def report(trace: Path, splits: list[float], found: dict[str, list[tuple[float, 
         figures = [result for result in results if result is not None]
         if figures:
             ratio = statistics.median(f[0] / s for f, s in zip(figures, splits, strict=True))
-            seconds, peak = (statistics.median(column) for column in zip(*figures, strict=True))
-            print(f"| {name} | {seconds:.2f} | {ratio:.1f} | {peak:.0f} |")
+            seconds = statistics.median(seconds for seconds, _ in figures)
+            peaks = [peak for _, peak in figures if peak is not None]
+            print(f"| {name} | {seconds:.2f} | {ratio:.1f} | {f'{statistics.median(peaks):.0f}' if peaks else ''} |")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,15 @@ def test_signed_duration(ns: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1.3159, "1.32x"), (0.059, "0.059x"), (13.16, "13.2x"), (131.6, "132x"), (None, "-")]
+    ("value", "text"),
+    [
+        (1.3159, "1.32x"),
+        (0.059, "0.059x"),
+        (13.16, "13.2x"),
+        (131.6, "132x"),
+        (None, "-"),
+        (1e19 / 5e-324, "-"),  # a saved time so small that the ratio is infinite
+    ],
 )
 def test_ratio(value: float | None, text: str) -> None:
     assert units.ratio(value) == text
