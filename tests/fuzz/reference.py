@@ -108,7 +108,10 @@ def _operators(events: list[Any], finer: list[int]) -> Iterator[Span]:
 def _pairs(records: list[Mark]) -> list[tuple[Mark, Mark]]:
     """Return each begin with its end, by time; raises NotComparableError if the order of the file says otherwise."""
     by_time = _matched(sorted(records, key=lambda mark: mark[0]))
-    by_place = _matched(records)
+    try:
+        by_place = _matched(records)
+    except OddError:
+        raise NotComparableError from None
     if {(id(a), id(b)) for a, b in by_time} != {(id(a), id(b)) for a, b in by_place}:
         raise NotComparableError
     return by_time

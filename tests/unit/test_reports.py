@@ -12,8 +12,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from profkit.comparison.records.diff import Comparison
+from profkit.comparison.records.outputs import OutputsChange
 from profkit.report.kinds import MODULES, diff, information, operators
 from profkit.report.kinds.diff.rows import select_operators
 from profkit.report.kinds.kind import Selection
@@ -52,6 +54,12 @@ def test_diff_text(golden: Golden, comparison: Comparison) -> None:
     assert max(map(len, narrow.splitlines())) <= 80
     assert "\x1b" not in text
     assert not re.search(r"\d  +(s|ms|µs|ns)\b", text)
+
+
+def test_outputs_without_a_saved_error(comparison: Comparison) -> None:
+    outputs = OutputsChange(cosine_similarity=0.99, max_abs_error=None, comparable=True)
+    changed = replace(comparison, workloads=[replace(comparison.workloads[0], outputs=outputs)])
+    assert "outputs: cosine similarity 0.9900000\n" in render(diff.KIND, changed, "text", TOP)
 
 
 def test_diff_markdown(golden: Golden, comparison: Comparison) -> None:

@@ -149,9 +149,10 @@ def _outputs(change: WorkloadChange) -> str:
         return "outputs: a side has NaN or infinity"
     if not outputs.comparable or outputs.cosine_similarity is None:
         return f"outputs not comparable: {outputs.reason or 'the reason was not saved'}"
-    parts = [f"cosine similarity {outputs.cosine_similarity:.7f}", f"largest error {outputs.max_abs_error:.2g}"]
-    if outputs.relative_error:
-        parts[-1] += f" ({outputs.relative_error:.2g} of the largest output)"
+    parts = [f"cosine similarity {outputs.cosine_similarity:.7f}"]
+    if outputs.max_abs_error is not None:
+        relative = f" ({outputs.relative_error:.2g} of the largest output)" if outputs.relative_error else ""
+        parts.append(f"largest error {outputs.max_abs_error:.2g}{relative}")
     if outputs.top1_agreement is not None:
         parts.append(f"top-1 agreement {units.share(outputs.top1_agreement)}")
     return f"outputs: {', '.join(parts)}"
