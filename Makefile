@@ -44,7 +44,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[tensorboard,parquet,pandas]' --group dev
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[tensorboard,parquet,pandas,fleet]' --group dev
 	@touch $@
 
 chromium: ## a browser for the tests of pages, from the system's packages where that may be done

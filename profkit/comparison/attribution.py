@@ -66,4 +66,5 @@ def _mean(rounds: Sequence[Integers]) -> Fraction:
 def _mean_self(side: Measurement, by: By) -> dict[Key, Fraction]:
     table = side.tables[by]
     sums = table.self_ns.sum(axis=1).tolist()
-    return {key: Fraction(ns, side.forwards) for key, ns in zip(table.keys, sums, strict=True)}
+    forwards = table.self_ns.shape[1]  # those of the side, or one per round where only medians are known
+    return {key: Fraction(ns, forwards) for key, ns in zip(table.keys, sums, strict=True)}

@@ -70,6 +70,22 @@ def judge(comparison: Comparison, rules: Iterable[Rule]) -> Comparison:
     return msgspec.structs.replace(comparison, gates=results)
 
 
+def judge_one(
+    rule: Rule,
+    workload: str,
+    change: Judged,
+    baseline_ns: float | None,
+    candidate_ns: float | None,
+    operator: str | None = None,
+) -> GateResult:
+    """Return the outcome of a rule about the change of one time (ns), of an operator or of the workload's forward.
+
+    A rule about the candidate's time alone is inconclusive: a single value has no interval.
+    """
+    place = _Place(workload, operator, by_pattern=operator is not None)
+    return _by_interval(rule, place, _Measured(change, baseline_ns, candidate_ns))
+
+
 def _judge(comparison: Comparison, rule: Rule) -> Iterator[GateResult]:
     if rule.subject == GEOMEAN:
         yield _by_interval(rule, _Place(None), _Measured(comparison.geomean_speedup))

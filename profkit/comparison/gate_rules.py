@@ -11,6 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import msgspec
@@ -79,6 +80,11 @@ class Rule(msgspec.Struct, frozen=True):
         if self.subject in (*WALL_TIMES, GEOMEAN, *OUTPUTS):
             return None
         return self._operator_and_time[0]
+
+    def matches(self, name: str) -> bool:
+        """Whether the rule is about the operator ``name``: by its name, or by a wildcard pattern."""
+        wanted = self.operator or ""
+        return name == wanted or fnmatchcase(name, wanted)
 
     @property
     def time(self) -> str | None:

@@ -69,6 +69,7 @@ PARTS = tuple(f"p{number}" for number in range(9))
 """Colours of parts that stand beside each other, the last for what is left; they mean nothing else."""
 _FILLS = (
     *("faster", "slower", "neutral", "baseline", "candidate", "time", "q50", "q90", "q99", "ink", "faint", "wash"),
+    *("faster-wash", "slower-wash"),
     *PARTS,
 )
 _PARTS = f"""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from profkit.errors import UsageError
-from profkit.report.kinds.kind import Kind, Selection, check_order
+from profkit.report.kinds.kind import Kind, Selection, check_order, header_of
 
 if TYPE_CHECKING:
     import msgspec
@@ -41,7 +41,7 @@ def render(
     if form == "csv":
         from profkit.report.formats.csv import render_csv
 
-        return render_csv(kind.csv_header, kind.csv_rows(chosen))
+        return render_csv(header_of(kind, chosen), kind.csv_rows(chosen))
     if form == "html":
         from profkit.report.formats.html.render import render_html
 
@@ -65,7 +65,7 @@ def make_page(kind: Kind, value: msgspec.Struct, selection: Selection | None = N
     chosen = kind.select(value, selection)
     texts = {
         f"{kind.name}.json": render_json(chosen),
-        f"{kind.name}.csv": render_csv(kind.csv_header, kind.csv_rows(chosen)),
+        f"{kind.name}.csv": render_csv(header_of(kind, chosen), kind.csv_rows(chosen)),
     }
     return replace(kind.page(value, selection, beside), downloads=texts)
 

@@ -13,7 +13,7 @@ from profkit.errors import OutputError, UsageError
 from profkit.report.findings import findings_of
 from profkit.report.formats.fragment import render_fragment
 from profkit.report.kinds import kind_of
-from profkit.report.kinds.kind import DataTable, Kind, Selection
+from profkit.report.kinds.kind import DataTable, Kind, Selection, header_of
 from profkit.report.rendering import make_picture, render
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Result(Generic[T]):
         """
         from profkit.report.frames import data_frame
 
-        own = DataTable(self._kind.csv_header, self._kind.csv_rows)
+        own = DataTable(header_of(self._kind, self.record), self._kind.csv_rows)
         tables = {self._kind.rows: own, **self._kind.tables}
         if table is not None and table not in tables:
             raise UsageError(f"a {self._kind.name} has no table {table!r}", hint=f"Tables: {', '.join(tables)}.")

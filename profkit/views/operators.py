@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -103,9 +104,15 @@ def view_operators(
     if not (per_forward or with_primitives):
         return _sum_traces(run, by, options, pending)
     measured = measure(run, (by,), options, pending=pending)
-    uses = _primitives(run, options) if with_primitives else {}
+    return view_measured(measured, by, _primitives(run, options) if with_primitives else {})
+
+
+def view_measured(
+    measured: Measurement, by: By, uses: Mapping[str, Sequence[PrimitiveUse]] = MappingProxyType({})
+) -> OperatorsView:
+    """Return the operators per forward of what was measured; ``uses`` are the primitives of each operator."""
     return OperatorsView(
-        source=str(run.path),
+        source=str(measured.run.path),
         torch=measured.torch,
         per_forward=True,
         forwards=ForwardsView(

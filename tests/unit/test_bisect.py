@@ -59,6 +59,16 @@ def test_the_search_ends_at_the_step_in_few_tests(count: int, data: st.DataObjec
         assert search.bad == first_bad
 
 
+def test_skipped_versions_do_not_make_a_search_longer() -> None:
+    """The middle of all positions, instead of those that can be tested, took six tests here."""
+    search, tests = Search(29), 0
+    while (position := search.next()) is not None:
+        skipped = position in {1, 2, 21, 24}
+        search.record(position, "skipped" if skipped else "bad" if position >= 27 else "good")
+        tests += not skipped
+    assert (search.bad, tests <= most_tests(29)) == (27, True)
+
+
 def test_a_search_needs_two_versions() -> None:
     with pytest.raises(ValueError, match="two versions"):
         Search(1)

@@ -36,7 +36,7 @@ def run(*words: object) -> int:
     ("words", "status", "complaint"),
     [
         (["diff", "traces/1.13", "traces/2.0"], 0, ""),
-        (["diff", "traces/1.13"], 2, "Missing argument 'CANDIDATE'"),
+        (["diff", "traces/1.13"], 2, "there is no candidate"),
         (["dif"], 2, "Did you mean diff?"),
         (["diff", "traces/1.13", "nowhere"], 3, "nowhere: no such file or folder"),
         (["diff", "traces/1.13", "tests/unit"], 3, "no trace in this folder"),

@@ -22,7 +22,7 @@ from profkit.capture.machine import inspect_machine
 from profkit.errors import InputError, UsageError
 from profkit.report import kinds
 from profkit.report.kinds import MODULES, kind_of, kind_of_schema
-from profkit.report.kinds.kind import Kind, Selection
+from profkit.report.kinds.kind import Kind, Selection, header_of
 from profkit.report.rendering import FORMATS, make_picture, render
 from profkit.report.saved import load, schema
 from profkit.runs import find_runs
@@ -37,6 +37,7 @@ from profkit.views.sweep import view_sweep
 from profkit.views.workloads import list_workloads
 from tests.builders import add_run
 from tests.conftest import ROOT
+from tests.unit import fleet_results
 from tests.unit.bisect_results import example as bisect_example
 from tests.unit.load_results import example as load_example
 from tests.unit.repro_results import example as repro_example
@@ -96,6 +97,10 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
         Example(kind_of("tune"), tune_example(), lambda v: [t.name for t in v.tried], "frozen"),
         Example(kind_of("repro"), repro_example(), lambda v: [s.label for s in v.sides], "2.8"),
         Example(kind_of("load"), load_example(), lambda v: [p.name for p in v.points], "/s"),
+        Example(kind_of("index"), fleet_results.overview(), lambda v: [e.label for e in v.entries], "frozen"),
+        Example(kind_of("query"), fleet_results.answer(), lambda v: [r[0] for r in v.rows], "frozen"),
+        Example(kind_of("history"), fleet_results.history(), lambda v: [s.name for s in v.series], "resnet"),
+        Example(kind_of("ranks"), fleet_results.ranks(), lambda v: [j.workload for j in v.jobs], "resnet"),
         Example(kind_of("machine"), inspect_machine("host", "cpu"), lambda v: [f.name for f in v.findings], "other"),
     ]
     return {example.kind.name: example for example in found}
@@ -120,7 +125,7 @@ def test_every_format_shows_every_kind(example: Example) -> None:
     assert document["schema"] == example.kind.schemas[0]
     jsonschema.validate(document, schema(example.kind.name))
     header, *rows = csv.reader(io.StringIO(texts["csv"]))
-    assert tuple(header) == example.kind.csv_header
+    assert tuple(header) == header_of(example.kind, example.value)
     assert len(rows) == len(names)
     assert {len(row) for row in rows} == {len(header)}
     for form in ("text", "markdown"):

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from profkit.cli.index_options import asked_of, chosen, index_options
 from profkit.cli.options import Output, forward_option, margin_option, output_options, read_options, selection_options
+from profkit.cli.run_argument import RUN, RUN_OR_INDEX, Place
 from profkit.cli.show import show
+from profkit.errors import UsageError
 from profkit.report.kinds.compare import KIND
 from profkit.report.rendering import FORMATS
 
@@ -26,18 +29,18 @@ Examples:
 
 
 @click.command("compare", epilog=EPILOG)
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option(
-    "--baseline", type=click.Path(path_type=Path), help="Run to compare the others with.  [default: the first RUN]"
-)
+@click.argument("runs", nargs=-1, required=True, type=RUN_OR_INDEX, metavar="RUN...|INDEX")
+@click.option("--baseline", type=RUN, help="Run to compare the others with.  [default: the first RUN]")
+@index_options
 @margin_option
 @selection_options(KIND)
 @read_options
 @forward_option
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
-    runs: tuple[Path, ...],
+    runs: tuple[Place, ...],
     baseline: Path | None,
+    choice: tuple[str | None, str | None],
     margin: float,
     sort: str,
     top: int | None,
@@ -53,4 +56,15 @@ def command(
     """
     from profkit.views.many import compare_many
 
-    show(KIND, compare_many(runs, baseline, reading, margin / 100), output, pattern, sort, top)
+    asked = asked_of(runs[0], choice)
+    if asked is None:
+        paths = [run for run in runs if isinstance(run, Path)]
+        show(KIND, compare_many(paths, baseline, reading, margin / 100), output, pattern, sort, top)
+        return
+    if len(runs) > 1 or baseline is not None:
+        raise UsageError("an index is named alone", hint="--group-by and --where say what is compared in it.")
+    from profkit.fleet.comparing import compare_all
+
+    with chosen(asked) as rounds:
+        overview = compare_all(rounds, margin / 100)
+    show(KIND, overview, output, pattern, sort, top)

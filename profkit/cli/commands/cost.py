@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from profkit.cli.options import Output, forward_option, margin_option, output_options, read_options, selection_options
+from profkit.cli.run_argument import RUN
 from profkit.cli.show import show
 from profkit.report.kinds.cost import KIND
 from profkit.report.rendering import FORMATS
@@ -39,7 +40,7 @@ def _complete_price(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 
 @click.command("cost", epilog=EPILOG)
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=RUN, metavar="RUN...")
 @click.option(
     "--price",
     "prices",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from profkit.cli.index_options import asked_of, by_name_or_shape, chosen, index_options
 from profkit.cli.options import (
     Output,
     by_option,
@@ -17,12 +18,15 @@ from profkit.cli.options import (
     read_options,
     selection_options,
 )
+from profkit.cli.run_argument import RUN, RUN_OR_INDEX, Place
 from profkit.cli.show import show
+from profkit.errors import UsageError
 from profkit.report.kinds.diff import KIND
 from profkit.report.rendering import FORMATS
 
 if TYPE_CHECKING:
     from profkit.comparison.records.diff import Comparison
+    from profkit.fleet.selection import Asked
     from profkit.trace.options import By, ReadOptions
 
 EPILOG = """\b
@@ -55,8 +59,8 @@ Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["latency > 3%
 
 
 @click.command("diff", epilog=EPILOG)
-@click.argument("baseline", type=click.Path(path_type=Path))
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("baseline", type=RUN_OR_INDEX, metavar="BASELINE|INDEX")
+@click.argument("candidate", type=RUN, required=False)
 @click.option(
     "--fail-if",
     "rules",
@@ -64,6 +68,7 @@ Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["latency > 3%
     metavar="RULE",
     help="Exit with status 1 if the whole 95% interval is beyond this limit. Repeatable; overrides pyproject.toml.",
 )
+@index_options
 @margin_option
 @click.option("--fail-inconclusive", is_flag=True, help="Also exit with status 1 if a rule is inconclusive.")
 @by_option
@@ -72,8 +77,9 @@ Rules can also be set in pyproject.toml: [tool.profkit] fail-if = ["latency > 3%
 @forward_option
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
-    baseline: Path,
-    candidate: Path,
+    baseline: Place,
+    candidate: Path | None,
+    choice: tuple[str | None, str | None],
     rules: tuple[str, ...],
     fail_inconclusive: bool,
     margin: float,
@@ -90,6 +96,9 @@ def command(
     speedup is baseline / candidate: above 1, the candidate is faster. The verdict is "same" if the whole 95% interval
     is within 2% of 1, "inconclusive" if the data cannot decide, and "unresolved" if the change is smaller than the
     clock resolution.
+
+    With one INDEX of profkit index instead, the two groups that --where chooses are compared, by what the index knows:
+    medians per round, without calls, primitives and outputs.
     """
     from profkit.cli.configuration import configured_rules
     from profkit.comparison.gate_rules import parse_rule
@@ -97,14 +106,22 @@ def command(
 
     gates = [parse_rule(rule) for rule in rules or configured_rules(Path.cwd())]
     is_page = output.format == "html" and output.plot is None
-    with PendingComparison.of(baseline, candidate, by, reading, for_page=is_page) as pending:
-        # imported while other processes read the traces
-        from profkit.comparison.gate import judge
-        from profkit.report.escape import plain
+    asked = asked_of(baseline, choice)
+    if asked is not None:
+        found = _of_index(asked, candidate, by, margin / 100)
+    else:
+        assert isinstance(baseline, Path)
+        if candidate is None:
+            raise UsageError(
+                "there is no candidate", hint="Name a baseline and a candidate, or one index of profkit index."
+            )
+        with PendingComparison.of(baseline, candidate, by, reading, for_page=is_page) as pending:
+            if is_page:  # imported while other processes read the traces
+                import_module("profkit.report.formats.html.render").page_template()
+            found = pending.result(margin / 100)
+    from profkit.comparison.gate import judge
+    from profkit.report.escape import plain
 
-        if is_page:
-            import_module("profkit.report.formats.html.render").page_template()
-        found = pending.result(margin / 100)
     comparison = judge(found.pop(by), gates)
     others: dict[str, Comparison] = {str(kind): other for kind, other in found.items()}
     show(KIND, comparison, output, pattern, sort, top, others)
@@ -114,3 +131,14 @@ def command(
                 click.echo(plain(f"gate {gate.outcome}: {gate.rule}: {gate.found}"), err=True)
     failing = ("failed", "inconclusive") if fail_inconclusive else ("failed",)
     return 1 if any(gate.outcome in failing for gate in comparison.gates) else 0
+
+
+def _of_index(asked: Asked, candidate: Path | None, by: By, margin: float) -> dict[By, Comparison]:
+    """Compare the two groups that are asked for; raises UsageError if there are not two."""
+    if candidate is not None:
+        raise UsageError("an index is named alone", hint="--group-by and --where say what is compared in it.")
+    grouping = by_name_or_shape(by)
+    from profkit.fleet.comparing import compare_groups
+
+    with chosen(asked) as rounds:
+        return compare_groups(rounds, grouping, margin)

@@ -9,6 +9,7 @@ import click
 
 from profkit.cli.one_run import one_run
 from profkit.cli.options import explain_write_errors, forward_option, read_options
+from profkit.cli.run_argument import RUN
 from profkit.report.escape import plain
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Example:
 
 
 @click.command("export", epilog=EPILOG)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.option(
     "--parquet", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
 )

@@ -9,6 +9,7 @@ import click
 
 from profkit.cli.one_run import one_run
 from profkit.cli.options import Output, forward_option, output_options, read_options, selection_options
+from profkit.cli.run_argument import RUN
 from profkit.cli.show import show
 from profkit.report.kinds.information import KIND
 from profkit.report.rendering import FORMATS
@@ -24,7 +25,7 @@ Examples:
 
 
 @click.command("info", epilog=EPILOG)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @selection_options(KIND)
 @read_options
 @forward_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.options import forward_option, read_options, say_written, write_whole
+from profkit.cli.run_argument import RUN
 
 if TYPE_CHECKING:
     from profkit.trace.options import ReadOptions
@@ -23,8 +24,8 @@ Open the file in ui.perfetto.dev or chrome://tracing. For TensorBoard, name it N
 
 
 @click.command("lanes", epilog=EPILOG)
-@click.argument("baseline", type=click.Path(path_type=Path))
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("baseline", type=RUN)
+@click.argument("candidate", type=RUN)
 @click.option(
     "-o",
     "--output",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from profkit.cli.index_options import asked_of, chosen, index_options
 from profkit.cli.options import Output, output_options, read_options, say_written, selection_options, write_whole
+from profkit.cli.run_argument import RUN_OR_INDEX, Place
 from profkit.cli.show import show
 from profkit.errors import InputError, UsageError
 from profkit.report.escape import plain
@@ -34,7 +36,7 @@ With ONEDNN_VERBOSE=all (oneDNN 3.1 or later) it also says why implementations w
 
 
 @click.command("onednn", epilog=EPILOG)
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|LOG")
+@click.argument("run", type=RUN_OR_INDEX, metavar="RUN|LOG|INDEX")
 @click.option(
     "--by",
     type=click.Choice(["kind", "implementation", "problem"]),
@@ -50,14 +52,16 @@ With ONEDNN_VERBOSE=all (oneDNN 3.1 or later) it also says why implementations w
     metavar="OUT.json.gz",
     help="Also write the trace, with the primitives nested under their operators.",
 )
+@index_options
 @selection_options(KIND)
 @read_options
 @output_options(*FORMATS, plots=tuple(KIND.pictures))
 def command(
-    run: Path,
+    run: Place,
     by: PrimitiveKey,
     warm: bool,
     merged: Path | None,
+    choice: tuple[str | None, str | None],
     sort: str,
     top: int | None,
     pattern: str | None,
@@ -68,6 +72,16 @@ def command(
     from profkit.runs.contents import RunContents
     from profkit.views.primitives import view_log, view_primitives
 
+    asked = asked_of(run, choice)
+    if asked is not None:
+        from profkit.fleet.comparing import primitives_of
+
+        if merged is not None:
+            raise UsageError("an index has no trace to merge with", hint="Name a captured run.")
+        with chosen(asked) as rounds:
+            show(KIND, primitives_of(rounds, asked.index, by), output, pattern, sort, top)
+        return
+    assert isinstance(run, Path)
     found = _run(run)
     if found is None:
         if warm or merged:

@@ -13,6 +13,7 @@ from profkit.capture.environments.environments import Environments
 from profkit.capture.host import describe_host
 from profkit.cli.options import FiniteRange, Output, margin_option, output_options, read_options
 from profkit.cli.progress import CaptureProgress
+from profkit.cli.run_argument import RUN
 from profkit.cli.show import show
 from profkit.comparison.records.diff import Comparison
 from profkit.errors import InputError, UsageError
@@ -36,7 +37,7 @@ Examples:
 
 
 @click.command("repro", epilog=EPILOG)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN|DIFF", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN|DIFF", type=RUN)
 @click.option("--operator", required=True, metavar="NAME", help="Operator to time, such as aten::conv2d.")
 @click.option(
     "--shape", metavar="TEXT", help="Part of the shapes, such as '[1,3,224,224]'.  [default: those that take longest]"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profkit.cli.options import explain_write_errors, read_options, write_whole
+from profkit.cli.run_argument import RUN
 from profkit.cli.tensorboard import serve_tensorboard
 from profkit.errors import UsageError
 from profkit.runs import Run, find_runs
@@ -32,7 +33,7 @@ _PERFETTO_PORT = 9001  # the only local port that ui.perfetto.dev's security pol
 
 
 @click.command("view", epilog=EPILOG)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=RUN)
 @click.option("--perfetto", "how", flag_value="perfetto", help="Use ui.perfetto.dev: one run, or two as lanes.")
 @click.option("--html", "how", flag_value="html", help="Write a page: one run, the diff of two, or a list of many.")
 @click.option(

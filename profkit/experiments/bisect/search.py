@@ -29,10 +29,12 @@ class Search:
         self.bad = self.count - 1
 
     def next(self) -> int | None:
-        """Return the position to test: the testable one nearest to the middle; None if none is left in between."""
-        middle = (self.good + self.bad) / 2
+        """Return the position to test, the middle one of those that can be tested; None if none is left in between.
+
+        The middle of all positions would leave more than half of them to one side where others are skipped.
+        """
         between = [position for position in range(self.good + 1, self.bad) if position not in self.skipped]
-        return min(between, key=lambda position: abs(position - middle), default=None)
+        return between[(len(between) - 1) // 2] if between else None
 
     def record(self, position: int, decision: Decision) -> None:
         """Take note of a test. One that is not decided changes nothing: the search cannot go on from it."""
@@ -52,6 +54,6 @@ class Search:
 def most_tests(count: int) -> int:
     """Return how many tests between the two ends a search among ``count`` versions takes at most, if none is skipped.
 
-    A version that is skipped is no decision, and leaves at most as many for the others.
+    Skipped versions make it no more: each leaves one fewer to choose from.
     """
     return max(0, count - 2).bit_length()

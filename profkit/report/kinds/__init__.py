@@ -23,6 +23,10 @@ MODULES = {
     "workloads": "workloads",
     "machine": "machine",
     "load": "load",
+    "index": "index",
+    "query": "query",
+    "history": "history",
+    "ranks": "ranks",
 }
 
 

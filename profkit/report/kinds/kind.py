@@ -63,7 +63,8 @@ class Kind(msgspec.Struct, frozen=True):
     """Returns the result with the selected rows only; raises UsageError if the pattern matches none."""
     document: Callable[[Any, Selection, Any], Document]
     """Returns the text report: (result, selection, beside)."""
-    csv_header: tuple[str, ...]
+    csv_header: tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+    """The names of its columns; a function of the result where the result names them."""
     csv_rows: Callable[[Any], Iterable[Sequence[object]]]
     """Returns one sequence per row of the CSV table; times in ns."""
     page: Callable[[Any, Selection, Any], Page]
@@ -74,6 +75,11 @@ class Kind(msgspec.Struct, frozen=True):
     """Further tables for programs, by name, beside that of the CSV file, whose name is ``rows``."""
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     """Turns a decoded JSON document of an older schema into the current one."""
+
+
+def header_of(kind: Kind, value: Any) -> tuple[str, ...]:
+    """Return the names of the columns of the CSV table of a result."""
+    return kind.csv_header(value) if callable(kind.csv_header) else kind.csv_header
 
 
 def choose(
