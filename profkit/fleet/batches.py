@@ -192,7 +192,7 @@ class _Indexing:
                     return
                 origin = msgspec.structs.replace(origin, trace=key)
                 options = ReadOptions(self._options.memory_limit, use_cache=False)
-                trace = read(path, detail=Detail.SHAPES | Detail.DEVICE, options=options)
+                trace = read(path, detail=Detail.SHAPES, options=options)
                 path_shown = folder.shown_path(file)
                 add_trace(self.collected, origin, trace, path_shown, file.bytes, round_, self._options.forward)
         except ProfkitError as error:

@@ -94,9 +94,9 @@ class Dataset:
 
     def known(self, *, retry: bool = False) -> Known:
         """Return what was indexed before; with ``retry`` without the files that failed."""
-        table = self._sources()
+        table = self._sources() if self.batches else []
         files, contents = set(), dict[int, set[str]]()
-        for path, stamp, size, key, state in zip(*table, strict=True):
+        for path, stamp, size, key, state in zip(*table, strict=True):  # none in a new index
             if not (retry and state == "failed"):
                 files.add((path, stamp))
             if state == "indexed" and key is not None:

@@ -22,6 +22,7 @@ from profkit.trace.events import Trace
 from profkit.trace.forward import find_forwards
 from profkit.trace.nature import kernel_times
 from profkit.trace.operators import OperatorSamples, sum_operators
+from profkit.trace.spans import nest
 
 Rows = dict[str, list[list[Any]]]
 """The rows of each table, as columns in the order of :data:`profkit.fleet.columns.TABLES`."""
@@ -153,7 +154,8 @@ def add_trace(
     forwards = find_forwards(trace, forward)
     recording = Recording.of(trace)
     origin = _completed(origin, trace, recording, path, round_)
-    shapes = sum_operators(trace, forwards if len(forwards) else None, "shape")
+    inside, nesting = forwards if len(forwards) else None, nest(trace.operator_events)
+    shapes = sum_operators(trace, inside, "shape", nesting)
     latency = [] if round_ is None or forward is not None else round_.latency_ns
     collected.add(
         "rounds",
@@ -176,14 +178,13 @@ def add_trace(
     )
     for walls, profiled in ((forwards.wall_ns.tolist(), True), (list(latency), False)):
         collected.add("forwards", origin, forward=list(range(len(walls))), wall_ns=walls, profiled=profiled)
-    by_name = sum_operators(trace, forwards if len(forwards) else None, "name")
-    collected.add("operators", origin, forwards=len(forwards), **_operators(by_name))
+    names = sum_operators(trace, inside, "name", nesting)
+    collected.add("operators", origin, forwards=len(forwards), **_operators(names))
     dims = [key[1] or "" for key in shapes.keys]
     collected.add("operator_shapes", origin, forwards=len(forwards), **_operators(shapes, dims))
     if kernels := kernel_times(trace):
-        columns = zip(*kernels, strict=True)
-        names = ("name", "category", "calls", "device_ns")
-        collected.add("kernels", origin, **{n: list(c) for n, c in zip(names, columns, strict=True)})
+        columns = zip(("name", "category", "calls", "device_ns"), zip(*kernels, strict=True), strict=True)
+        collected.add("kernels", origin, **{name: list(column) for name, column in columns})
 
 
 def _of_round(round_: Round | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from profkit.trace.events import Events, Trace
 from profkit.trace.forward import Forwards
 from profkit.trace.modules import modules, stacks
 from profkit.trace.options import By
-from profkit.trace.spans import covered_ns, nest, sums
+from profkit.trace.spans import Nesting, covered_ns, nest, sums
 
 Key = tuple[str, str | None]
 """An operator's name, and its shapes, module or stack if the operators are grouped by that, else None."""
@@ -44,14 +44,17 @@ class OperatorSamples:
         return self.calls, self.self_ns, self.total_ns, self.self_device_ns, self.total_device_ns
 
 
-def sum_operators(trace: Trace, forwards: Forwards | None = None, by: By = "name") -> OperatorSamples:
+def sum_operators(
+    trace: Trace, forwards: Forwards | None = None, by: By = "name", nesting: Nesting | None = None
+) -> OperatorSamples:
     """Sum the operators of ``trace``: over the whole file in one row, or in one row per forward.
 
     Operators that start outside every forward are left out per forward, and included over the whole file. ``trace``
-    must have been read with the detail that ``by`` needs (``DETAIL[by]``).
+    must have been read with the detail that ``by`` needs (``DETAIL[by]``). ``nesting`` is that of its operators, if it
+    is known already.
     """
     events = trace.operator_events
-    nesting = nest(events)
+    nesting = nest(events) if nesting is None else nesting
     rows = 1 if forwards is None else len(forwards)
     keys, column = _keys(trace, events, by)
     cell: Integers = column
