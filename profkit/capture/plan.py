@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -93,6 +93,19 @@ def matrix(
             hint="Use --label for one configuration only, and give each version and each value once.",
         )
     return configurations
+
+
+def along_versions(configurations: Sequence[Configuration], versions: Sequence[str]) -> list[Configuration]:
+    """Return the configurations with each of some versions of a package (``NAME==VERSION``), which labels them."""
+    return [
+        replace(
+            configuration,
+            workload=configuration.workload.with_packages((version,)),
+            label=f"{configuration.label}-{_NOT_IN_LABELS.sub('_', version.replace('==', '-'))}",
+        )
+        for version in versions
+        for configuration in configurations
+    ]
 
 
 def _combinations(varied: Mapping[str, Sequence[Value]]) -> list[Settings]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profkit.capture.environments.environments import Environments
+from profkit.capture.environments.package_versions import package_versions
 from profkit.capture.environments.releases import releases, releases_in
-from profkit.capture.plan import EnvironmentRequest, matrix
+from profkit.capture.environments.uv import InstallerError
+from profkit.capture.plan import EnvironmentRequest, along_versions, matrix
 from profkit.capture.workloads import resolve
 from profkit.cli.main import main
 from profkit.comparison.records.sweep import SweepResult
-from profkit.errors import InputError, UsageError
+from profkit.errors import CaptureError, InputError, ProfkitError, UsageError
 from profkit.experiments.sweep.groups import FEWEST, next_group, number_of_groups
 from profkit.experiments.sweep.session import Sweep, SweepPlan
 from profkit.report.kinds import kind_of
@@ -54,6 +57,71 @@ def test_the_versions_of_a_range() -> None:
 def test_a_wrong_range_is_refused(request_: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         releases_in(request_)
+
+
+class Index:
+    """A package index with these versions of a package, oldest first."""
+
+    def __init__(self, *versions: str) -> None:
+        self.versions = versions
+        self.asked: list[str] = []
+
+    def newest(self, requirement: str) -> str:
+        self.asked.append(requirement)
+        sign, bound = re.fullmatch(r"net(==|<=|<)([\d.*]+)", requirement).groups()  # type: ignore[union-attr]  # else it fails
+        numbers = tuple(map(int, re.findall(r"\d+", bound)))
+        keys = {version: tuple(map(int, version.split("."))) for version in self.versions}
+        holds = {
+            "==": lambda key: key[: len(numbers)] == numbers,
+            "<=": lambda key: key <= numbers,
+            "<": lambda key: key < numbers,
+        }[sign]
+        found = [version for version, key in keys.items() if holds(key)]
+        if not found:
+            raise InstallerError("× No solution found when resolving dependencies:")
+        return found[-1]
+
+
+def test_the_versions_of_a_package() -> None:
+    index = Index("1.0.0", "1.1.0", "1.1.3", "1.2.0", "2.0.0", "2.0.1", "2.1.0")
+    assert package_versions("net==1.1..2.0", index.newest) == ("net", ["1.1.3", "1.2.0", "2.0.1"])
+    assert package_versions("net==1.1..2.5", index.newest) == ("net", ["1.1.3", "1.2.0", "2.0.1", "2.1.0"])
+    assert package_versions("net==1.1..2.0.0", index.newest) == ("net", ["1.1.3", "1.2.0", "2.0.0"])
+    index.asked.clear()
+    assert package_versions("net==1.1,2.0.1,1.1", index.newest) == ("net", ["1.1", "2.0.1"])
+    assert index.asked == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ("net", "'net' names no versions"),
+        ("net==", "'' is not a version"),
+        ("net==1.0..x", "'x' is not a version"),
+        ("net==2.0..1.0", "the range 2.0..1.0 is empty"),
+        ("net==3.0..4.0", "has no version of net from 3.0 to 4.0"),
+        ("torch==2.0..2.1", "torch itself is chosen by --torch"),
+        ("--index-url=x==1", "names no versions"),
+    ],
+)
+def test_wrong_versions_of_a_package(request_: str, words: str) -> None:
+    with pytest.raises(ProfkitError, match=re.escape(words)):
+        package_versions(request_, Index("1.0.0").newest)
+
+
+def test_an_index_that_cannot_be_reached() -> None:
+    def newest(requirement: str) -> str:
+        raise InstallerError("error: Failed to fetch: dns error")
+
+    with pytest.raises(CaptureError, match="cannot be reached"):
+        package_versions("net==1.0..2.0", newest)
+
+
+def test_versions_of_a_package_are_labels() -> None:
+    base = matrix([resolve("linear-stack")], [EnvironmentRequest("2.2", None, "2.2")], {}, None, SHORT)
+    found = along_versions(base, ["net==1.1.3", "net==2.0"])
+    assert [c.label for c in found] == ["2.2-net-1.1.3", "2.2-net-2.0"]
+    assert [c.workload.packages for c in found] == [("net==1.1.3",), ("net==2.0",)]
 
 
 @given(st.integers(1, 60), st.integers(FEWEST, 12), st.sets(st.integers(0, 59)))
@@ -155,10 +223,10 @@ def test_disk_bounds_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return Sweep(plan, Environments(print), Heard(), Host(cpu="stub", cores=2))
 
     assert planned(10**12, discard=False).describe() == (
-        "10 configurations in 2 groups; 10 environments to make, up to 50.0 GB at a time"
+        "10 configurations in 2 groups, 9 min or more; 10 environments to make, up to 50.0 GB at a time"
     )
     assert planned(20 * 10**9, discard=True).describe() == (
-        "10 configurations in 4 groups; 10 environments to make, up to 20.0 GB at a time"
+        "10 configurations in 4 groups, 9 min or more; 10 environments to make, up to 20.0 GB at a time"
     )
     with pytest.raises(UsageError, match=r"10 environments at a time may take 50\.0 GB.*--discard-environments"):
         planned(20 * 10**9, discard=False)
@@ -173,6 +241,7 @@ def test_disk_bounds_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (["--torch", "2.0..2.1", "--threads", "1,2"], "--torch and --threads have several values each"),
         (["--torch", "2.0", "--threads", "4..1"], "is not a range of 1 to 100 numbers"),
         (["--torch", "2.0", "--threads", "two"], "'two' is not a number, or a range such as 1..8"),
+        (["--package", "numpy==1.24,1.26"], "versions of a package need environments"),
     ],
 )
 def test_a_sweep_goes_along_one_axis(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from profkit.capture.environments.interpreters import find_interpreter, python_version
+from profkit.capture.environments.package_versions import PackageVersions, package_versions
 from profkit.capture.environments.releases import check_request, minor, newest_minor, pythons, release_of, releases
 from profkit.capture.environments.uv import InstallerError, Tell, Uv, creation, installation
 from profkit.errors import CaptureError, InputError, OutputError, ProfkitError, UsageError
@@ -82,6 +83,14 @@ class Environments:
             return None
         environment = msgspec.structs.replace(marker, folder=str(folder))
         return environment if environment.python.exists() else None
+
+    def versions_of(self, request: str, torch: str | None) -> PackageVersions:
+        """Return the package that ``request`` names and its versions, for the Python of that PyTorch.
+
+        See :func:`profkit.capture.environments.package_versions.package_versions`, which raises the same.
+        """
+        python = pythons(release_of(torch or newest_minor()))[0]
+        return package_versions(request, lambda requirement: self._uv.newest(requirement, python))
 
     def remove(self, name: str) -> None:
         """Delete an environment, complete or not; raises UsageError if there is none of that name."""

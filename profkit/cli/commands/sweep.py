@@ -14,7 +14,7 @@ from profkit.capture.environments.environments import Environments
 from profkit.capture.environments.releases import releases_in
 from profkit.capture.environments.requirements import parse_requirements
 from profkit.capture.host import describe_host
-from profkit.capture.plan import Configuration, matrix
+from profkit.capture.plan import Configuration, along_versions, matrix
 from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import WorkloadOptions, WorkloadOrder, resolve
 from profkit.cli.capture_options import (
@@ -49,6 +49,7 @@ Examples:
   profkit sweep resnet50 --torch 1.13..2.15 --discard-environments
   profkit sweep resnet50 --torch 2.0..2.2 --every patch --mode frozen -o sweep.html
   profkit sweep resnet50 --torch 2.15 --threads 1..4
+  profkit sweep distilbert-sentiment --torch 2.2 --package transformers==4.40..4.45
   profkit sweep resnet50 --torch 2.15 --batch 1,2,4,8 --plot operators -o batches.svg
   profkit sweep resnet50 --torch 2.15 --env ONEDNN_MAX_CPU_ISA=AVX2 --env ONEDNN_MAX_CPU_ISA=AVX512_CORE
 """
@@ -84,6 +85,12 @@ def _sweep_settings() -> list[Setting]:
     multiple=True,
     metavar="NAME=VALUE",
     help="Environment variable of the workers. Repeatable: several values of one variable are steps of the sweep.",
+)
+@click.option(
+    "--package",
+    "package_axis",
+    metavar="NAME==V1,V2|FIRST..LAST",
+    help="Versions of a package beside PyTorch: those named, or the newest patch of each minor version of a range.",
 )
 @options_of(_sweep_settings())
 @click.option(
@@ -122,6 +129,7 @@ def command(
     variables: Sequence[str],
     packages: Sequence[str],
     requirement_files: Sequence[Path],
+    package_axis: str | None,
     logdir: Path,
     discard_environments: bool,
     disk_gb: float | None,
@@ -147,7 +155,6 @@ def command(
     beside = parse_requirements(packages, requirement_files)
     versions = [version for request in torches for version in releases_in(request, patches=every == "patch")]
     chosen = parse_variables(variables)
-    _require_one_axis({"--torch": versions, **{f"--{name}": found for name, found in varied.items()}, **chosen})
 
     def orders(settings: Settings) -> list[WorkloadOrder]:
         wanted = WorkloadOptions.of(settings, torchbench)
@@ -156,8 +163,12 @@ def command(
     names = [order.name for order in orders(options.changed(**{name: found[0] for name, found in varied.items()}))]
     with CaptureProgress(quiet=output.quiet, colour=output.colour) as progress:
         environments = Environments(progress.message, progress.activity)
+        axis = _package_versions(package_axis, versions, environments)
+        several = {"--torch": versions, "--package": axis, **{f"--{name}": v for name, v in varied.items()}, **chosen}
+        _require_one_axis(several)
         requests = requested_environments(versions, [], environments, dry_run=no_capture)
-        steps = _steps(matrix(orders, requests, varied, None, options, chosen))
+        configurations = matrix(orders, requests, varied, None, options, chosen)
+        steps = _steps(along_versions(configurations, axis) if axis else configurations)
         failures: dict[tuple[str, str], str] = {}
         if not no_capture:
             allowed = round((disk_gb * 1e9) if disk_gb is not None else _SPARE * _free(environments.folder))
@@ -174,6 +185,19 @@ def command(
     show(KIND, result, output, pattern, sort, top)
     if failures:
         raise CaptureError(f"{len(failures)} of {sum(map(len, steps.values()))} runs could not be captured")
+
+
+def _package_versions(request: str | None, torches: Sequence[str], environments: Environments) -> list[str]:
+    """Return a requirement for each version that ``--package`` names; none without it.
+
+    Raises UsageError if the environment is not one that profkit makes.
+    """
+    if request is None:
+        return []
+    if not torches:
+        raise UsageError("versions of a package need environments", where="--package", hint="Add --torch VERSION.")
+    name, versions = environments.versions_of(request, torches[0])
+    return [f"{name}=={version}" for version in versions]
 
 
 def _require_one_axis(given: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from profkit import units
 from profkit.capture.environments.environments import Environments
 from profkit.capture.filing import Filing
 from profkit.capture.plan import Configuration
-from profkit.capture.preview import ENVIRONMENT_BYTES, counted
+from profkit.capture.preview import ENVIRONMENT_BYTES, START_S, counted
 from profkit.capture.session import STOPPED, run_session
 from profkit.capture.task import Listener
 from profkit.errors import CaptureError, OutputError, UsageError
@@ -21,6 +22,7 @@ from profkit.runs.settings import Settings
 
 DEFAULT_SIZE = 6  # configurations that take turns: with more, the first and the last turn of a round are far apart
 _ENVIRONMENT = ENVIRONMENT_BYTES[1]
+_MAKING_S = 20.0  # of an environment, from a near package index
 
 
 class SweepPlan(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ class Sweep:
         """Say how many configurations, groups and new environments there are, and what these take."""
         count = len(self._plan.steps)
         text = f"{counted(count, 'configuration')} in {counted(number_of_groups(count, self.size), 'group')}"
+        text += f", {units.minutes(self.least_seconds())} or more"
         if not self._missing:
             return text
         at_once = min(self.size, self._missing) if self._plan.discard else self._missing
@@ -64,10 +67,23 @@ class Sweep:
             f"{units.file_size(at_once * _ENVIRONMENT)} at a time"
         )
 
+    def least_seconds(self) -> float:
+        """Return about how long it takes at least (s): to make environments, and to start each process.
+
+        How long the forwards take is not known before the first group.
+        """
+        rounds = (self._plan.options.rounds or 1) + bool(self._plan.options.onednn)
+        captures = sum(len(step) for step in self._plan.steps) * (1 + 2 / self.size)  # two of each group are shared
+        return self._missing * _MAKING_S + rounds * captures * START_S
+
     def run(self) -> None:
         """Capture each group that is not complete. A configuration that fails does not stop the others."""
         count, start, captured = len(self._plan.steps), 0, list[int]()
+        begun = time.monotonic()
         while start < count:
+            if start:
+                left = (time.monotonic() - begun) / start * (count - start)
+                self._listener.activity(f"{start} of {count} configurations done, about {units.minutes(left)} left")
             shared, new = next_group(start, count, self.size, captured)
             possible = [c for position in new for c in self._plan.steps[position] if self._is_possible(c)]
             before = [c for position in shared for c in self._plan.steps[position]]
