@@ -63,15 +63,16 @@ def record(
 def load(path: str | os.PathLike[str]) -> TraceFile | LoadedRun:
     """Read the trace file at ``path`` (``.json`` or ``.json.gz``), or open the run in the folder ``path``.
 
+    ``path`` may be a URL that fsspec opens, or an archive: a copy is then made in the user's cache folder.
+
     Both have the tables ``operators()``, ``forwards()``, ``spans()`` and ``flows()``. Reading a large file may fork the
     process. Raises InputError if the file cannot be read or the folder holds no run,
     UsageError if it holds several.
     """
-    from pathlib import Path
-
+    from profkit.fetching import local
     from profkit.runs.loaded import load_path
 
-    return load_path(Path(path))
+    return load_path(local(path))
 
 
 def diff(

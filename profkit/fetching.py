@@ -15,7 +15,7 @@ from typing import Any
 
 from profkit.errors import InputError, OutputError
 from profkit.files import cache_root
-from profkit.locations import Place, explained, stamp_of
+from profkit.locations import Place, explained, is_url, stamp_of
 
 BOUND_BYTES = 8 << 30  # of all copies but the newest
 _SPARE_BYTES = 1 << 30  # of the disk, that a copy leaves free
@@ -48,6 +48,11 @@ def fetch(url: str) -> Path:
     _copy(place, found, target, name)
     _keep_bound(target)
     return target / name
+
+
+def local(path: str | os.PathLike[str]) -> Path:
+    """Return the path of what a caller names by a path or a URL; raises as :func:`fetch` does for a URL."""
+    return fetch(path) if isinstance(path, str) and is_url(path) else Path(path)
 
 
 def _is_wanted(path: str) -> bool:

@@ -7,8 +7,10 @@ archive (``zip://2.0/resnet50::s3://bucket/logs.zip``). A local archive may be n
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from profkit.errors import InputError, UsageError
@@ -21,7 +23,12 @@ _LONGEST_REASON = 300  # characters of what a store says
 
 
 def is_url(text: str) -> bool:
-    """Whether ``text`` names something that fsspec opens, and not a path of this machine."""
+    """Whether ``text`` names something that fsspec opens, and not a path of this machine.
+
+    What exists here is a path, whatever its name, unless it is an archive.
+    """
+    if os.path.lexists(text):
+        return archive_of(text) is not None and not Path(text).is_dir()
     return _URL.match(text) is not None or archive_of(text) is not None
 
 

@@ -62,7 +62,7 @@ class Tables:
         run("SET enable_external_access = false")
         run("CREATE SCHEMA stored")
         for table, names in files.items():
-            with self._explained():
+            with self._explained(table):
                 run(f"CREATE VIEW stored.{table} AS {self._reading(table, names)}")
         self._leave_out_copies()
         run("SET lock_configuration = true")
@@ -133,8 +133,8 @@ class Tables:
             yield from rows
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn the errors of DuckDB into those of profkit: a damaged file, or a wrong question."""
+    def _explained(self, table: str | None = None) -> Iterator[None]:
+        """Turn errors of DuckDB into those of profkit: a damaged file, of ``table`` if given, or a wrong question."""
         import duckdb
 
         try:
@@ -142,6 +142,8 @@ class Tables:
         except duckdb.Error as error:
             text = shorten(" ".join(str(error).split()), _LONGEST)
             name = next((n for table in TABLES for n in self._dataset.files(table) if n in str(error)), None)
+            if table is not None and name is None:  # a column is missing, or of another type
+                name = self._dataset.files(table)[0]
             if name is not None:
                 raise damaged(self._dataset.storage, name, text) from None
             hint = "profkit query --tables lists the tables and their columns."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
 from profkit.errors import OutputError, UsageError
+from profkit.fetching import local
 from profkit.report.findings import findings_of
 from profkit.report.formats.fragment import render_fragment
 from profkit.report.kinds import kind_of
@@ -136,8 +137,7 @@ def diff(
     from profkit.views.diff import PendingComparison
 
     _check(margin, by)
-    sides = (fspath(baseline), fspath(candidate))
-    with PendingComparison.of(*sides, by, _options(forward), for_page=True) as pending:
+    with PendingComparison.of(local(baseline), local(candidate), by, _options(forward), for_page=True) as pending:
         found = pending.result(margin)
     return Result(kind_of("diff"), found[by], {str(other): found[other] for other in found if other != by})
 
@@ -149,8 +149,8 @@ def compare(
     from profkit.views.many import compare_many
 
     _check(margin)
-    paths = [Path(run) for run in runs]
-    first = None if baseline is None else Path(baseline)
+    paths = [local(run) for run in runs]
+    first = None if baseline is None else local(baseline)
     return Result(kind_of("compare"), compare_many(paths, first, _options(forward), margin))
 
 

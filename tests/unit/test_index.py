@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet as parquet
 import pytest
 
 from profkit.cli.main import main
@@ -320,6 +322,15 @@ def test_a_damaged_file_is_named_with_what_to_do(study: Path, tmp_path: Path, ta
     (copy / Dataset(str(copy)).files(table)[0]).write_bytes(b"PAR1 damaged")
     with pytest.raises(InputError, match=r"a file of the index is damaged.*Remove sources/[0-9a-f]{32}\.parquet"):
         ask(copy, f"SELECT count(*), max(trace) FROM {table}")
+
+
+def test_a_file_with_other_columns_is_damaged(study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "index"
+    shutil.copytree(study, copy)
+    for name in Dataset(str(copy)).files("rounds"):
+        parquet.write_table(pyarrow.table({"batch": [1], "strange": ["x"]}), copy / name)
+    with pytest.raises(InputError, match=r"a file of the index is damaged"):
+        ask(copy, "SELECT count(*) FROM rounds")
 
 
 def test_the_overview_counts_what_is_there(study: Path) -> None:

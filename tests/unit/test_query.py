@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -94,6 +95,25 @@ def test_a_question_reads_the_index_and_nothing_else(sql: str, study: Path, tmp_
     assert err.startswith("profkit: ")
     assert "root:" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+GUIDE = (ROOT / "profkit/guides/fleet.md").read_text(encoding="utf-8")
+QUESTIONS = re.findall(r'^profkit query "(.*)" index$', GUIDE, re.M)
+# the study has no device, no failure, no price, no disturbed round and no reference code
+WITHOUT_ROWS = ("FROM kernels", "FROM failures", "usd_per_hour", "disturbed IS NOT NULL", "LIKE '%ref%'")
+
+
+@pytest.mark.parametrize("sql", QUESTIONS)
+def test_the_questions_of_the_guide_are_answered(sql: str, study: Path) -> None:
+    dataset = Dataset(str(study))
+    with Tables(dataset) as tables:
+        answer = tables.ask(sql)
+        rows = list(answer.rows)
+    assert bool(rows) is not any(part in sql for part in WITHOUT_ROWS)
+
+
+def test_there_are_a_dozen_questions() -> None:
+    assert len(QUESTIONS) == 12
 
 
 def test_the_tables_are_described(capsys: Capsys) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import profkit
 from profkit import fetching
 from profkit.cli.main import main
 from profkit.errors import InputError, UsageError
@@ -104,6 +105,21 @@ def upload(folder: Path, url: str) -> None:
 )
 def test_urls_are_told_from_paths(text: str, expected: bool) -> None:
     assert is_url(text) is expected
+
+
+def test_what_exists_here_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "aten::add.json").write_text("{}")
+    (tmp_path / "logs.zip").mkdir()
+    assert not is_url("aten::add.json")
+    assert not is_url("logs.zip")
+
+
+def test_the_library_takes_urls(tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "logs"), "zip", ROOT / "traces")
+    loaded = profkit.load(f"zip://2.0::{archive}")
+    assert len(loaded.operators()) == len(profkit.load(RUN).operators())
+    assert profkit.diff(f"zip://2.0::{archive}", RUN).record.workloads[0].name == "resnet50"
 
 
 @pytest.mark.parametrize(

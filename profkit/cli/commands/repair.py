@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from profkit.cli.options import MEMORY, explain_write_errors
+from profkit.cli.run_argument import RUN
 from profkit.report.escape import plain
 from profkit.trace.options import MEMORY_LIMIT
 from profkit.trace.reading.reader import write_mended
@@ -18,7 +19,7 @@ Example:
 
 
 @click.command("repair", epilog=EPILOG)
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=RUN)
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--memory-limit",
