@@ -75,6 +75,11 @@ def _answers(series: HistorySeries) -> Iterator[str]:
         yield f"{series.name}, newest day {newest.date}: {fits}{verdict_words(series.newest)}: {times}."
 
 
+def _range(step: HistoryStep) -> str:
+    """Say between which days a step may be, if there are several."""
+    return f" (between {step.earliest} and {step.latest})" if step.earliest != step.latest else ""
+
+
 def _change(step: HistoryStep) -> str:
     return f"{units.duration(step.before_ns)} → {units.duration(step.after_ns)}"
 
@@ -109,7 +114,7 @@ def _newest(found: Sequence[HistorySeries], cut: str = "") -> Table:
 
 def _steps(series: HistorySeries) -> Iterator[Table | Paragraph]:
     for step in series.steps:
-        title = f"{series.name}, step on {step.date} ({step.earliest} to {step.latest})"
+        title = f"{series.name}, step on {step.date}{_range(step)}"
         rows = []
         for part in step.operators:
             verdict = verdict_cell(part.verdict)
@@ -180,7 +185,7 @@ def page(history: HistoryResult, selection: Selection, beside: Any = None) -> Pa
     shown = select(history, selection)
     words = [Paragraph(text, "strong") for series in shown.series for text in _answers(series)]
     words += [Paragraph(f"Warning: {text}", "bad") for text in history.warnings]
-    sections = [Section("Gates", [_gates(history)])] if history.gates else []
+    sections = [Section("Gates", [replace(_gates(history), title="")])] if history.gates else []
     sections.append(Section("Newest day", [_newest(shown.series)]))
     for series in shown.series:
         blocks: list[Block] = [_picture(series)] if series.points else []

@@ -50,7 +50,7 @@ def document(found: IndexOverview, selection: Selection, beside: Any = None) -> 
     blocks.append(_entries(shown, cut_note(len(every), selection.top, "entries")))
     if found.failures:
         blocks.append(_failures(found))
-    return Document(f"Index {found.index}", blocks)
+    return Document(f"Index at {found.index}", blocks)
 
 
 def _answers(found: IndexOverview) -> Iterator[str]:
@@ -114,16 +114,16 @@ def csv_rows(found: IndexOverview) -> Iterator[Sequence[object]]:
 def page(found: IndexOverview, selection: Selection, beside: Any = None) -> Page:
     """Lay out the same as ``document``, with the traces by day."""
     shown = select(found, selection)
-    blocks: list[Block] = [_entries(shown)]
+    blocks: list[Block] = [replace(_entries(shown), title="")]
     sections = [Section("Workloads and labels", blocks)]
     if found.days:
-        sections.append(Section("Traces by day", [_days_picture(found)]))
+        sections.append(Section("Days", [_days_picture(found)]))
     tables = [[Cell(name), Cell(f"{count:,}")] for name, count in found.rows.items()]
     columns = [Column("table", right=False), Column("rows")]
-    sections.append(Section("Tables", [Table("Rows of each table", columns, tables)]))
+    sections.append(Section("Rows of each table", [Table("", columns, tables)]))
     if found.failures:
         sections.append(Section("Failures", [_failures(found)]))
-    return Page(f"Index {found.index}", [Paragraph(text, "strong") for text in _answers(found)], sections)
+    return Page(f"Index at {found.index}", [Paragraph(text, "strong") for text in _answers(found)], sections)
 
 
 def _days_picture(found: IndexOverview) -> Picture:

@@ -77,7 +77,7 @@ def _answer(job: RankJob) -> str:
 def _jobs(jobs: Sequence[RankJob], cut: str = "") -> Table:
     columns = [Column("workload", right=False), Column("label", right=False, flexible=True)]
     columns += [Column("date", right=False, spare=True), Column("ranks"), Column("median rank"), Column("slowest rank")]
-    columns += [Column("spread"), Column("slowest"), Column("operator", right=False, flexible=True), Column("extra")]
+    columns += [Column("spread"), Column("slowest"), Column("operator", right=False), Column("extra")]
     rows = []
     for job in jobs:
         of = f" of {job.world_size}" if job.world_size and job.world_size > len(job.ranks) else ""
@@ -116,9 +116,9 @@ def page(found: RanksResult, selection: Selection, beside: Any = None) -> Page:
     shown = select(found, selection)
     words = [Paragraph(_answer(shown.jobs[0]), "strong")] if shown.jobs else []
     sections = [Section("Largest spread", [_picture(shown)])] if shown.jobs else []
-    sections.append(Section("Jobs", [_jobs(shown.jobs)]))
+    sections.append(Section("Jobs", [replace(_jobs(shown.jobs), title="")]))
     if found.stragglers:
-        sections.append(Section("Machines", [_stragglers(found)]))
+        sections.append(Section("Machines with the slowest rank", [replace(_stragglers(found), title="")]))
     return Page(f"Ranks of {found.index}", words, sections)
 
 
