@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from profkit.report.formats.pictures import render_picture
-from profkit.report.kinds import bisect, compare, diff, tune
+from profkit.report.kinds import bisect, compare, diff, sweep, tune
 from profkit.report.kinds.kind import Selection
 from profkit.report.rendering import make_picture, render
 from profkit.report.saved import load
@@ -45,10 +45,12 @@ def pictures() -> dict[str, str]:
     comparison = compare_runs(TRACES / SIDES[0], TRACES / SIDES[1])
     text = render(diff.KIND, comparison, "text", Selection(top=8), width=WIDTH, colour=True)
     speedups = render_picture(make_picture(compare.KIND, compare_many([TRACES]), "speedup"), "svg").decode()
-    tuned, searched = (load(VERSIONS / f"{name}.json")[1] for name in ("tune-resnet50", "bisect-resnet50-frozen"))
+    names = ("tune-resnet50", "bisect-resnet50-frozen", "sweep-eager")
+    tuned, searched, swept = (load(VERSIONS / f"{name}.json")[1] for name in names)
     return {
         "tune.svg": render_picture(make_picture(tune.KIND, tuned, "speedup"), "svg").decode(),
         "bisect.svg": render_picture(make_picture(bisect.KIND, searched, "changes"), "svg").decode(),
+        "sweep.svg": render_picture(make_picture(sweep.KIND, swept, "latency"), "svg").decode(),
         "diff.svg": terminal(f"profkit diff traces/{SIDES[0]} traces/{SIDES[1]} --top 8", text),
         "speedups.svg": speedups,
     }

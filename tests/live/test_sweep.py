@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from profkit.capture.environments.environments import Environment
 from tests.conftest import ROOT
 from tests.live.conftest import TINY, Profkit
 
@@ -49,3 +51,12 @@ def test_an_operator_alone(profkit: Profkit, tmp_path: Path) -> None:
     assert found["shape"] == "[1,256,14,14], [256,256,3,3]"
     assert all(1e4 < side["alone_ns"] < 1e9 for side in found["sides"])
     assert "benchdnn --mode=P --conv" in (tmp_path / "repro/report.md").read_text(encoding="utf-8")
+
+
+def test_frozen_weights_are_reordered_since_2_8(environments: dict[str, Environment]) -> None:
+    """The script of the guide: 2.0 reorders them once, 2.15 in each forward."""
+    script = ROOT / "examples/versions/frozen_weights.py"
+    for version, status, found in (("2.0", 0, "0 reorders"), ("2.15", 1, "5 reorders")):
+        python = environments[version].python
+        done = subprocess.run([python, script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (status, f"{found} of weights in 5 forwards\n"), done.stderr
