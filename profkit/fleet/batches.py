@@ -31,6 +31,8 @@ from profkit.trace.options import Detail, ReadOptions
 from profkit.trace.reading.reader import read
 
 SOURCES = "sources"
+BESIDE = (MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE)
+"""Files of a run beside its traces, which are read with any of them."""
 _UNKNOWN = "unknown"  # the month of rows without a date
 _ROW_GROUP = 1 << 20  # rows
 _PIECE = 4 << 20  # bytes of a file that are hashed at a time
@@ -68,21 +70,17 @@ class Batch(msgspec.Struct, frozen=True):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
     def split(self) -> list[Batch]:
-        """Return the batch in two halves; a batch of one file only as itself."""
-        every = [(folder, file) for folder in self.folders for file in folder.files]
-        if any(file.name == MANIFEST_NAME for _, file in every):  # the files of a manifest's folder stay together
-            halves = [self.folders[: len(self.folders) // 2], self.folders[len(self.folders) // 2 :]]
+        """Return the batch in two halves, by folders and then by traces; a batch of one trace only as itself."""
+        if len(self.folders) > 1:
+            middle = len(self.folders) // 2
+            halves = [self.folders[:middle], self.folders[middle:]]
         else:
-            middle = len(every) // 2
-            halves = [_regrouped(every[:middle]), _regrouped(every[middle:])]
-        return [msgspec.structs.replace(self, folders=tuple(half)) for half in halves if half]
-
-
-def _regrouped(files: Sequence[tuple[Folder, File]]) -> tuple[Folder, ...]:
-    found: dict[str, tuple[Folder, list[File]]] = {}
-    for folder, file in files:
-        found.setdefault(folder.url, (folder, []))[1].append(file)
-    return tuple(folder.only(kept) for folder, kept in found.values())
+            (folder,) = self.folders
+            beside = [file for file in folder.files if file.name in BESIDE]  # goes with each trace
+            traces = [file for file in folder.files if file.name not in BESIDE]
+            parts = [traces[: len(traces) // 2], traces[len(traces) // 2 :]]
+            halves = [(folder.only([*beside, *part]),) for part in parts if part] or [self.folders]
+        return [msgspec.structs.replace(self, folders=half) for half in halves]
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -147,7 +145,7 @@ class _Indexing:
                 manifest = self._manifest(folder, names, local)
                 rounds = {round_.trace: round_ for round_ in manifest.rounds} if manifest is not None else {}
             for file in folder.files:
-                if file.name in (MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE):
+                if file.name in BESIDE:
                     continue
                 if has_manifest and file.name not in rounds:
                     self._source(folder, file, "", "left out")  # beside the traces of the manifest, or it is damaged

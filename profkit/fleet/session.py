@@ -10,7 +10,7 @@ import msgspec
 
 from profkit.errors import ProfkitError
 from profkit.fleet import workers
-from profkit.fleet.batches import Batch, Done, Options, write_failure
+from profkit.fleet.batches import BESIDE, Batch, Done, Options, write_failure
 from profkit.fleet.dataset import Dataset, Known
 from profkit.fleet.sources import File, Folder, find_folders
 from profkit.fleet.workers import LostWorkerError, Workers
@@ -20,7 +20,6 @@ _MOST_FILES, _FEWEST_FILES = 512, 16  # of a batch: fewer, larger Parquet files 
 _MOST_BYTES = 2 << 30  # of a batch
 _TURNS = 8  # batches per worker at least, so that all end at about the same time
 _LOST = "every process that read it was lost, killed for its memory perhaps: give it more, or a smaller --memory-limit"
-_BESIDE = (MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE)
 
 
 class Listener(Protocol):
@@ -107,7 +106,7 @@ def _changed(folder: Folder, known: Known) -> Folder | None:
     if all(file.name in (ONEDNN_LOG, ONEDNN_TRACE) for file in new):
         return None  # they are read with the manifest, which has not changed
     if any(file.name == MANIFEST_NAME for file in folder.files):
-        new = [file for file in folder.files if file in new or file.name in _BESIDE]
+        new = [file for file in folder.files if file in new or file.name in BESIDE]
     return folder.only(new)
 
 

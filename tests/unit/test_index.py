@@ -223,6 +223,20 @@ def test_a_file_that_no_worker_survives_is_a_failure_and_the_others_count(
     assert "every process that read it was lost" in what
 
 
+def test_a_run_is_split_by_its_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_night(tmp_path / "logs", 0, {"aten::add": 300}, rounds=5)
+    to = tmp_path / "index"
+    Dataset(str(to)).create()
+    places = LosesWorkers(str(to), Options(1 << 30))
+    places.deadly = "3.pt.trace.json"
+    plan = Plan([], str(to), Options(1 << 30), 1)
+    found = [d for _, d in session._all_done(places, [Batch(tuple(find_folders([str(tmp_path / "logs")])))], plan)]
+    assert sum(done.indexed for done in found) == 4
+    assert ask(to, "SELECT list(round ORDER BY round) FROM rounds") == [([0, 1, 2, 4],)]
+    assert ask(to, "SELECT count(*) FROM runs") == [(1,)]
+    assert ("3.pt.trace.json",) in ask(to, "SELECT regexp_extract(path, '[^/]*$') FROM failures")
+
+
 def test_a_killed_process_of_the_pool_is_replaced(tmp_path: Path) -> None:
     for night in range(2):
         add_night(tmp_path / "logs", night, {"aten::add": 300 + night})

@@ -164,8 +164,9 @@ def command(
     with CaptureProgress(quiet=output.quiet, colour=output.colour) as progress:
         environments = Environments(progress.message, progress.activity)
         axis = _package_versions(package_axis, versions, environments)
-        several = {"--torch": versions, "--package": axis, **{f"--{name}": v for name, v in varied.items()}, **chosen}
-        _require_one_axis(several)
+        _require_one_axis(
+            {"--torch": versions, "--package": axis, **{f"--{k}": v for k, v in varied.items()}, **chosen}
+        )
         requests = requested_environments(versions, [], environments, dry_run=no_capture)
         configurations = matrix(orders, requests, varied, None, options, chosen)
         steps = _steps(along_versions(configurations, axis) if axis else configurations)
