@@ -174,18 +174,23 @@ def command(
         if not no_capture:
             allowed = round((disk_gb * 1e9) if disk_gb is not None else _SPARE * _free(environments.folder))
             plan = SweepPlan(list(steps.values()), options, logdir, discard_environments, allowed)
-            sweep = Sweep(plan, environments, progress, describe_host())
-            progress.message(sweep.describe())
-            try:
-                sweep.run()
-            except KeyboardInterrupt:
-                progress.message("The complete rounds are kept; the same command continues the sweep.")
-                raise
-            failures = sweep.failures
+            failures = _capture(plan, environments, progress)
         result = view_sweep(logdir, list(steps), names, failures, reading, margin / 100)
     show(KIND, result, output, pattern, sort, top)
     if failures:
         raise CaptureError(f"{len(failures)} of {sum(map(len, steps.values()))} runs could not be captured")
+
+
+def _capture(plan: SweepPlan, environments: Environments, progress: CaptureProgress) -> dict[tuple[str, str], str]:
+    """Capture what is missing; return why runs could not be captured, by label and workload."""
+    sweep = Sweep(plan, environments, progress, describe_host())
+    progress.message(sweep.describe())
+    try:
+        sweep.run()
+    except KeyboardInterrupt:
+        progress.message("The complete rounds are kept; the same command continues the sweep.")
+        raise
+    return sweep.failures
 
 
 def _package_versions(request: str | None, torches: Sequence[str], environments: Environments) -> list[str]:
