@@ -15,11 +15,12 @@ from typing import Any
 
 from profkit.errors import InputError, OutputError
 from profkit.files import cache_root
-from profkit.locations import Place, explained, is_url, stamp_of
+from profkit.locations import Place, explained, is_url, redacted, stamp_of, without_scheme
 
-BOUND_BYTES = 8 << 30  # of all copies but the newest
+BOUND_BYTES = 8 << 30  # of all copies but those that this process uses
 _SPARE_BYTES = 1 << 30  # of the disk, that a copy leaves free
 # of a folder of runs; what else is there may be large, and no command reads it
+_OWN: set[Path] = set()  # copies that this process uses
 _ENDINGS = (".json", ".json.gz", ".log.gz", ".npz", ".json.zst", ".json.xz")
 
 
@@ -42,17 +43,20 @@ def fetch(url: str) -> Path:
     # str(place) has no secrets, and no query: files of two queries differ in their stamps
     parts = [str(place), *(f"{path}\n{stamp_of(entry)}" for path, entry in sorted(found.items()))]
     target = folder() / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    _OWN.add(target)
     if (target / name).exists():
         os.utime(target)
         return target / name
     _copy(place, found, target, name)
-    _keep_bound(target)
+    _keep_bound()
     return target / name
 
 
 def local(path: str | os.PathLike[str]) -> Path:
     """Return the path of what a caller names by a path or a URL; raises as :func:`fetch` does for a URL."""
-    return fetch(path) if isinstance(path, str) and is_url(path) else Path(path)
+    if not isinstance(path, str):
+        return Path(path)
+    return fetch(path) if is_url(path) else Path(without_scheme(path))
 
 
 def _is_wanted(path: str) -> bool:
@@ -63,13 +67,14 @@ def _name(place: Place) -> str:
     """Return the name of the copy: the last part of the URL that is no scheme, so that messages can be understood."""
     inner = [part for part in place.path.split("/") if part not in ("", ".", "..")]
     outer = str(place).rpartition("::")[2].rpartition("/")[2]
-    text = inner[-1] if inner else outer.partition(".")[0]
+    text = redacted(f"{place.path if '::' in str(place) else place.url}").rstrip("/").rpartition("/")[2]
+    text = text if inner and text else outer.partition(".")[0]
     return "".join(c if c.isalnum() or c in "._-+" else "_" for c in text)[-120:].lstrip(".") or "fetched"
 
 
 def _copy(place: Place, found: Mapping[str, dict[str, Any]], target: Path, name: str) -> None:
     size = sum(int(entry.get("size") or 0) for entry in found.values())
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    part = target.with_name(f".{target.name}.part-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         part.mkdir(parents=True)
         if size > shutil.disk_usage(part).free - _SPARE_BYTES:
@@ -99,7 +104,8 @@ def _targets(place: Place, found: Mapping[str, Any], copy: Path) -> Iterator[tup
 
 def copies() -> list[Path]:
     """Return the folders of all copies, the most recently used first."""
-    found = [path for path in folder().glob("*") if path.is_dir()] if folder().is_dir() else []
+    names = folder().glob("[!.]*") if folder().is_dir() else iter(())  # a dot: still being fetched
+    found = [path for path in names if path.is_dir()]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
@@ -108,10 +114,10 @@ def size_of(copy: Path) -> int:
     return sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
 
 
-def _keep_bound(newest: Path) -> None:
+def _keep_bound() -> None:
     total = 0
     for copy in copies():
-        if copy != newest:
+        if copy not in _OWN:
             total += size_of(copy)
             if total > BOUND_BYTES:
                 shutil.rmtree(copy, ignore_errors=True)

@@ -18,15 +18,24 @@ from profkit.shortening import shorten
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|.*::", re.S)
 _ARCHIVES = {".zip": "zip", ".tar": "tar", ".tar.gz": "tar", ".tgz": "tar", ".tar.bz2": "tar", ".tar.xz": "tar"}
-_SECRETS = re.compile(r"(?<=://)[^/@\s]*@|\?[^:\s]*")
+_LOCAL = "file://"
+_USER = re.compile(r"(?<=://)[^/]*@")
+_QUERY = re.compile(r"(https?://[^?#]*)[?#].*", re.S)
+# checksums, then times, as the file systems of fsspec call them
+_MARKS = (
+    *("ETag", "etag", "md5Hash", "crc32c", "CRC", "content_md5", "Content-MD5", "Digest", "sha256"),
+    *("LastModified", "last_modified", "Last-Modified", "mtime", "updated", "created", "date_time"),
+)
 _LONGEST_REASON = 300  # characters of what a store says
 
 
 def is_url(text: str) -> bool:
     """Whether ``text`` names something that fsspec opens, and not a path of this machine.
 
-    What exists here is a path, whatever its name, unless it is an archive.
+    What exists here is a path, whatever its name, unless it is an archive; so is what a ``file://`` URL names.
     """
+    if without_scheme(text) != text:
+        return archive_of(without_scheme(text)) is not None
     if os.path.lexists(text):
         return archive_of(text) is not None and not Path(text).is_dir()
     return _URL.match(text) is not None or archive_of(text) is not None
@@ -40,7 +49,22 @@ def archive_of(text: str) -> str | None:
 
 def redacted(url: str) -> str:
     """Return ``url`` without what may be a secret: a user name and a password, and a query with a signature."""
-    return _SECRETS.sub("", url)
+    return "::".join(_QUERY.sub(r"\1", _USER.sub("", part)) for part in url.split("::"))
+
+
+def without_scheme(text: str) -> str:
+    """Return the path that a ``file://`` URL names; any other text as it is."""
+    return text.removeprefix(_LOCAL) if text.startswith(_LOCAL) and "::" not in text else text
+
+
+class Url(str):
+    """A text that may be a URL with secrets, which its ``repr`` leaves out."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        return repr(redacted(str(self)))
 
 
 class Place:
@@ -48,7 +72,7 @@ class Place:
 
     def __init__(self, url: str) -> None:
         """Raises UsageError if the library for such URLs is not installed, InputError if the place cannot be opened."""
-        self.url = archive_of(url) or url
+        self.url = archive_of(without_scheme(url)) or url
         with explained(self.url):
             self.files, self.path = _library().core.url_to_fs(_openable(self.url))
         self.path = str(self.path).rstrip("/")
@@ -67,7 +91,14 @@ class Place:
         """Return what the store says of every file below the place (or of the one file there), by path."""
         with explained(self.url):
             found: dict[str, dict[str, Any]] = self.files.find(self.path, detail=True)
-        return found
+            return {path: self._complete(path, entry) for path, entry in found.items()}
+
+    def _complete(self, path: str, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return what the store says of a file; some stores' lists say nothing, and the file has to be asked about."""
+        if entry.get("size") is not None and _mark(entry):
+            return entry
+        known: dict[str, Any] = self.files.info(path)
+        return {**entry, **{key: value for key, value in known.items() if value is not None}}
 
     def glob(self) -> dict[str, dict[str, Any]]:
         """Return what the store says of every file or folder that the URL matches as a pattern, by path."""
@@ -83,11 +114,16 @@ def _openable(url: str) -> str:
 
 
 def stamp_of(entry: dict[str, Any]) -> str:
-    """Return by what a store's file is known to be unchanged: its checksum if there is one, else size and time."""
-    known = [entry.get(key) for key in ("ETag", "etag", "md5Hash", "crc32c", "CRC", "content_md5", "sha256")]
-    times = [entry.get(key) for key in ("LastModified", "last_modified", "mtime", "updated", "created", "date_time")]
-    first = [str(value) for value in (*known, *times) if value]
-    return f"{entry.get('size')}:{first[0] if first else ''}".replace('"', "")
+    """Return by what a store's file is known to be unchanged: its checksum if there is one, else size and time.
+
+    A store that says neither may have changed the file: then each call returns something else.
+    """
+    return f"{entry.get('size')}:{_mark(entry) or os.urandom(8).hex()}".replace('"', "")
+
+
+def _mark(entry: dict[str, Any]) -> str:
+    """Return the first checksum or time that a store gives of a file; empty if there is none."""
+    return next((str(entry[key]) for key in _MARKS if entry.get(key)), "")
 
 
 @contextlib.contextmanager

@@ -37,11 +37,11 @@ class RunType(click.ParamType):  # type: ignore[type-arg]  # newer versions of c
         from profkit import fetching, locations
 
         if not locations.is_url(text):
-            return Path(text)
-        if self._or_index:
+            return Path(locations.without_scheme(text))
+        if self._or_index and "?" not in text:  # with a query it is one file
             place = locations.Place(text)
             with locations.explained(text):
-                if place.files.exists(f"{place.path}/{INDEX_HEAD}".lstrip("/")):
+                if place.files.exists(f"{place.path}/{INDEX_HEAD}" if place.path else INDEX_HEAD):
                     return IndexUrl(text)
         return fetching.fetch(text)
 

@@ -19,7 +19,7 @@ import msgspec
 from profkit.errors import InputError, ProfkitError
 from profkit.fleet.columns import SCHEMA, arrow_schema
 from profkit.fleet.rows import Collected, Origin, add_run, add_trace, now, origin_of_run
-from profkit.fleet.sources import File, Folder
+from profkit.fleet.sources import File, Folder, readable
 from profkit.fleet.storage import Storage
 from profkit.locations import Place, explained
 from profkit.onednn.join import Joined, join
@@ -48,10 +48,15 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """The files that one worker indexes at a time. ``known`` are hashes of content that is indexed already."""
+    """The files that one worker indexes at a time.
+
+    ``known`` are hashes of content that is indexed already, with a manifest; ``bare`` of content without one, which is
+    read again where there is a manifest now.
+    """
 
     folders: tuple[Folder, ...]
     known: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -68,6 +73,10 @@ class Batch(msgspec.Struct, frozen=True):
         """The name: a hash of the files and the version of the tables."""
         parts = [SCHEMA, *(f"{folder.shown_path(f)}\n{f.stamp}" for folder in self.folders for f in folder.files)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def __repr__(self) -> str:
+        """Short, and without hashes: clusters log the arguments of tasks."""
+        return f"<Batch {self.name[:8]}: {self.files} files>"
 
     def split(self) -> list[Batch]:
         """Return the batch in two halves, by folders and then by traces; a batch of one trace only as itself."""
@@ -124,14 +133,19 @@ class _Indexing:
         self._name = batch.name
         self._options = options
         self._seen = set(batch.known)
+        self._bare = set(batch.bare)
         self._states: dict[str, int] = {}
+        self._manifest_key = ""  # of the folder that is read now
 
     def done(self, size: int) -> Done:
         indexed, copies, failed = (self._states.get(state, 0) for state in ("indexed", "copy", "failed"))
         return Done(indexed, copies, failed, size)
 
     def origin(self, folder: Folder, key: str, manifest: Manifest | None) -> Origin:
-        parts = folder.shown.partition("::")[0].rstrip("/").split("/")
+        inner, _, outer = folder.shown.partition("::")
+        if inner.endswith("://"):  # at the root of an archive, whose name is all there is
+            inner = outer.rpartition("/")[0] + "/" + outer.rpartition("/")[2].partition(".")[0]
+        parts = inner.rstrip("/").split("/")
         label = self._options.label or (parts[-2] if len(parts) > 1 and parts[-2] else parts[-1])
         return origin_of_run(self._name, key, folder.shown, manifest, (label, self._options.workload or parts[-1]))
 
@@ -158,6 +172,7 @@ class _Indexing:
         try:
             with local.file(file) as path:
                 key, manifest = _hash(path), read_manifest(path.parent)
+                self._manifest_key = key
         except ProfkitError as error:
             self.failed(folder, file, self.origin(folder, "", None), _in_words(error))
             return None
@@ -169,6 +184,10 @@ class _Indexing:
                 joined = self._joined(local, log, trace)
             except ProfkitError as error:
                 self.failed(folder, log, origin, _in_words(error))
+                log = None
+        for beside in (log, trace):
+            if beside is not None:
+                self._source(folder, beside, "", "beside")
         add_run(self.collected, origin, manifest, joined)
         return manifest
 
@@ -185,26 +204,30 @@ class _Indexing:
         try:
             with local.file(file) as path:
                 key = _hash(path)
-                if key in self._seen:
+                if key in self._seen or (manifest is None and key in self._bare):
                     self._source(folder, file, key, "copy")
                     return
                 origin = msgspec.structs.replace(origin, trace=key)
                 options = ReadOptions(self._options.memory_limit, use_cache=False)
                 trace = read(path, detail=Detail.SHAPES, options=options)
                 path_shown = folder.shown_path(file)
-                add_trace(self.collected, origin, trace, path_shown, file.bytes, round_, self._options.forward)
+                samples = manifest.workload.batch if manifest is not None else None
+                add_trace(self.collected, origin, trace, path_shown, file.bytes, round_, self._options.forward, samples)
         except ProfkitError as error:
             self.failed(folder, file, origin, _in_words(error))
             return
+        except Exception as error:  # an error of profkit costs this file, not the whole index
+            self.failed(folder, file, origin, f"profkit failed: {type(error).__name__}: {error}. Please report it.")
+            return
         self._seen.add(key)
-        self._source(folder, file, key, "indexed")
+        self._source(folder, file, key, "indexed", manifest=None if manifest is None else self._manifest_key)
 
     def failed(self, folder: Folder, file: File, origin: Origin, why: str) -> None:
         """Add the row of a file that cannot be read."""
         self.collected.add("failures", origin, path=folder.shown_path(file), what=why)
         self._source(folder, file, origin.trace, "failed")
 
-    def _source(self, folder: Folder, file: File, key: str, state: str) -> None:
+    def _source(self, folder: Folder, file: File, key: str, state: str, manifest: str | None = None) -> None:
         self._states[state] = self._states.get(state, 0) + (file.name != MANIFEST_NAME or state == "failed")
         self.collected.add_source(
             batch=self._name,
@@ -212,6 +235,7 @@ class _Indexing:
             stamp=file.stamp,
             bytes=file.bytes,
             trace=key or None,
+            manifest=manifest,
             state=state,
             written=now(),
         )
@@ -248,10 +272,10 @@ class _Local:
                 raise InputError("is gone, or not a regular file", where=path)
             yield path
             return
-        target = self._scratch / file.name
-        with explained(self._folder.shown_path(file), "cannot be fetched"):
-            self._place.files.get_file(f"{self._folder.url}/{file.name}", str(target))
+        target = self._scratch / readable(file.name)
         try:
+            with explained(self._folder.shown_path(file), "cannot be fetched"):
+                self._place.files.get_file(f"{self._folder.url}/{file.name}", str(target))
             yield target
         finally:
             target.unlink(missing_ok=True)
@@ -279,7 +303,11 @@ def _table(table: str, columns: Sequence[list[Any]]) -> Any:
     import pyarrow
 
     schema = arrow_schema(table)
-    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    try:
+        arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    except UnicodeEncodeError:  # a name with half of a surrogate pair
+        texts = [[readable(v) if isinstance(v, str) else v for v in column] for column in columns]
+        arrays = [pyarrow.array(column, field.type) for column, field in zip(texts, schema, strict=True)]
     return pyarrow.table(arrays, schema=schema)
 
 
@@ -287,6 +315,7 @@ def _by_month(table: str, columns: Sequence[list[Any]]) -> Iterator[tuple[str, b
     import pyarrow.compute as compute
 
     whole = _table(table, columns)
+    # the date is null, or YYYY-MM-DD: see rows.day_of
     months = compute.fill_null(compute.utf8_slice_codeunits(whole["date"], 0, 7), _UNKNOWN)
     for month in sorted(set(months.to_pylist())):
         yield month, _parquet(whole.filter(compute.equal(months, month)))

@@ -89,6 +89,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("format", "text", "PyTorch versions that write traces like this"),
         Column("repairs", "integer", "defects that were mended"),
         Column("anomalies", "integer", "events that are odd"),
+        Column("samples", "integer", "samples per forward (batch size)"),
+        Column("recording", "text", "without a manifest: what tells whether two files are of one process, as JSON"),
     ),
     "forwards": (
         *ORIGIN,
@@ -128,10 +130,12 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("stamp", "text", "size and change time, or the store's checksum, by which an unchanged file is known"),
         Column("bytes", "integer", "size"),
         Column("trace", "text", "hash of its content"),
+        Column("manifest", "text", "hash of the manifest that it was read with"),
         Column(
             "state",
             "text",
-            "indexed; copy: its content is indexed from another file; failed; left out: not of its folder's manifest",
+            "indexed; copy: its content is indexed from another file; beside: read with its manifest; failed; "
+            "left out: not of its folder's manifest",
         ),
         Column("written", "text", "when the row was written (ISO 8601, UTC)"),
     ),

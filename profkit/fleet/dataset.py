@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -12,9 +13,10 @@ import msgspec
 from profkit.errors import InputError
 from profkit.fleet.batches import SOURCES
 from profkit.fleet.columns import SCHEMA, TABLES
+from profkit.fleet.sources import INDEX_HEAD
 from profkit.fleet.storage import Storage, Stored
 
-HEAD = "profkit-index.json"
+HEAD = INDEX_HEAD
 _OLD_S = 24 * 3600.0  # after which a file of no finished batch is taken for a killed worker's
 
 
@@ -25,22 +27,27 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """The files that were indexed before: by path and stamp, and the hashes of contents by size in bytes."""
+    """The files that were indexed before: by path and stamp, and the hashes of contents by size in bytes.
+
+    ``bare`` are contents that were read without a manifest.
+    """
 
     files: frozenset[tuple[str, str]] = frozenset()
     contents: Mapping[int, frozenset[str]] = msgspec.field(default_factory=dict)
+    bare: Mapping[int, frozenset[str]] = msgspec.field(default_factory=dict)
 
 
 class Dataset:
     """The index at a path or URL."""
 
-    def __init__(self, root: str) -> None:
-        """Raises as :class:`profkit.fleet.storage.Storage` does."""
+    def __init__(self, root: str, *, is_kept: bool = True) -> None:
+        """``is_kept``: it is not made for one question. Raises as :class:`profkit.fleet.storage.Storage` does."""
         self.storage = Storage(root)
+        self.is_kept = is_kept
 
     @cached_property
     def _names(self) -> dict[str, Stored]:
-        return self.storage.names()
+        return self.storage.names(SOURCES)
 
     @property
     def exists(self) -> bool:
@@ -95,13 +102,14 @@ class Dataset:
     def known(self, *, retry: bool = False) -> Known:
         """Return what was indexed before; with ``retry`` without the files that failed."""
         table = self._sources() if self.batches else []
-        files, contents = set(), dict[int, set[str]]()
-        for path, stamp, size, key, state in zip(*table, strict=True):  # none in a new index
+        files, contents, bare = set(), defaultdict[int, set[str]](set), defaultdict[int, set[str]](set)
+        for path, stamp, size, key, manifest, state in zip(*table, strict=True):  # none in a new index
             if not (retry and state == "failed"):
                 files.add((path, stamp))
             if state == "indexed" and key is not None:
-                contents.setdefault(size, set()).add(key)
-        return Known(frozenset(files), {size: frozenset(keys) for size, keys in contents.items()})
+                (bare if manifest is None else contents)[size].add(key)
+        with_, without = ({size: frozenset(keys) for size, keys in of.items()} for of in (contents, bare))
+        return Known(frozenset(files), with_, without)
 
     def _sources(self) -> list[list[Any]]:
         import io
@@ -109,7 +117,7 @@ class Dataset:
         import pyarrow
         import pyarrow.parquet as parquet
 
-        columns = ["path", "stamp", "bytes", "trace", "state"]
+        columns = ["path", "stamp", "bytes", "trace", "manifest", "state"]
         found: list[list[Any]] = [[] for _ in columns]
         for name in self.files(SOURCES):
             try:

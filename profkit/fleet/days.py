@@ -18,14 +18,16 @@ Told = Literal["label", "host"]
 """What tells series of one workload apart."""
 
 _DAYS = """
-SELECT workload, {group}, date, bool_and(latency_ns IS NOT NULL), exp(avg(ln(latency_ns))), exp(avg(ln(profiled_ns))),
-  count(*), list(DISTINCT coalesce(torch, label)), list(DISTINCT coalesce(host, 'unknown')), list(DISTINCT label)
+SELECT workload, {group}, date, bool_and(coalesce(latency_ns, 0) > 0), exp(avg(ln(nullif(latency_ns, 0)))),
+  exp(avg(ln(nullif(profiled_ns, 0)))), count(*), list(DISTINCT coalesce(torch, label)),
+  list(DISTINCT coalesce(host, 'unknown')), list(DISTINCT label)
 FROM rounds WHERE ({where}) AND date IS NOT NULL AND profiled_ns > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _OPERATORS = """
-SELECT o.name, o.date, CASE WHEN min(o.self_ns) > 0 THEN exp(avg(ln(o.self_ns))) ELSE median(o.self_ns) END
+SELECT o.name, o.date, count(*), min(o.self_ns), exp(avg(ln(nullif(o.self_ns, 0)))), sum(o.self_ns)
 FROM operators o SEMI JOIN (SELECT batch, trace FROM rounds WHERE ({where})) USING (batch, trace)
-WHERE o.workload = ? AND ({group} IS NOT DISTINCT FROM ?) AND o.forwards > 0 AND o.date IS NOT NULL GROUP BY 1, 2
+WHERE o.workload = ? AND ({group} IS NOT DISTINCT FROM ?) AND o.forwards > 0 AND o.date IS NOT NULL
+  AND o.name IS NOT NULL AND isfinite(o.self_ns) AND o.self_ns >= 0 GROUP BY 1, 2
 """
 
 
@@ -74,8 +76,11 @@ class Days:
         place = {day.date: number for number, day in enumerate(days)}
         found: dict[str, Floats] = {}
         sql = _OPERATORS.format(group=f"o.{self.told}" if self.told else "NULL", where=self._where)
-        for name, date, ns in self._tables.ask(sql, [workload, group]).rows:
+        for name, date, count, least, typical, whole in self._tables.ask(sql, [workload, group]).rows:
             if date in place:
+                rounds = days[place[date]].rounds
+                # a round without the operator, or without time in it, counts zero: then there is no geometric mean
+                ns = typical if count == rounds and least > 0 else whole / rounds
                 found.setdefault(name, np.zeros(len(days)))[place[date]] = ns
         forward = np.array([day.profiled_ns for day in days])
         large = {name: ns for name, ns in found.items() if (ns / forward).max() >= LARGE}

@@ -156,7 +156,7 @@ def _parts(operators: Mapping[str, Floats], before: slice, after: slice, margin:
 
 
 def _operator(name: str, ns: Floats, days: Sequence[Day], margin: float) -> HistoryOperator:
-    """Return an operator's series; without steps if there are days on which it did not run."""
+    """Return an operator's series; without steps if there are days on which it took no time."""
     steps = _shown_steps(ns, margin) if (ns > 0).all() else []
     found = [_step(days, ns, steps, number, {}, margin) for number in range(len(steps))]
     level = float(_level(ns, steps).mean()) if len(ns) > 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -27,6 +28,7 @@ from profkit.trace.spans import nest
 Rows = dict[str, list[list[Any]]]
 """The rows of each table, as columns in the order of :data:`profkit.fleet.columns.TABLES`."""
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 _EPOCH_NS = 10**18  # in 2001: a smaller time of a trace is no time of day
 _FIGURES = ("self_ns", "total_ns", "self_device_ns", "total_device_ns")
 
@@ -73,6 +75,21 @@ class Collected:
         return sum(len(columns[0]) for columns in self.tables.values())
 
 
+def encode_recording(recording: Recording) -> str:
+    """Return a recording as JSON, for the column of that name."""
+    return msgspec.json.encode(recording, enc_hook=str).decode()
+
+
+def decode_recording(text: str) -> Recording:
+    """Return what :func:`encode_recording` encoded; raises msgspec.DecodeError."""
+    return msgspec.json.decode(text, type=Recording, dec_hook=lambda kind, value: kind(value))
+
+
+def day_of(time: str) -> str | None:
+    """Return the day of a time in ISO 8601 as YYYY-MM-DD; None if it is none."""
+    return time[:10] if _DAY.match(time) else None
+
+
 def now() -> str:
     """Return the time in ISO 8601, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -92,7 +109,7 @@ def origin_of_run(batch: str, key: str, run: str, manifest: Manifest | None, nam
         manifest.settings.fpmath,
         manifest.settings.mode,
         manifest.host.name or None,
-        date=next((round_.started[:10] for round_ in manifest.rounds), None),
+        date=next((day_of(round_.started) for round_ in manifest.rounds), None),
     )
 
 
@@ -146,8 +163,11 @@ def add_trace(
     size: int,
     round_: Round | None,
     forward: str | None = None,
+    samples: int | None = None,
 ) -> None:
     """Add the rows of one trace; ``round_`` is what the manifest says of it, ``forward`` the annotation of a forward.
+
+    ``samples`` is the batch size, if it is known.
 
     Without a forward the operators are summed over the whole file.
     """
@@ -174,6 +194,8 @@ def add_trace(
         format=trace.dialect,
         repairs=sum(trace.repairs.values()),
         anomalies=sum(shapes.anomalies.values()),
+        samples=samples,
+        recording=None if round_ is not None else encode_recording(replace(recording, path=Path(path))),
         **_of_round(round_),
     )
     for walls, profiled in ((forwards.wall_ns.tolist(), True), (list(latency), False)):
@@ -208,7 +230,7 @@ def _completed(origin: Origin, trace: Trace, recording: Recording, path: str, ro
         torch=origin.torch or trace.torch_version,
         host=origin.host or trace.host or (named[0] if named else None),
         rank=trace.rank,
-        date=(round_.started[:10] if round_ is not None else None) or _day(recording.start_ns) or origin.date,
+        date=(day_of(round_.started) if round_ is not None else None) or _day(recording.start_ns) or origin.date,
     )
 
 

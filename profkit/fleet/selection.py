@@ -1,8 +1,8 @@
 """Rounds of an index, chosen by a condition and put into groups, as what comparisons and views take.
 
 A group is a side of a comparison: a label, a machine, a rank or a day. Within it the unit of evidence is what varies:
-the machine, else the day, else the round. Ranks of one job are not repetitions, so a job is one unit unless the ranks
-are the groups. What an index knows of a round are medians over its forwards: a unit of several rounds has their
+the machine, else the day, else the round, as :mod:`profkit.runs.evidence` has it: ranks of one job, and traces of one
+process, are one round. What an index knows of a round are medians over its forwards: a unit of several rounds has their
 geometric mean.
 """
 
@@ -20,8 +20,11 @@ from msgspec.structs import replace
 
 from profkit.arrays import Integers
 from profkit.errors import UsageError
+from profkit.fleet.rows import decode_recording
 from profkit.fleet.sql import Tables
+from profkit.locations import redacted
 from profkit.runs.contents import RunData
+from profkit.runs.evidence import sort_into_rounds
 from profkit.runs.manifest import Counters, Manifest, Round
 from profkit.runs.measurement import FIGURES, Measurement, OperatorMatrix
 from profkit.runs.store import Run
@@ -30,16 +33,17 @@ from profkit.stats.inference import one_row, typical
 from profkit.trace.operators import Key
 
 GroupBy = Literal["label", "host", "rank", "date"]
-Unit = Literal["machine", "day", "round", "job"]
+Unit = Literal["machine", "day", "round"]
 
 _ROUNDS = """
 SELECT batch, trace, {group}::VARCHAR AS grp, run, workload, label, torch, fpmath, mode, host, rank, date, round,
   session, block, started, path, rule, profiled_ns, latency_ns, cpu_ns, peak_memory_bytes, disturbed, resolution_ns,
-  forwards
-FROM rounds WHERE ({where}) AND {group} IS NOT NULL AND forwards > 0 ORDER BY started, path
+  forwards, samples, recording
+FROM rounds WHERE ({where}) AND {group} IS NOT NULL AND forwards > 0 AND profiled_ns IS NOT NULL
+ORDER BY started, path
 """
 _CHOSEN = "SEMI JOIN (SELECT batch, trace FROM rounds WHERE ({where}) AND {group} IS NOT NULL) USING (batch, trace)"
-_MIXED = {"torch": "PyTorch", "fpmath": "fpmath mode", "mode": "mode", "label": "label"}
+_MIXED = {"samples": "batch size", "torch": "PyTorch", "fpmath": "fpmath mode", "mode": "mode", "label": "label"}
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -78,10 +82,12 @@ class RoundRow(msgspec.Struct, frozen=True):
     disturbed: str | None
     resolution_ns: int
     forwards: int
+    samples: int | None
+    recording: str | None
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """The rounds of one unit of a group: ``name`` is the machine, the day, the job or the trace."""
+    """The rows of one unit of a group: ``name`` is the machine, the day, or that of its first trace."""
 
     name: str
     rounds: tuple[RoundRow, ...]
@@ -99,6 +105,7 @@ class Chosen:
         if not rows:
             hint = "profkit query 'SELECT DISTINCT workload, label, host, date FROM rounds' shows what there is."
             raise UsageError("no round of the index meets the condition", where=asked.where, hint=hint)
+        _require_one_size(rows, asked)
         self.groups = sorted({row.group for row in rows}, key=natural)
         self.workloads = sorted({row.workload for row in rows})
         self._rows = rows
@@ -111,7 +118,7 @@ class Chosen:
             hint = f"Choose two with --where \"{by} IN ('…', '…')\", or use profkit compare for more."
             found = listed(self.groups)
             what = f"a diff needs two groups by {by}, and there {'is' if len(self.groups) == 1 else 'are'} {found}"
-            raise UsageError(what, where=self._asked.index, hint=hint)
+            raise UsageError(what, where=redacted(self._asked.index), hint=hint)
         return self.groups[0], self.groups[1]
 
     def require_one(self) -> tuple[str, str]:
@@ -121,16 +128,21 @@ class Chosen:
                 f"there are several: workloads {listed(self.workloads)}; {self._asked.group_by} {listed(self.groups)}"
             )
             hint = "Choose one with --where \"workload = '…' AND label = '…'\"."
-            raise UsageError(what, where=self._asked.index, hint=hint)
+            raise UsageError(what, where=redacted(self._asked.index), hint=hint)
         return self.groups[0], self.workloads[0]
 
     def evidence(self, group: str, workload: str) -> list[Evidence]:
         """Return the units of a group, in order of time; empty if it lacks the workload."""
         unit = self.units[workload]
+        own = [row for row in self._rows if row.group == group and row.workload == workload]
         found: dict[str, list[RoundRow]] = {}
-        for row in self._rows:
-            if row.group == group and row.workload == workload:
-                found.setdefault(_name(row, unit), []).append(row)
+        if unit == "round":
+            try:
+                return _rounds_of_processes(own)
+            except (msgspec.DecodeError, TypeError) as error:
+                raise self._tables.damaged("rounds", f"a recording in it is not valid: {error}") from None
+        for row in own:
+            found.setdefault((row.host if unit == "machine" else row.date) or "", []).append(row)
         return [Evidence(name, tuple(rows)) for name, rows in found.items()]
 
     def runs(self) -> dict[str, dict[str, Run]]:
@@ -154,14 +166,19 @@ class Chosen:
         marks = ", ".join("?" * len(runs))
         sql = f"SELECT manifest FROM runs WHERE run IN ({marks}) ORDER BY run LIMIT 1"
         found = list(self._tables.ask(sql, list(runs)).rows)
-        return msgspec.json.decode(found[0][0], type=Manifest) if found else None
+        if not found or found[0][0] is None:
+            return None
+        try:
+            return msgspec.json.decode(found[0][0], type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._tables.damaged("runs", f"a manifest in it is not valid: {error}") from None
 
     def _round(self, number: int, one: Evidence, unit: Unit) -> Round:
         """Return a round that stands for a unit: of one round itself, of several their typical figures.
 
         Units of one name are compared pairwise, as rounds of one block are.
         """
-        single = one.rounds[0] if unit == "round" else None
+        single = one.rounds[0] if unit == "round" and len(one.rounds) == 1 else None
         latency = self._latency_ns(one)
         cpu = [row.cpu_ns for row in one.rounds if row.cpu_ns is not None]
         peaks = [row.peak_memory_bytes for row in one.rounds if row.peak_memory_bytes is not None]
@@ -244,7 +261,9 @@ class Chosen:
         chosen = _CHOSEN.format(where=self._asked.where, group=self._asked.group_by)
         sql = (
             f"SELECT o.batch, o.trace, o.name, {dims}, o.calls, o.self_ns, o.total_ns, o.self_device_ns, "
-            f"o.total_device_ns FROM {table} o {chosen} WHERE o.workload = ? AND o.forwards > 0"
+            f"o.total_device_ns FROM {table} o {chosen} WHERE o.workload = ? AND o.forwards > 0 AND o.name IS NOT NULL "
+            "AND isfinite(o.calls + o.self_ns + o.total_ns + o.self_device_ns + o.total_device_ns) AND least(o.calls, "
+            "o.self_ns, o.total_ns, o.self_device_ns, o.total_device_ns) >= 0"
         )
         cells: dict[Key, list[list[list[float]]]] = {}
         for batch, trace, name, shape, *figures in self._tables.ask(sql, [workload]).rows:
@@ -285,14 +304,38 @@ def _unit(rows: Sequence[RoundRow], workload: str, group_by: GroupBy) -> Unit:
             values.setdefault(row.group, set()).add(getattr(row, column) or "")
         if column != group_by and any(len(found) > 1 for found in values.values()):
             return "machine" if unit == "machine" else "day"
-    if group_by != "rank" and len({row.rank for row in own} - {None}) > 1:
-        return "job"
     return "round"
 
 
-def _name(row: RoundRow, unit: Unit) -> str:
-    names = {"machine": row.host or "", "day": row.date or "", "job": row.run, "round": f"{row.batch} {row.trace}"}
-    return names[unit]
+def _rounds_of_processes(rows: Sequence[RoundRow]) -> list[Evidence]:
+    """Return the rounds: those of manifests, and the traces without one sorted as those of a folder are.
+
+    Traces of one process, and ranks of one job, are one round; a part of another trace is none. Raises InputError if
+    the traces of a folder are of different configurations.
+    """
+    found = [Evidence(f"{row.batch} {row.trace}", (row,)) for row in rows if row.recording is None]
+    folders: dict[str, list[RoundRow]] = {}
+    for row in rows:
+        if row.recording is not None:
+            folders.setdefault(row.run, []).append(row)
+    for folder, own in folders.items():
+        recordings = [decode_recording(row.recording or "") for row in own]
+        for round_ in sort_into_rounds(recordings, Path(folder)).traces:
+            members = tuple(own[place] for place in round_)
+            found.append(Evidence(f"{members[0].batch} {members[0].trace}", members))
+    return found
+
+
+def _require_one_size(rows: Sequence[RoundRow], asked: Asked) -> None:
+    """Raise UsageError if rounds of one group and workload have different batch sizes, whose times say nothing."""
+    sizes: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        if row.samples is not None:
+            sizes.setdefault((row.group, row.workload), set()).add(row.samples)
+    for (group, workload), found in sizes.items():
+        if len(found) > 1:
+            what = f"{group} {workload} has rounds of several batch sizes: {listed(list(map(str, sorted(found))))}"
+            raise UsageError(what, where=redacted(asked.index), hint='Choose one with --where "samples = 1".')
 
 
 def _block(name: str) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from profkit.errors import ProfkitError
+from profkit.errors import OutputError, ProfkitError
 from profkit.fleet import workers
 from profkit.fleet.batches import BESIDE, Batch, Done, Options, write_failure
 from profkit.fleet.dataset import Dataset, Known
 from profkit.fleet.sources import File, Folder, find_folders
 from profkit.fleet.workers import LostWorkerError, Workers
-from profkit.runs.store import MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE
+from profkit.locations import is_url, redacted, without_scheme
+from profkit.runs.store import MANIFEST_NAME
 
 _MOST_FILES, _FEWEST_FILES = 512, 16  # of a batch: fewer, larger Parquet files against the work that a kill costs
 _MOST_BYTES = 2 << 30  # of a batch
@@ -64,6 +66,8 @@ def index(plan: Plan, listener: Listener) -> Indexed:
     is no index, OutputError if the index cannot be written.
     """
     started = time.monotonic()
+    if not is_url(plan.to):  # workers may have other current folders
+        plan = msgspec.structs.replace(plan, to=str(Path(without_scheme(plan.to)).absolute()))
     dataset = Dataset(plan.to)
     if not dataset.exists:
         folders = list(find_folders(plan.paths))  # before anything is written
@@ -103,8 +107,10 @@ def _changed(folder: Folder, known: Known) -> Folder | None:
     A manifest goes with each trace that it describes, and oneDNN's log with the manifest.
     """
     new = [file for file in folder.files if (folder.shown_path(file), file.stamp) not in known.files]
-    if all(file.name in (ONEDNN_LOG, ONEDNN_TRACE) for file in new):
-        return None  # they are read with the manifest, which has not changed
+    if not new:
+        return None
+    if any(file.name == MANIFEST_NAME for file in new):
+        return folder  # traces that were read before it came, or when it said something else, belong to it now
     if any(file.name == MANIFEST_NAME for file in folder.files):
         new = [file for file in folder.files if file in new or file.name in BESIDE]
     return folder.only(new)
@@ -122,7 +128,11 @@ def _batches(folders: Sequence[Folder], known: Known, count: int) -> list[Batch]
             held = size = 0
         batches[-1].append(piece)
         held, size = held + len(piece.files), size + piece.bytes
-    return [Batch(tuple(chosen), _known_contents(chosen, known)) for chosen in batches if chosen]
+    return [
+        Batch(tuple(chosen), _of_sizes(chosen, known.contents), _of_sizes(chosen, known.bare))
+        for chosen in batches
+        if chosen
+    ]
 
 
 def _pieces(folder: Folder, most: int) -> Iterator[Folder]:
@@ -140,18 +150,23 @@ def _pieces(folder: Folder, most: int) -> Iterator[Folder]:
     yield folder.only(piece)
 
 
-def _known_contents(folders: Iterable[Folder], known: Known) -> tuple[str, ...]:
+def _of_sizes(folders: Iterable[Folder], contents: Mapping[int, Iterable[str]]) -> tuple[str, ...]:
     """Return the hashes of indexed contents that a file of these folders may have, by its size."""
     sizes = {file.bytes for folder in folders for file in folder.files}
-    return tuple(sorted(key for size in sizes for key in known.contents.get(size, ())))
+    return tuple(sorted(key for size in sizes for key in contents.get(size, ())))
 
 
 def _run(plan: Plan, batches: Sequence[Batch], listener: Listener) -> list[Done]:
     results: list[Done] = []
+    written: set[str] = set()
     with workers.opened(plan.scheduler, min(plan.count, len(batches)), plan.to, plan.options) as places:
         for batch, done in _all_done(places, batches, plan):
             results.append(done)
+            written.add(batch.name)
             listener.progress(batch.files, done.bytes)
+    if missing := written - Dataset(plan.to).batches:
+        what = f"{len(missing)} parts that workers have written are not there: they see another folder of that name"
+        raise OutputError(what, where=redacted(plan.to), hint="Use a shared folder, or a URL, for the index.")
     return results
 
 

@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from profkit.errors import InputError
-from profkit.locations import Place, is_url, stamp_of
+from profkit.locations import Place, is_url, redacted, stamp_of, without_scheme
 from profkit.runs.store import MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE
 
+INDEX_HEAD = "profkit-index.json"
+"""The file at the top of an index."""
 _NAMED = (".pt.trace.json", ".pt.trace.json.gz")
 _JSON = (".json", ".json.gz")
 
@@ -45,7 +47,12 @@ class Folder(msgspec.Struct, frozen=True):
     def shown_path(self, file: File) -> str:
         """Return what the index calls a file of the folder."""
         scheme, chain, outer = self.shown.partition("::")
-        return f"{scheme.rstrip('/')}/{file.name}{chain}{outer}"
+        inner = f"{scheme.rstrip('/')}/" if not scheme.endswith("://") else scheme
+        return readable(redacted(f"{inner}{file.name}{chain}{outer}"))
+
+    def __repr__(self) -> str:
+        """Without the URL as it is opened, which may have secrets: clusters log the arguments of tasks."""
+        return f"<Folder {self.shown!r}: {len(self.files)} files>"
 
     def only(self, files: Iterable[File]) -> Folder:
         """Return the folder with some of its files."""
@@ -57,7 +64,7 @@ def find_folders(paths: Sequence[str]) -> Iterator[Folder]:
 
     Raises InputError if there is nothing at one of them, UsageError if the library for its URL is not installed.
     """
-    for text in paths:
+    for text in map(without_scheme, paths):
         if is_url(text):
             yield from _remote(text)
         elif any(character in text for character in "*?[") and not os.path.lexists(text):
@@ -76,12 +83,15 @@ def _local(path: Path) -> Iterator[Folder]:
         if path.name == MANIFEST_NAME:
             yield from _of_folder(folder, [entry.name for entry in folder.iterdir()])
         else:
-            yield Folder(str(folder.resolve()), str(folder.resolve()), (_file(path),))
+            yield Folder(str(folder.resolve()), readable(str(folder.resolve())), (_file(path),))
         return
     if not path.is_dir():
         raise InputError("no such file or folder", where=path, hint="Check the path.")
     seen: set[str] = set()
-    for top, subfolders, names in os.walk(path, followlinks=True):
+    for top, subfolders, names in os.walk(path, onerror=_unreadable, followlinks=True):
+        if INDEX_HEAD in names:  # an index is no source
+            subfolders.clear()
+            continue
         real = os.path.realpath(top)
         if real in seen:  # a link to a folder above it
             subfolders.clear()
@@ -94,10 +104,14 @@ def _local(path: Path) -> Iterator[Folder]:
         yield from _of_folder(Path(top), names)
 
 
+def _unreadable(error: OSError) -> None:
+    raise InputError(f"cannot be read ({error.strerror})", where=error.filename)
+
+
 def _of_folder(folder: Path, names: Iterable[str]) -> Iterator[Folder]:
     found = [_file(folder / name) for name in wanted(names) if (folder / name).is_file()]
     if found:
-        yield Folder(str(folder.resolve()), str(folder.resolve()), tuple(found))
+        yield Folder(str(folder.resolve()), readable(str(folder.resolve())), tuple(found))
 
 
 def _file(path: Path) -> File:
@@ -114,14 +128,21 @@ def _remote(url: str) -> Iterator[Folder]:
             by_folder.setdefault(folder, {})[name] = entry
     if not by_folder:
         raise InputError("there is no file", where=str(place), hint="Check the URL.")
-    runs = {folder for folder, names in by_folder.items() if MANIFEST_NAME in names}
+    runs = {folder for folder, names in by_folder.items() if MANIFEST_NAME in names or INDEX_HEAD in names}
+    found = False
     for folder, names in sorted(by_folder.items()):
         hidden = any(part.startswith(".") for part in PurePosixPath(folder.removeprefix(place.path)).parts)
-        if hidden or any(str(above) in runs for above in PurePosixPath(folder).parents):
+        if hidden or INDEX_HEAD in names or any(str(above) in runs for above in PurePosixPath(folder).parents):
             continue
-        files = [_stored(name, names[name]) for name in wanted(names)]
+        # a single file is what its URL names, whatever follows its name there
+        chosen = [name for name in names if f"{folder}/{name}".lstrip("/") == place.path.lstrip("/")] or wanted(names)
+        files = [_stored(name, names[name]) for name in chosen]
         if files:
+            found = True
             yield Folder(folder, place.shown(folder), tuple(files), place.url)
+
+    if not found:
+        raise InputError("there is no trace", where=str(place), hint="Check the URL.")
 
 
 def _stored(name: str, entry: Mapping[str, object]) -> File:
@@ -135,6 +156,11 @@ def _expanded(place: Place) -> Iterator[dict[str, dict[str, object]]]:
         return
     for path, entry in place.glob().items():
         yield {path: entry} if entry.get("type") == "file" else place.files.find(path, detail=True)
+
+
+def readable(text: str) -> str:
+    """Return a path with what is not UTF-8 in it as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def wanted(names: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from profkit.errors import InputError, UsageError
 from profkit.fleet.batches import SOURCES
 from profkit.fleet.columns import TABLES, sql_columns
 from profkit.fleet.dataset import Dataset, damaged
+from profkit.quantities import LARGEST_TIME
 from profkit.shortening import shorten
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Tables:
 
     def _prepare(self, memory_limit: int | None) -> None:
         storage, run = self._dataset.storage, self._connection.execute
+        if not self._dataset.is_index:
+            self._dataset.require()
         if memory_limit is not None:
             run(f"SET memory_limit = '{memory_limit >> 20}MiB'")
         run("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
@@ -75,33 +78,54 @@ class Tables:
         return f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = false)"
 
     def _leave_out_copies(self) -> None:
-        """Make the views that are asked: the content of one file counts once, as it was indexed first.
+        """Make the views that are asked: the content of one file counts once, as it was indexed last.
 
-        Two indexers at once may both have indexed it. Of a run that was indexed again, the newest rows count.
+        Two indexers at once may both have indexed it, or one that was killed, or it was read again because a manifest
+        came. The rows of a batch are judged by those of its rounds, which are written before the others. Of a run that
+        was indexed again, the newest rows count; of a file that failed, if that is the last that is known of it.
         """
         run = self._connection.execute
         with self._explained():
             run(
-                "CREATE TABLE stored.later AS SELECT batch, trace FROM stored.sources WHERE state = 'indexed' "
-                "QUALIFY row_number() OVER (PARTITION BY trace ORDER BY written, batch) > 1"
+                "CREATE TABLE stored.counting AS SELECT batch, trace FROM stored.sources WHERE state = 'indexed' "
+                "QUALIFY row_number() OVER (PARTITION BY trace ORDER BY written DESC, batch) = 1"
+            )
+            run(
+                "CREATE TABLE stored.others AS SELECT DISTINCT batch, trace FROM stored.rounds "
+                "ANTI JOIN stored.counting USING (batch, trace)"
             )
             run(
                 "CREATE TABLE stored.newest AS SELECT batch, trace, run FROM stored.runs "
                 "QUALIFY row_number() OVER (PARTITION BY run ORDER BY written DESC, batch) = 1"
             )
-            has_copies = bool(self._rows("SELECT count(*) FROM stored.later")[0][0])
+            run(
+                "CREATE TABLE stored.failed AS SELECT DISTINCT batch, path FROM stored.sources WHERE true "
+                "QUALIFY row_number() OVER (PARTITION BY path ORDER BY written DESC, batch) = 1 AND state = 'failed'"
+            )
+            has_others = bool(self._rows("SELECT count(*) FROM stored.others")[0][0])
             for table in TABLES:
-                where = ""
+                joined = ""
                 if table in ("runs", "primitives"):
-                    where = " SEMI JOIN stored.newest USING (batch, trace, run)"
+                    joined = " SEMI JOIN stored.newest USING (batch, trace, run)"
                 elif table == "failures":
-                    where = (
-                        " WHERE NOT EXISTS (SELECT 1 FROM stored.sources s WHERE s.path = f.path AND "
-                        "s.state = 'indexed')"
-                    )
-                elif table != SOURCES and has_copies:
-                    where = " ANTI JOIN stored.later USING (batch, trace)"
-                run(f"CREATE VIEW {table} AS SELECT f.* FROM stored.{table} f{where}")
+                    joined = " SEMI JOIN stored.failed USING (batch, path)"
+                elif table != SOURCES and has_others:
+                    joined = " ANTI JOIN stored.others USING (batch, trace)"
+                run(f"CREATE VIEW {table} AS SELECT f.* FROM stored.{table} f{joined}")
+        self._require_sound_rounds()
+
+    def _require_sound_rounds(self) -> None:
+        """Raise InputError if a round has values that profkit never writes; every answer rests on these columns."""
+        times = ("profiled_ns", "latency_ns", "cpu_ns", "peak_memory_bytes", "bytes", "forwards", "resolution_ns")
+        wrong = [f"NOT isfinite({column}::DOUBLE) OR {column} < 0 OR {column} > {LARGEST_TIME}" for column in times]
+        wrong += [
+            f"{column} IS NULL" for column in ("run", "workload", "label", "path", "rule", "forwards", "resolution_ns")
+        ]
+        found = self._rows(f"SELECT batch FROM rounds WHERE {' OR '.join(wrong)} LIMIT 1")
+        if found:
+            names = [name for name in self._dataset.files("rounds") if str(found[0][0]) in name]
+            name = (names or self._dataset.files("rounds"))[0]
+            raise damaged(self._dataset.storage, name, "it has values that no round has")
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
@@ -114,6 +138,7 @@ class Tables:
         """
         import duckdb
 
+        _require_text(sql)
         with self._explained():
             statements = self._connection.extract_statements(sql)
             kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -131,6 +156,10 @@ class Tables:
             if not rows:
                 return
             yield from rows
+
+    def damaged(self, table: str, error: object) -> InputError:
+        """Return the error about the files of a table that hold what profkit never writes."""
+        return damaged(self._dataset.storage, self._dataset.files(table)[0], error)
 
     @contextmanager
     def _explained(self, table: str | None = None) -> Iterator[None]:
@@ -150,6 +179,14 @@ class Tables:
             raise UsageError(f"the SQL cannot be answered: {text}", hint=hint) from None
         except OSError as error:
             raise InputError(f"cannot be read ({error})", where=self._dataset.storage) from None
+
+
+def _require_text(sql: str) -> None:
+    """Raise UsageError for what is not UTF-8, which DuckDB cannot take."""
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise UsageError("is not UTF-8", where=sql.encode("utf-8", "backslashreplace").decode()[:200]) from None
 
 
 def _quoted(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import NamedTuple
 
 from profkit.errors import InputError, OutputError
 from profkit.files import read_bounded, refused_in_words, write_whole
-from profkit.locations import Place, explained, is_url
+from profkit.locations import Place, explained, is_url, without_scheme
 
 _LARGEST = 1 << 30  # bytes of a file that is read into memory whole
 
@@ -28,7 +30,7 @@ class Storage:
         """Raises as :class:`profkit.locations.Place` does."""
         self.root = root
         self._place = Place(root) if is_url(root) else None
-        self._folder = Path(root)
+        self._folder = Path(without_scheme(root))
 
     def __str__(self) -> str:
         return str(self._place or self._folder)
@@ -38,21 +40,36 @@ class Storage:
         """Whether the files are on this machine."""
         return self._place is None
 
-    def names(self) -> dict[str, Stored]:
-        """Return every file by name, but for those that begin with a dot; empty if there is no such folder."""
+    def names(self, first: str) -> dict[str, Stored]:
+        """Return every file by name, but for those that begin with a dot; empty if there is no such folder.
+
+        The files of ``first`` are those that were there before the others were listed.
+        """
         if self._place is None:
-            with refused_in_words(self._folder):
-                found = [path for path in self._folder.rglob("*") if path.is_file()]
-                entries = {p.relative_to(self._folder).as_posix(): p.stat() for p in found}
-            known = {name: Stored(stat.st_size, stat.st_mtime) for name, stat in entries.items()}
+            before = self._local_names(self._folder / first)
+            known = {**self._local_names(self._folder), **before}
         else:
-            known = self._remote_names(self._place)
-        return {name: stored for name, stored in known.items() if not name.rpartition("/")[2].startswith(".")}
+            self._place.files.invalidate_cache()
+            before = {n: s for n, s in self._remote_names(self._place).items() if n.startswith(f"{first}/")}
+            known = {**self._remote_names(self._place), **before}
+        others = {name: stored for name, stored in known.items() if not name.startswith(f"{first}/")}
+        return {name: s for name, s in {**others, **before}.items() if not name.rpartition("/")[2].startswith(".")}
+
+    def _local_names(self, top: Path) -> dict[str, Stored]:
+        found: dict[str, Stored] = {}
+        with refused_in_words(top):
+            for folder, _, names in os.walk(top):
+                for name in names:
+                    path = Path(folder, name)
+                    with contextlib.suppress(FileNotFoundError):  # a part file that has just got its name
+                        stat = path.stat()
+                        found[path.relative_to(self._folder).as_posix()] = Stored(stat.st_size, stat.st_mtime)
+        return found
 
     def _remote_names(self, place: Place) -> dict[str, Stored]:
-        place.files.invalidate_cache()
         try:
-            found = place.files_below()
+            with explained(self.root):
+                found = place.files.find(place.path, detail=True)
         except InputError:
             if place.files.exists(place.path):
                 raise
@@ -86,12 +103,13 @@ class Storage:
             raise OutputError(error.what, where=error.where, hint=error.hint) from None
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files; one that is gone already is no error."""
+        """Remove files, where that is possible."""
         for name in names:
-            if self._place is None:
-                (self._folder / name).unlink(missing_ok=True)
-            elif self._place.files.exists(f"{self._place.path}/{name}"):
-                self._place.files.rm_file(f"{self._place.path}/{name}")
+            with contextlib.suppress(Exception):  # each store's library has its own; what stays does not count
+                if self._place is None:
+                    (self._folder / name).unlink()
+                else:
+                    self._place.files.rm_file(f"{self._place.path}/{name}")
 
     def address(self, name: str) -> str:
         """Return how DuckDB is to name a file: its path, or a URL of the registered file system."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from profkit.errors import InputError, ProfkitError, UsageError
 from profkit.fleet.batches import Batch, Done, Options, index_batch
+from profkit.locations import Url
 
 _CONNECTING_S = 30  # until a scheduler that does not answer is reported
 
@@ -75,6 +76,10 @@ class LocalWorkers:
         except ProfkitError as error:
             self._idle.append(pool)
             return batch, error
+        except Exception as error:
+            self._idle.append(pool)
+            what = f"profkit failed in a worker: {type(error).__name__}: {error}"
+            return batch, InputError(what, hint="Please report it; what is complete is kept.")
         self._idle.append(pool)
         return batch, result
 
@@ -115,7 +120,7 @@ class DaskWorkers:
         except (OSError, ValueError, TimeoutError) as error:
             hint = "Start one with dask scheduler, and workers with dask worker ADDRESS."
             raise InputError(f"no Dask scheduler answers ({error})", where=scheduler, hint=hint) from None
-        self._arguments = (index, options)
+        self._arguments = (Url(index), options)  # a cluster logs the arguments of tasks that fail
         self._batches: dict[str, Batch] = {}
         self._results: Any = distributed.as_completed()
         self._require_workers(scheduler)

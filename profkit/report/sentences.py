@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from profkit import units
@@ -51,12 +52,21 @@ def _percent(speedup: float) -> str:
     """Return a bound of a speedup as a change of the time in words."""
     if speedup >= 1:
         return f"{100 * (1 - 1 / speedup):.1f}% faster"
-    return f"{percent_slower(speedup)}% slower" if speedup > _TWICE else f"{units.ratio(1 / speedup)} slower"
+    if speedup > _TWICE:
+        return f"{percent_slower(speedup)}% slower"
+    factor = _inverse(speedup)
+    return f"{units.ratio(factor)} slower" if math.isfinite(factor) else "any factor slower"
+
+
+def _inverse(speedup: float) -> float:
+    """Return 1 / ``speedup``; infinity for the bound 0, which a saved result may have."""
+    return 1 / speedup if speedup and math.isfinite(1 / speedup) else math.inf
 
 
 def percent_slower(speedup: float) -> str:
     """Return how much longer the candidate takes, as a number of percent with one decimal."""
-    return f"{100 * (1 / speedup - 1):.1f}"
+    slower = 100 * (_inverse(speedup) - 1)
+    return f"{slower:.1f}" if math.isfinite(slower) else units.NOTHING
 
 
 def rounds_text(change: WorkloadChange) -> str:

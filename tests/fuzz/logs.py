@@ -109,8 +109,12 @@ def _message(lines: Lines, chance: random.Random) -> str:
     return f"message {message[:40]!r}"
 
 
+MOST_REPEATED = 50_000_000  # bytes
+
+
 def _repeated(lines: Lines, chance: random.Random) -> str:
     at, times = chance.randrange(len(lines)), chance.choice((2, 100, 3_000))
+    times = min(times, 1 + MOST_REPEATED // (1 + len(lines[at])))  # a long line may be repeated after it was made long
     lines[at:at] = [lines[at]] * times
     return f"line {at} {times + 1} times"
 

@@ -26,6 +26,13 @@ UNKNOWN = Judged(speedup=1.1, low=0.9, high=1.3, p_value=0.3, q_value=0.3, verdi
 SAME = Judged(speedup=1.0, low=0.99, high=1.01, p_value=0.9, q_value=0.9, verdict="same")
 
 
+def test_a_bound_of_zero_in_words() -> None:
+    """A saved result may have it: it is no number of percent."""
+    zero = Judged(speedup=0.9, low=0.0, high=0.95, verdict="inconclusive")
+    assert verdict_words(zero) == "inconclusive, between 5.3% slower and any factor slower"
+    assert verdict_words(replace(zero, verdict="slower")) == "11.1% slower [5.3, -]"
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict", "words"),
     [

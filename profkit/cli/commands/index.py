@@ -94,7 +94,8 @@ def command(
     dataset.require()
     show(KIND, describe(dataset, added), output, pattern, sort, top)
     if added is not None and added.failed:
-        raise InputError(f"{added.failed} of the files could not be read; the table failures says why", where=to)
+        what = f"{added.failed} of the files could not be read; the table failures says why"
+        raise InputError(what, where=dataset.storage)
 
 
 def _add(

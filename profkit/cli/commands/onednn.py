@@ -12,6 +12,7 @@ from profkit.cli.options import Output, output_options, read_options, say_writte
 from profkit.cli.run_argument import RUN_OR_INDEX, Place
 from profkit.cli.show import show
 from profkit.errors import InputError, UsageError
+from profkit.locations import redacted
 from profkit.report.escape import plain
 from profkit.report.kinds.primitives import KIND
 from profkit.report.rendering import FORMATS
@@ -79,7 +80,7 @@ def command(
         if merged is not None:
             raise UsageError("an index has no trace to merge with", hint="Name a captured run.")
         with chosen(asked) as rounds:
-            show(KIND, primitives_of(rounds, asked.index, by), output, pattern, sort, top)
+            show(KIND, primitives_of(rounds, redacted(asked.index), by), output, pattern, sort, top)
         return
     assert isinstance(run, Path)
     found = _run(run)

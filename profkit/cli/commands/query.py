@@ -10,10 +10,11 @@ import click
 
 from profkit.cli.options import MEMORY, Output, output_options, top_and_filter
 from profkit.cli.show import show
-from profkit.errors import UsageError
+from profkit.errors import InputError, UsageError
 from profkit.locations import redacted
 from profkit.report.kinds.query import KIND
 from profkit.report.rendering import FORMATS
+from profkit.shortening import listed
 
 if TYPE_CHECKING:
     from profkit.fleet.dataset import Dataset
@@ -67,10 +68,15 @@ def command(
 
     asked, limit = source or "logs", int(memory_limit * (1 << 30))
     with _index(asked, limit, output) as dataset, Tables(dataset, limit) as tables:
+        # those of an index that was there are no news
+        failed = [] if dataset.is_kept else [str(path) for (path,) in tables.ask("SELECT path FROM failures").rows]
         answer = tables.ask(sql)
         rows = [[_plain(value) for value in row] for row in answer.rows]
     result = QueryResult(index=redacted(asked), sql=sql, columns=answer.columns, rows=rows)
     show(KIND, result, output, pattern, None, top)
+    if failed:
+        what = f"{len(failed)} of the files could not be read, so the answer lacks them: {listed(failed)}"
+        raise InputError(what, where=redacted(asked))
 
 
 @contextmanager
@@ -92,7 +98,7 @@ def _index(path: str, memory_limit: int, output: Output) -> Iterator[Dataset]:
     with scratch_folder() as scratch:
         with IndexProgress(quiet=True, colour=output.colour) as progress:
             index(Plan([path], str(scratch / "index"), Options(memory_limit), processors()), progress)
-        yield Dataset(str(scratch / "index"))
+        yield Dataset(str(scratch / "index"), is_kept=False)
 
 
 def _plain(value: object) -> object:

@@ -19,3 +19,8 @@ class QueryResult(Record, frozen=True, kw_only=True):
     rows: Annotated[
         list[list[Any]], Meta(description="one list of values per row; times in the unit that the question gives them")
     ]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a row does not have a value per column."""
+        if not self.columns or any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("rows needs a value per column in every row")

@@ -68,7 +68,7 @@ def _levels(series: HistorySeries) -> list[tuple[int, int, float]]:
     for begin, end, level in zip(
         edges[:-1], edges[1:], [series.steps[0].before_ns, *(step.after_ns for step in series.steps)], strict=True
     ):
-        last = points[-1].date if not end else max(point.date for point in points if point.date < end)
+        last = points[-1].date if not end else max((point.date for point in points if point.date < end), default=begin)
         found.append((_number(begin), _number(last), level))
     return found
 

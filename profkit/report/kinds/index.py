@@ -55,7 +55,7 @@ def document(found: IndexOverview, selection: Selection, beside: Any = None) -> 
 
 def _answers(found: IndexOverview) -> Iterator[str]:
     if (now := found.now) is not None:
-        rate = now.bytes / now.seconds if now.seconds else 0
+        rate = now.bytes / max(now.seconds, 1e-3)
         parts = [f"{plural(now.indexed, 'trace')} read"]
         parts += [f"{plural(now.copies, 'file')} with content that was indexed before"] if now.copies else []
         parts += [f"{plural(now.failed, 'file')} that cannot be read"] if now.failed else []

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _LARGE = 1e4
+LARGEST = 1e300
 
 
 def _record() -> type[QueryResult]:
@@ -46,6 +47,11 @@ def _has_numbers(column: Sequence[object]) -> bool:
 
 def _columns(found: QueryResult) -> list[tuple[Any, ...]]:
     return list(zip(*found.rows, strict=True)) or [() for _ in found.columns]
+
+
+def _number(value: float | None) -> float | None:
+    """Return a number to sort by; None for one that is missing, or that no float holds."""
+    return None if value is None or abs(value) > LARGEST else float(value)
 
 
 def _text(value: object) -> str:
@@ -80,7 +86,7 @@ def page(found: QueryResult, selection: Selection, beside: Any = None) -> Page:
     shown = select(found, selection)
     fields, values = [], []
     for name, column in zip(shown.columns, _columns(shown), strict=True):
-        numbers = [None if value is None else float(value) for value in column] if _has_numbers(column) else None
+        numbers = [_number(value) for value in column] if _has_numbers(column) else None
         fields.append(Field(name, words=numbers is None))
         values.append(Values([_text(value) for value in column], numbers))
     grid = Grid(plural(len(shown.rows), "row"), fields, {"": View(values)}, note=found.sql)
