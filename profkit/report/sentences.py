@@ -87,7 +87,7 @@ def _largest_part(change: WorkloadChange) -> str:
     parts.append(("the time outside operators", change.attribution.outside_operators_ns))
     name, part = max(parts, key=lambda p: p[1] * (1 if whole > 0 else -1))
     text = f"; under the profiler {units.signed_duration(whole)}, largest part {name} {units.signed_duration(part)}"
-    if abs(part) <= abs(whole):
+    if abs(part) <= abs(whole) or not shares:
         return text
     # more than the whole: the work of another operator moved into this one
     against = min(shares, key=lambda share: share.delta_ns * whole)

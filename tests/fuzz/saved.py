@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tests.fuzz import mutate_bytes, mutate_json
 from tests.fuzz.bases import DATA, SAVED
 from tests.fuzz.check import Fault, check_html, check_text
@@ -33,7 +35,12 @@ MADE = {
     "run": ("render", f"{CANDIDATE}/profkit.json"),
 }
 GOLDEN = "golden diff"
-INVENTED = ("machine", "load", "workloads", "operators", "primitives", "compare", "cost", "info", "diff", "run")
+KEPT = ("bisect-resnet50-frozen.json", "sweep-eager.json", "tune-distilbert.json")  # of real experiments
+EXAMPLES = ("repro", "overview", "answer", "history", "ranks")
+INVENTED = (
+    *("machine", "load", "workloads", "operators", "primitives", "compare", "cost", "info", "diff", "run"),
+    *("sweep", "bisect", "tune", "repro", "index", "query", "history", "ranks"),
+)
 WIDTHS = (1, 20, 40, 80, 200)
 
 
@@ -54,6 +61,14 @@ def document_text(scratch: Path, name: str) -> str:
 def _in_place(word: str, logs: Path) -> str:
     label, slash, rest = word.partition("/")
     return f"{logs / label / WORKLOAD}{slash}{rest}" if label in (BASELINE, CANDIDATE) else word
+
+
+@cache
+def _example(name: str) -> str:
+    from tests.unit import fleet_results, repro_results
+
+    made = repro_results.example if name == "repro" else getattr(fleet_results, name)
+    return msgspec.json.encode(made()).decode()
 
 
 @cache
@@ -126,8 +141,12 @@ def _text(document: Any) -> bytes:
 
 
 def _base(trial: Trial) -> str:
-    name = trial.chance.choice((*MADE, GOLDEN))
+    name = trial.chance.choice((*MADE, GOLDEN, *KEPT, *EXAMPLES))
     trial.base = name
+    if name in KEPT:
+        return (REPOSITORY / "examples/versions" / name).read_text(encoding="utf-8")
+    if name in EXAMPLES:
+        return _example(name)
     if name == GOLDEN:
         return (REPOSITORY / "tests/golden/diff.json").read_text(encoding="utf-8")
     return document_text(trial.folder.parent, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import math
 import os
 import shutil
@@ -38,7 +39,7 @@ from profkit.report.saved import load
 from profkit.runs.store import read_manifest, write_manifest
 from profkit.views.diff import compare_runs
 from tests.builders import forward
-from tests.conftest import trace_json
+from tests.conftest import ROOT, trace_json
 from tests.unit import fleet_results
 from tests.unit.nights import Here, Silent, add_night, index_here
 from tests.unit.test_index import ask
@@ -453,6 +454,30 @@ def test_saved_results_with_extreme_numbers_are_shown(tmp_path: Path) -> None:
     ):
         for form in FORMATS:
             assert render(kind_of(name), value, form, Selection())
+
+
+def test_names_of_columns_are_text() -> None:
+    named = replace(fleet_results.answer(), columns=["\x1b[31m\n", "=1+1"])
+    header = render(kind_of("query"), named, "csv", Selection()).splitlines()[0]
+    assert header == "\\x1b[31m\\n,'=1+1"
+
+
+def test_saved_results_whose_parts_do_not_fit_are_refused(tmp_path: Path) -> None:
+    for name, field, value in (
+        ("bisect-resnet50-frozen", "versions", []),
+        ("bisect-resnet50-frozen", "versions", ["2.0", "9.9"]),
+        ("sweep-eager", "labels", []),
+        ("sweep-eager", "workloads", []),
+    ):
+        document = json.loads((ROOT / f"examples/versions/{name}.json").read_text(encoding="utf-8"))
+        (tmp_path / "saved.json").write_text(json.dumps({**document, field: value}), encoding="utf-8")
+        with pytest.raises(InputError):
+            load(tmp_path / "saved.json")
+    document = json.loads((ROOT / "examples/versions/sweep-eager.json").read_text(encoding="utf-8"))
+    document["workloads"][0]["points"][0]["operators_ns"].pop()
+    (tmp_path / "saved.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError):
+        load(tmp_path / "saved.json")
 
 
 def test_an_unreadable_folder_is_said(tmp_path: Path, monkeypatch: Patch) -> None:

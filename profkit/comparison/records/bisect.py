@@ -57,3 +57,10 @@ class BisectResult(Record, frozen=True, kw_only=True):
         Meta(description="the latency's change from the last good to the first bad; null if not captured"),
     ] = None
     warnings: Annotated[list[str], Meta(description="what to know before relying on the result")] = []
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if there are no versions, or a test is of another one."""
+        if not self.versions or (self.outcome == "undecided" and not self.tests):
+            raise ValueError("versions and tests need an entry")
+        if unknown := {test.label for test in self.tests} - {*self.versions}:
+            raise ValueError(f"tests are of versions that are not there: {', '.join(sorted(unknown))}")

@@ -61,6 +61,11 @@ class SweepWorkload(Record, frozen=True, kw_only=True):
     steps: Annotated[list[SweepStep], Meta(description="the changes between those that were captured, in order")]
     operators: Annotated[list[str], Meta(description="operators with the largest self host time in any of them")] = []
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if a configuration lacks the time of an operator."""
+        if any(len(point.operators_ns) not in (0, len(self.operators) + 1) for point in self.points):
+            raise ValueError("operators_ns needs a value per operator, and one for all others")
+
 
 class SweepResult(Record, frozen=True, kw_only=True):
     """What changed along versions or a setting, and where."""
@@ -70,3 +75,8 @@ class SweepResult(Record, frozen=True, kw_only=True):
     margin: Annotated[Share, Meta(description="relative change that counts as the same")] = 0.02
     workloads: Annotated[list[SweepWorkload], Meta(description="the workloads")]
     warnings: Annotated[list[str], Meta(description="what to know before relying on the figures")] = []
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if there is no configuration or workload."""
+        if not self.labels or not self.workloads:
+            raise ValueError("labels and workloads need an entry")

@@ -15,7 +15,7 @@ def render_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Render a header and rows; None is an empty field, floats have 12 significant digits."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([_field(name) for name in header])
     for row in rows:
         writer.writerow([_field(value) for value in row])
     return stream.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,8 @@ def select(found: RanksResult, selection: Selection) -> RanksResult:
 def _walls(job: RankJob) -> tuple[float, float]:
     """Return the wall times (ns) of the median and of the slowest rank."""
     slowest = max((entry.wall_ns for entry in job.ranks), default=0.0)
-    return slowest / job.spread if job.spread else 0.0, slowest
+    middle = slowest / job.spread if job.spread else 0.0
+    return middle if math.isfinite(middle) else 0.0, slowest
 
 
 def document(found: RanksResult, selection: Selection, beside: Any = None) -> Document:
