@@ -7,8 +7,11 @@ that repeats once.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+
+from profkit.errors import UsageError
 
 SCHEMA = "tables/1"
 """The version of the tables; an index with another one is not read."""
@@ -144,6 +147,15 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
 
 _ARROW = {"text": "string", "integer": "int64", "number": "float64", "truth": "bool_"}
 _SQL = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "truth": "BOOLEAN"}
+
+
+def require(*libraries: str) -> None:
+    """Raise UsageError if one of the libraries that an index needs is not installed."""
+    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        hint = "pip install 'profkit[fleet]' installs what an index needs."
+        raise UsageError(f"{' and '.join(missing)} {verb} not installed", hint=hint)
 
 
 def arrow_schema(table: str) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 from profkit.errors import OutputError, ProfkitError
 from profkit.fleet import workers
 from profkit.fleet.batches import BESIDE, Batch, Done, Options, write_failure
+from profkit.fleet.columns import require
 from profkit.fleet.dataset import Dataset, Known
 from profkit.fleet.sources import File, Folder, find_folders
 from profkit.fleet.workers import LostWorkerError, Workers
@@ -65,6 +66,7 @@ def index(plan: Plan, listener: Listener) -> Indexed:
     Interrupted, it keeps the batches that are complete. Raises InputError if there is nothing at a path or the place
     is no index, OutputError if the index cannot be written.
     """
+    require("pyarrow", "duckdb")
     started = time.monotonic()
     if not is_url(plan.to):  # workers may have other current folders
         plan = msgspec.structs.replace(plan, to=str(Path(without_scheme(plan.to)).absolute()))

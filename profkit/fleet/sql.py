@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from profkit.errors import InputError, UsageError
 from profkit.fleet.batches import SOURCES
-from profkit.fleet.columns import TABLES, sql_columns
+from profkit.fleet.columns import TABLES, require, sql_columns
 from profkit.fleet.dataset import Dataset, damaged
 from profkit.quantities import LARGEST_TIME
 from profkit.shortening import shorten
@@ -33,8 +32,7 @@ class Tables:
 
     def __init__(self, dataset: Dataset, memory_limit: int | None = None) -> None:
         """Raises UsageError if DuckDB is not installed, InputError if a file of the index is damaged."""
-        if importlib.util.find_spec("duckdb") is None:
-            raise UsageError("DuckDB is not installed", hint="pip install 'profkit[fleet]' installs it.")
+        require("duckdb")
         import duckdb
 
         self._dataset = dataset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures as futures
 import contextlib
-import importlib.util
 import multiprocessing
 import os
 import signal
@@ -13,8 +12,9 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import Any, Protocol
 
-from profkit.errors import InputError, ProfkitError, UsageError
+from profkit.errors import InputError, ProfkitError
 from profkit.fleet.batches import Batch, Done, Options, index_batch
+from profkit.fleet.columns import require
 from profkit.locations import Url
 
 _CONNECTING_S = 30  # until a scheduler that does not answer is reported
@@ -110,8 +110,7 @@ class DaskWorkers:
 
     def __init__(self, scheduler: str, index: str, options: Options) -> None:
         """Connect; raises UsageError if Dask is not installed, InputError if the scheduler does not answer."""
-        if importlib.util.find_spec("distributed") is None:
-            raise UsageError("Dask is not installed", hint="pip install 'profkit[fleet]' installs it.")
+        require("distributed")
         import distributed
 
         self._distributed: Any = distributed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import importlib.util
 import json
 import math
 import os
@@ -385,6 +386,28 @@ def test_rounds_of_several_batch_sizes_are_not_mixed(tmp_path: Path, monkeypatch
         with pytest.raises(UsageError, match="several batch sizes: 1, 8"):
             Chosen(tables, Asked("index"))
         Chosen(tables, Asked("index", "samples = 8"))
+
+
+# what is not installed
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["index", "{logs}", "--to", "{to}"], "duckdb"),
+        (["index", "{logs}", "--to", "{to}"], "pyarrow"),
+        (["query", "SELECT 1", "{logs}"], "duckdb"),
+        (["index", "{logs}", "--to", "{to}", "--scheduler", "tcp://127.0.0.1:1"], "distributed"),
+    ],
+)
+def test_a_library_that_is_not_installed(
+    words: list[str], missing: str, tmp_path: Path, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_night(tmp_path / "logs", 0, ADD)
+    known = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else known(name))
+    assert run(*(word.format(logs=tmp_path / "logs", to=tmp_path / "index") for word in words)) == 2
+    assert f"{missing} is not installed. pip install 'profkit[fleet]'" in capsys.readouterr().err
 
 
 # hostile files
