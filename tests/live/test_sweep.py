@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from profkit.capture.environments.environments import Environment
+from profkit.capture.environments.nightlies import VARIABLE
 from tests.conftest import ROOT
 from tests.live.conftest import TINY, Profkit
+from tests.unit.nightly_index import make_index, served
 
 
 @pytest.mark.usefixtures("environments")
@@ -60,3 +62,17 @@ def test_frozen_weights_are_reordered_since_2_8(environments: dict[str, Environm
         python = environments[version].python
         done = subprocess.run([python, script], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (status, f"{found} of weights in 5 forwards\n"), done.stderr
+
+
+def test_nightly_builds_are_bisected(profkit: Profkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones, from an index of this machine; what they need comes from the usual one."""
+    days = [f"2.9.0.dev2025080{day}" for day in (1, 2, 4, 5)]
+    make_index(tmp_path / "index", days)
+    monkeypatch.setenv("PROFKIT_CACHE_DIR", str(tmp_path / "cache"))
+    with served(tmp_path / "index") as address:
+        monkeypatch.setenv(VARIABLE, address)
+        command = "python -c 'import torch, torchvision; exit(torch.is_changed)'"
+        profkit("bisect", "--good", days[0], "--bad", days[-1], "--run", command, "--output", "found.json")
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found["versions"] == days
+    assert (found["outcome"], found["last_good"], found["first_bad"]) == ("found", days[1], days[2])

@@ -80,7 +80,7 @@ def test_uv_runs_elsewhere_and_looks_for_no_configuration(
     runner.find_python("3.10")
     runner.download_python("3.10")
     runner.create(Path("envs/x"), Path(sys.executable))
-    runner.install(Path("envs/x/bin/python"), ["torch==2.0.1"], cpu_only=True)
+    runner.install(Path("envs/x/bin/python"), ["torch==2.0.1"], "cpu")
     assert runner.newest("torch==2.15.*", "3.10") == "2.15.1"
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 6  # a download is followed by a search

@@ -19,9 +19,10 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from profkit.capture.environments.interpreters import find_interpreter, python_version
+from profkit.capture.environments.nightlies import is_nightly, nightly_index
 from profkit.capture.environments.package_versions import PackageVersions, package_versions
 from profkit.capture.environments.releases import check_request, minor, newest_minor, pythons, release_of, releases
-from profkit.capture.environments.uv import InstallerError, Tell, Uv, creation, installation
+from profkit.capture.environments.uv import InstallerError, Source, Tell, Uv, creation, installation
 from profkit.errors import CaptureError, InputError, OutputError, ProfkitError, UsageError
 from profkit.files import cache_root, read_bounded, write_whole
 
@@ -47,7 +48,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     def satisfies(self, request: str, extra: Sequence[str]) -> bool:
         """Whether this has the PyTorch ``request`` (``2.0`` or ``2.0.1``) and exactly the packages ``extra``."""
-        return (self.torch == request or minor(self.torch) == request) and self.extra == sorted(extra)
+        is_of_release = minor(self.torch) == request and not is_nightly(self.torch)
+        return (self.torch == request or is_of_release) and self.extra == sorted(extra)
 
 
 class EnvironmentPlan(NamedTuple):
@@ -131,7 +133,8 @@ class Environments:
         name = _name(version, python, extra)
         requirements = [*release.requirements(version), *sorted(extra)]
         folder = self.folder / name
-        words = (creation(folder, python), installation(folder / "bin/python", requirements, cpu_only=True))
+        source: Source = nightly_index() if is_nightly(version) else "cpu"
+        words = (creation(folder, python), installation(folder / "bin/python", requirements, source))
         return EnvironmentPlan(name, tuple(shlex.join(["uv", *command]) for command in words))
 
     def _resolve(self, request: str | None) -> str:
@@ -187,10 +190,16 @@ class Environments:
         return environment
 
     def _install(self, environment: Environment, requirements: Sequence[str]) -> bool:
-        """Install CPU-only wheels if their index has them, else the default ones; return whether they are CPU-only."""
+        """Install CPU-only wheels if their index has them, else the default ones; return whether they are CPU-only.
+
+        A nightly build comes from its own index, whatever that has.
+        """
+        if is_nightly(environment.torch):
+            self._uv.install(environment.python, requirements, nightly_index())
+            return False
         if self._cpu_index_reachable:
             try:
-                self._uv.install(environment.python, requirements, cpu_only=True)
+                self._uv.install(environment.python, requirements, "cpu")
                 return True
             except InstallerError as error:
                 if error.disk_full:
@@ -198,7 +207,7 @@ class Environments:
                 self._cpu_index_reachable = not error.unreachable
                 why = "cannot be reached" if error.unreachable else f"has no PyTorch {environment.torch}"
                 self._message(f"note: the index of CPU-only wheels {why}; using the default wheels")
-        self._uv.install(environment.python, requirements, cpu_only=False)
+        self._uv.install(environment.python, requirements)
         return False
 
     def _explain(self, error: InstallerError, version: str) -> ProfkitError:

@@ -14,9 +14,10 @@ from importlib import resources
 
 import msgspec
 
+from profkit.capture.environments.nightlies import is_nightly, nightlies
 from profkit.errors import UsageError
 
-_REQUEST = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc)\d+)?(\+[a-z0-9.]+)?")
+_REQUEST = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc)\d+)?(\.dev\d{8})?(\+[a-z0-9.]+)?")
 # One Python for as many releases as possible: then a comparison of releases does not compare interpreters too.
 PREFERRED_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 14)
@@ -32,8 +33,11 @@ class Release(msgspec.Struct, frozen=True):
     also: list[str] = []
 
     def requirements(self, version: str) -> list[str]:
-        """Return the requirements to install for ``version``, a patch of this release."""
+        """Return the requirements to install for ``version``, a patch of this release or a nightly build before it."""
         numpy = "numpy" + (self.numpy or "")
+        if is_nightly(version):
+            # the torchvision that asks for that torch is a nightly build too, and named so that it may be one
+            return [f"torch=={version}", "torchvision>=0.1.dev0", numpy, *self.also]
         return [f"torch=={version}", f"torchvision{self.torchvision}", numpy, *self.also]
 
 
@@ -86,12 +90,15 @@ def pythons(release: Release) -> list[str]:
 def releases_in(request: str, *, patches: bool = False) -> list[str]:
     """Return the versions that a request names, oldest first: one version, or each of a range such as 1.13..2.15.
 
-    A range has the newest patch of each minor version, or with ``patches`` every patch. Raises UsageError if the
-    request is not valid, or a bound of the range is not a release that profkit knows.
+    A range has the newest patch of each minor version, or with ``patches`` every patch; one of nightly builds has those
+    that their index has. Raises UsageError if the request is not valid, or a bound of the range is not a release that
+    profkit knows, CaptureError if the index of nightly builds cannot be reached.
     """
     first, dots, last = request.partition("..")
     if not dots:
         return [check_request(request)]
+    if ".dev" in request:
+        return nightlies(check_request(first), check_request(last))
     known = [version for name in releases() for version in (_patches(name) if patches else [name])]
     places = [_place(check_request(bound), known, is_last=bound is last) for bound in (first, last)]
     if places[0] > places[1]:

@@ -16,6 +16,9 @@ from profkit import children
 Tell = Callable[[str], None]
 """Is called with what happens, one short line at a time."""
 
+Source = str | None
+"""Where torch comes from: ``cpu`` is PyTorch's own index of CPU builds, an address an index beside the default one."""
+
 _TAIL = 40  # lines of uv's output kept for an error
 # how uv says so for a patch (torch==2.0.7) and for a minor version above the newest (torch==9.9.*)
 _NO_SUCH_VERSION = re.compile(r"there (is|are) no versions? of torch\b|only torch[<>=]\S* is available")
@@ -71,10 +74,15 @@ def creation(folder: Path, python: str) -> list[str]:
     return ["venv", "--no-project", "--clear", "--python", python, str(folder.absolute())]
 
 
-def installation(python: Path, requirements: Sequence[str], *, cpu_only: bool) -> list[str]:
+def installation(python: Path, requirements: Sequence[str], source: Source = None) -> list[str]:
     """Return the arguments of uv that install into the environment of ``python``."""
-    backend = ["--torch-backend", "cpu"] if cpu_only else []
-    return ["pip", "install", "--python", str(python.absolute()), *backend, *requirements]
+    options: list[str] = []
+    if source == "cpu":
+        options = ["--torch-backend", "cpu"]
+    elif source is not None:
+        # the index of nightly builds has old versions of other packages, too: the newest of both indexes counts
+        options = ["--index", source, "--index-strategy", "unsafe-best-match"]
+    return ["pip", "install", "--python", str(python.absolute()), *options, *requirements]
 
 
 class Uv:
@@ -108,9 +116,9 @@ class Uv:
         """Make an empty environment in ``folder``."""
         self._run(["--quiet", *creation(folder, str(python))])
 
-    def install(self, python: Path, requirements: Sequence[str], *, cpu_only: bool) -> None:
-        """Install into the environment of ``python``; ``cpu_only`` asks PyTorch's own index for CPU builds."""
-        self._run(installation(python, requirements, cpu_only=cpu_only), _IMPATIENT if cpu_only else {})
+    def install(self, python: Path, requirements: Sequence[str], source: Source = None) -> None:
+        """Install into the environment of ``python``."""
+        self._run(installation(python, requirements, source), _IMPATIENT if source == "cpu" else {})
 
     def newest(self, requirement: str, python_version: str) -> str:
         """Return the newest version that satisfies ``requirement`` (``torch==2.15.*``)."""
