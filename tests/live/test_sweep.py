@@ -10,6 +10,8 @@ import pytest
 
 from profkit.capture.environments.environments import Environment
 from profkit.capture.environments.nightlies import VARIABLE
+from profkit.experiments.repro.calls import Call
+from profkit.experiments.repro.script import script_of
 from tests.conftest import ROOT
 from tests.live.conftest import TINY, Profkit
 from tests.unit.nightly_index import make_index, served
@@ -53,6 +55,23 @@ def test_an_operator_alone(profkit: Profkit, tmp_path: Path) -> None:
     assert found["shape"] == "[1,256,14,14], [256,256,3,3]"
     assert all(1e4 < side["alone_ns"] < 1e9 for side in found["sides"])
     assert "benchdnn --mode=P --conv" in (tmp_path / "repro/report.md").read_text(encoding="utf-8")
+
+
+def test_an_expanded_input_is_made_again(environments: dict[str, Environment], tmp_path: Path) -> None:
+    """Its elements share memory (a stride of 0), so they cannot be written one by one."""
+    call = Call(
+        "aten::masked_fill_",
+        [[1, 2, 8, 8], [1, 2, 8, 8], []],
+        ["float", "bool", "float"],
+        [[128, 64, 8, 1], [8, 0, 0, 1], []],
+        ["", "", ""],
+    )
+    (tmp_path / "alone.py").write_text(script_of(call, None).replace('"measure_s": 0.5', '"measure_s": 0.01'))
+    for version in ("2.0", "2.15"):
+        done = subprocess.run(
+            [environments[version].python, "alone.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_frozen_weights_are_reordered_since_2_8(environments: dict[str, Environment]) -> None:
