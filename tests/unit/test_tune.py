@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from profkit.capture.environments.environments import Environments
@@ -14,7 +15,9 @@ from profkit.capture.variables import parse_variables
 from profkit.capture.workloads import resolve
 from profkit.comparison.records.tune import TuneResult
 from profkit.errors import CaptureError
+from profkit.experiments.load.levels import usable_cores
 from profkit.experiments.tune.candidates import BASELINE, Candidate, Machine, candidates, combined, options_of
+from profkit.experiments.tune.serving import measure_processes
 from profkit.experiments.tune.session import TunePlan, Tuning
 from profkit.report.kinds import kind_of
 from profkit.report.kinds.kind import Selection
@@ -22,8 +25,10 @@ from profkit.report.rendering import render
 from profkit.runs.manifest import Host
 from profkit.runs.settings import Settings, declared
 from profkit.trace.options import DEFAULT
+from tests.unit.load_results import example as load_example
 from tests.unit.stub import Heard, write_model
 from tests.unit.test_cli import run
+from tests.unit.tune_results import example
 
 SHORT = Settings(rounds=4, steps=4, warmup=2, onednn=False, timeout_s=60.0)
 X86 = Machine(8, "x86_64", {"jemalloc": "libjemalloc.so.2"})
@@ -161,3 +166,26 @@ def test_a_baseline_that_fails(python: Path, tmp_path: Path, monkeypatch: pytest
 def test_wrong_command_lines(words: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tune", "resnet50", "--torch", "2.0", *words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_how_many_processes_serve_best(python: Path, tmp_path: Path) -> None:
+    """A model that waits: two processes answer twice as much as one."""
+    model = write_model(tmp_path / "m", "time.sleep(0.02)")
+    (configuration,) = matrix([resolve(f"{model}:make")], [EnvironmentRequest(None, python, "stub")], {}, None, SHORT)
+    if usable_cores(None) < 2:
+        pytest.skip("one processor")
+    one, two, *_ = measure_processes(configuration, SHORT, Environments(print), Heard(), duration_s=1.5)
+    assert (one.processes, two.processes, one.threads) == (1, 2, usable_cores(None))
+    assert two.gain is not None
+    assert two.gain.verdict == "faster"
+    assert 1.5 < (two.gain.speedup or 0) < 2.5
+
+
+def test_the_number_of_processes_in_words() -> None:
+    found = example()
+    closed = [point for point in load_example().points if point.arrivals == "closed"]
+    assert len(closed) > 1
+    text = render(kind_of("tune"), msgspec.structs.replace(found, serving=closed), "text", Selection())
+    assert "How many processes serve the recipe" in text
+    best = max(closed, key=lambda point: point.throughput.value if point.throughput else 0)
+    assert f"Throughput: {best.processes} process" in text or "no number of processes is shown" in text

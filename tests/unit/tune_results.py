@@ -8,6 +8,7 @@ from profkit.comparison.records.sweep import SweepPoint
 from profkit.comparison.records.tune import Part, Recipe, Tried, TuneResult
 from profkit.views.sweep import view_sweep
 from tests.conftest import ROOT
+from tests.unit.load_results import example as load_example
 
 _LABELS = ["2.0", "2.0-frozen", "2.0-bf16", "2.0-bf16-frozen"]
 
@@ -52,5 +53,6 @@ def example() -> TuneResult:
             variables={"THP_MEM_ALLOC_ENABLE": "1"},
             point=frozen,
         ),
+        serving=load_example().points[:2],
         warnings=["2.0 resnet50: later rounds are 13.0% slower"],
     )

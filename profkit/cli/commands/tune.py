@@ -47,6 +47,9 @@ Examples:
 """
 
 
+_PROCESSES = "processes"
+
+
 def _settings() -> list[Setting]:
     """Return the settings of a capture, each with one value; every group has the same number of rounds."""
     changed = {"default": _ROUNDS, "optional": False, "default_text": None}
@@ -55,7 +58,9 @@ def _settings() -> list[Setting]:
 
 
 def _factors() -> list[str]:
-    return list(dict.fromkeys(candidate.factor for candidate in candidates(this_machine(processors()))))
+    """Return the factors: those of the candidates, and the number of processes, which has a stage of its own."""
+    found = list(dict.fromkeys(candidate.factor for candidate in candidates(this_machine(processors()))))
+    return [*found, _PROCESSES] if processors() > 1 else found
 
 
 @click.command("tune", epilog=EPILOG)
@@ -110,14 +115,15 @@ def command(
     Each candidate is first measured alone, by turns with the configuration as it is: precision (fpmath mode, bfloat16,
     autocast), mode (frozen, compiled), memory layout, threads and their binding, huge pages, allocators that are
     installed, caches. The best of each factor are then measured together, and with each left out, which shows what each
-    adds to the others. Gains come with intervals, outputs are checked, and costs are said. For the number of processes
-    that serve requests, see profkit load.
+    adds to the others. Gains come with intervals, outputs are checked, and costs are said. Last, a short load test of
+    the recipe shows how many processes, which share the processors, answer the most requests (factor processes).
     """
     options = Settings(values)
     order = resolve(workload, WorkloadOptions.of(options, None))
     order = order.with_packages(parse_requirements(packages, requirement_files))
     own = parse_single_variables(variables)
-    chosen = _chosen(only, without, options, own)
+    wanted = _wanted(only, without)
+    chosen = _chosen(wanted, options, own)
     with CaptureProgress(quiet=output.quiet, colour=output.colour) as progress:
         environments = Environments(progress.message, progress.activity)
         request = requested_environments([torch] if torch else [], [], environments, dry_run=False)
@@ -138,6 +144,7 @@ def command(
             least_cosine=least_cosine,
             margin=margin / 100,
             reading=reading,
+            processes=_PROCESSES in wanted,
         )
         tuning = Tuning(plan, environments, progress, describe_host())
         progress.message(tuning.describe())
@@ -149,15 +156,17 @@ def command(
     show(KIND, result, output, pattern, sort, top)
 
 
-def _chosen(
-    only: Sequence[str], without: Sequence[str], options: Settings, own: dict[str, list[str]]
-) -> list[Candidate]:
-    """Return the candidates of the factors that were asked for, less those that are given already."""
+def _wanted(only: Sequence[str], without: Sequence[str]) -> list[str]:
+    """Return the factors that were asked for; raises UsageError for one that there is not."""
     known = _factors()
     for factor in (*only, *without):
         if factor not in known:
             raise UsageError(f"no factor {factor!r}", hint=f"Factors: {', '.join(known)}.")
-    wanted = [factor for factor in only or known if factor not in without]
+    return [factor for factor in only or known if factor not in without]
+
+
+def _chosen(wanted: Sequence[str], options: Settings, own: dict[str, list[str]]) -> list[Candidate]:
+    """Return the candidates of the factors that were asked for, less those that are given already."""
     found = [c for c in candidates(this_machine(processors())) if c.factor in wanted]
     changing = [
         c
@@ -166,7 +175,8 @@ def _chosen(
         and (c.variables or any(getattr(options, name) != value for name, value in c.settings.items()))
     ]
     if not changing:
-        raise UsageError("there is no candidate left to try", hint="Give fewer --without, or other settings.")
+        hint = "Give fewer --without, or other settings; for the number of processes alone, use profkit load."
+        raise UsageError("there is no candidate left to try", hint=hint)
     return changing
 
 

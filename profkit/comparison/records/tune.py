@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from profkit.comparison.records.load import LoadPoint
 from profkit.comparison.records.parts import Judged, Record
 from profkit.comparison.records.sweep import SweepPoint
 from profkit.quantities import Ratio, Share
@@ -63,4 +64,8 @@ class TuneResult(Record, frozen=True, kw_only=True):
     ] = None
     together: Annotated[SweepPoint | None, Meta(description="the combination; null with one factor or none")] = None
     recipe: Annotated[Recipe, Meta(description="what is recommended")]
+    serving: Annotated[
+        list[LoadPoint],
+        Meta(description="what several processes answer with the recipe, by their number; empty if not measured"),
+    ] = []
     warnings: Annotated[list[str], Meta(description="what to know before relying on the figures")] = []

@@ -15,12 +15,14 @@ from profkit.capture.preview import counted
 from profkit.capture.stopping import latency_ratio
 from profkit.capture.task import Listener
 from profkit.comparison.many import judge_as_one_table
+from profkit.comparison.records.load import LoadPoint
 from profkit.comparison.records.parts import Judged
 from profkit.comparison.records.sweep import SweepPoint
 from profkit.comparison.records.tune import Part, Recipe, Tried, TuneResult
 from profkit.errors import CaptureError
 from profkit.experiments.sweep.session import Sweep, SweepPlan
 from profkit.experiments.tune.candidates import BASELINE, Candidate, combined, options_of
+from profkit.experiments.tune.serving import measure_processes
 from profkit.runs.manifest import Host, Manifest
 from profkit.runs.settings import Settings
 from profkit.runs.store import read_manifest
@@ -32,7 +34,8 @@ class TunePlan(msgspec.Struct, frozen=True):
     """What an experiment measures. ``configure`` returns the configuration of a candidate.
 
     ``command`` is the command that captures the baseline, to which the options of a candidate are added.
-    Outputs may differ from those of the baseline down to a cosine similarity of ``least_cosine``.
+    Outputs may differ from those of the baseline down to a cosine similarity of ``least_cosine``. ``processes``: find
+    out, too, how many processes serve the recipe best.
     """
 
     configure: Callable[[Candidate], Configuration]
@@ -44,6 +47,7 @@ class TunePlan(msgspec.Struct, frozen=True):
     least_cosine: float
     margin: float
     reading: ReadOptions
+    processes: bool = False
 
 
 @dataclass(slots=True)
@@ -161,6 +165,17 @@ class Tuning:
     def _manifest(self, point: SweepPoint) -> Manifest | None:
         return None if point.path is None else read_manifest(Path(point.path))
 
+    def _serving(self, chosen: Candidate) -> list[LoadPoint]:
+        plan = self.plan
+        if not plan.processes:
+            return []
+        self.listener.message("how many processes: a load test")
+        try:
+            return measure_processes(plan.configure(chosen), plan.options, self.environments, self.listener)
+        except CaptureError as error:  # the rest of the answer stands
+            self._warnings.append(f"the number of processes was not measured: {error}")
+            return []
+
     def _result(
         self, baseline: SweepPoint, tried: list[Tried], chosen: Sequence[Candidate], point: SweepPoint
     ) -> TuneResult:
@@ -177,6 +192,7 @@ class Tuning:
                 variables=dict(whole.variables),
                 point=point,
             ),
+            serving=self._serving(whole),
             warnings=self._warnings,
         )
 

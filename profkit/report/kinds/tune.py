@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from profkit import units
-from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note
+from profkit.report.document import Cell, Column, Document, Paragraph, Table, cut_note, plural
 from profkit.report.figures.speedups import candidate_speedups
 from profkit.report.kinds.kind import Kind, Selection, choose, require_match
 from profkit.report.page import Page, Picture, Section
@@ -16,6 +16,7 @@ from profkit.report.sentences import verdict_words
 from profkit.report.verdicts import verdict_cell
 
 if TYPE_CHECKING:
+    from profkit.comparison.records.load import Estimate, LoadPoint
     from profkit.comparison.records.outputs import OutputsChange
     from profkit.comparison.records.parts import Judged
     from profkit.comparison.records.sweep import SweepPoint
@@ -52,7 +53,7 @@ def document(found: TuneResult, selection: Selection, beside: Any = None) -> Doc
     blocks: list[Table | Paragraph] = [Paragraph(text, "strong") for text in answers(found)]
     blocks += [Paragraph(f"Warning: {text}", "bad") for text in found.warnings]
     blocks.append(_candidates(shown, cut))
-    blocks += _parts(found)
+    blocks += [*_parts(found), *_serving(found)]
     return Document(f"{found.workload}: which settings pay, compared with {found.baseline.label}", blocks)
 
 
@@ -61,6 +62,7 @@ def answers(found: TuneResult) -> Iterator[str]:
     recipe, before = found.recipe, found.baseline
     if not recipe.names:
         yield f"No setting is shown to make {found.workload} faster than it is ({_time(before)})."
+        yield from _throughput(found)
         return
     after = recipe.point
     yield (
@@ -75,6 +77,61 @@ def answers(found: TuneResult) -> Iterator[str]:
             f"The gains alone multiply to {units.ratio(found.product)}; all {len(found.parts)} together give "
             f"{_speedup(found.together.over_first)}."
         )
+    yield from _throughput(found)
+
+
+def _throughput(found: TuneResult) -> Iterator[str]:
+    """Yield which number of processes answers the most requests, if one is shown to."""
+    known = [point for point in found.serving if point.throughput is not None]
+    if len(known) < 2:
+        return
+    best = max(known, key=lambda point: point.throughput.value if point.throughput else 0.0)
+    first, gain = known[0], best.gain
+    if gain is None or gain.verdict != "faster":
+        yield f"Throughput: no number of processes is shown to answer more requests than {_crew(first)}."
+        return
+    yield (
+        f"Throughput: {_crew(best)} answer the most requests, {_estimate(best.throughput)}/s: "
+        f"{units.ratio(gain.speedup)} {units.interval(gain.low, gain.high)} of the next fewer processes."
+    )
+
+
+def _crew(point: LoadPoint) -> str:
+    processes = "1 process" if point.processes == 1 else f"{point.processes} processes"
+    return f"{processes} of {plural(point.threads, 'thread')}"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return units.NOTHING
+    bounds = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
+    return f"{estimate.value:.3g}{bounds}"
+
+
+def _gain_cell(gain: Judged) -> Cell:
+    """Return a verdict on a throughput: more or fewer requests."""
+    words = {"faster": "more", "slower": "fewer"}
+    cell = verdict_cell(gain.verdict)
+    return Cell(words.get(gain.verdict or "", cell.text), cell.tone)
+
+
+def _serving(found: TuneResult) -> list[Table]:
+    if not found.serving:
+        return []
+    columns = [Column("processes × threads", right=False), Column("requests/s"), Column("95% interval", right=False)]
+    columns += [Column("p50"), Column("gain"), Column("95% interval", right=False)]
+    columns.append(Column("gain is", right=False, verdict=True))
+    rows = []
+    for point in found.serving:
+        rate, gain = point.throughput, point.gain
+        bounds = "" if rate is None or rate.low is None or rate.high is None else f"[{rate.low:.3g}, {rate.high:.3g}]"
+        value = units.NOTHING if rate is None else f"{rate.value:.3g}"
+        judged = (units.ratio(gain.speedup), units.interval(gain.low, gain.high)) if gain is not None else ("", "")
+        verdict = Cell(point.reason or "first", "dim") if gain is None else _gain_cell(gain)
+        p50 = units.duration(point.p50.value_ns)
+        rows.append([Cell(point.name), Cell(value), Cell(bounds), Cell(p50), *map(Cell, judged), verdict])
+    note = "Closed loop: each process is sent its next request when the last one is answered. Gain: over the row above."
+    return [Table("How many processes serve the recipe", columns, rows, note)]
 
 
 def _time(point: SweepPoint) -> str:
@@ -173,6 +230,8 @@ def page(found: TuneResult, selection: Selection, beside: Any = None) -> Page:
     sections = [Section("Candidates", [_picture(shown), _candidates(shown)])]
     if found.parts:
         sections.append(Section("Together", [*_parts(found)]))
+    if found.serving:
+        sections.append(Section("Processes", [*_serving(found)]))
     return Page(f"{found.workload}: which settings pay", words, sections)
 
 
