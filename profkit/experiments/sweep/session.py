@@ -22,7 +22,7 @@ from profkit.runs.settings import Settings
 
 DEFAULT_SIZE = 6  # configurations that take turns: with more, the first and the last turn of a round are far apart
 _ENVIRONMENT = ENVIRONMENT_BYTES[1]
-_MAKING_S = 20.0  # of an environment, from a near package index
+_MAKING_S = 15.0  # of an environment, from a near package index
 
 
 class SweepPlan(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Sweep:
         """Say how many configurations, groups and new environments there are, and what these take."""
         count = len(self._plan.steps)
         text = f"{counted(count, 'configuration')} in {counted(number_of_groups(count, self.size), 'group')}"
-        text += f", {units.minutes(self.least_seconds())} or more"
+        text += f", about {units.minutes(self.seconds_without_forwards())} without the forwards"
         if not self._missing:
             return text
         at_once = min(self.size, self._missing) if self._plan.discard else self._missing
@@ -67,8 +67,8 @@ class Sweep:
             f"{units.file_size(at_once * _ENVIRONMENT)} at a time"
         )
 
-    def least_seconds(self) -> float:
-        """Return about how long it takes at least (s): to make environments, and to start each process.
+    def seconds_without_forwards(self) -> float:
+        """Return about how long it takes (s) to make the environments, and to start each process.
 
         How long the forwards take is not known before the first group.
         """
