@@ -55,6 +55,7 @@ class Tables:
             self._dataset.require()
         if memory_limit is not None:
             run(f"SET memory_limit = '{memory_limit >> 20}MiB'")
+        run("SET temp_directory = ''")  # what does not fit the memory is an error, and nothing is written
         run("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
         files = {table: self._dataset.files(table) for table in TABLES}
         if not storage.is_local:
