@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 from profkit.report.kinds import kind_of
 from profkit.report.kinds.kind import Selection
@@ -300,20 +300,29 @@ def test_names_that_every_object_has(opened: Opened, tmp_path: Path) -> None:
     assert said == []
 
 
+def download(page: Page, button: Locator, target: Path) -> None:
+    """Click until the file comes: Chromium drops a download that a busy machine takes seconds to prepare."""
+    for last in (False, False, True):
+        try:
+            with page.expect_download(timeout=30_000) as waiting:
+                button.click()
+            waiting.value.save_as(target)
+            return
+        except TimeoutError:
+            if last:
+                raise
+
+
 def test_what_can_be_downloaded(opened: Opened, pages: Pages, tmp_path: Path) -> None:
     assert run(*PAGES["diff"], "--output", tmp_path / "expected.json") == 0
     page, said = opened(pages("diff"))
     for button, name in (("diff.json", "diff.json"), ("diff.csv", "diff.csv")):
-        with page.expect_download() as waiting:
-            page.get_by_role("button", name=button).click()
-        waiting.value.save_as(tmp_path / name)
+        download(page, page.get_by_role("button", name=button), tmp_path / name)
     assert json.loads((tmp_path / "diff.json").read_text()) == json.loads((tmp_path / "expected.json").read_text())
     assert (tmp_path / "diff.csv").read_text().startswith("workload,operator,")
     for form, magic in (("png", b"\x89PNG"), ("svg", b"<svg")):
         for button in page.locator(f"[data-save={form}]").all():
-            with page.expect_download() as waiting:
-                button.click()
-            waiting.value.save_as(tmp_path / "picture")
+            download(page, button, tmp_path / "picture")
             content = (tmp_path / "picture").read_bytes()
             assert content.startswith(magic)
             assert len(content) > 3000

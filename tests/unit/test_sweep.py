@@ -223,10 +223,12 @@ def test_disk_bounds_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return Sweep(plan, Environments(print), Heard(), Host(cpu="stub", cores=2))
 
     assert planned(10**12, discard=False).describe() == (
-        "10 configurations in 2 groups, about 8 min without the forwards; 10 environments to make, up to 50.0 GB at a time"
+        "10 configurations in 2 groups, about 8 min without the forwards; "
+        "10 environments to make, up to 50.0 GB at a time"
     )
     assert planned(20 * 10**9, discard=True).describe() == (
-        "10 configurations in 4 groups, about 8 min without the forwards; 10 environments to make, up to 20.0 GB at a time"
+        "10 configurations in 4 groups, about 8 min without the forwards; "
+        "10 environments to make, up to 20.0 GB at a time"
     )
     with pytest.raises(UsageError, match=r"10 environments at a time may take 50\.0 GB.*--discard-environments"):
         planned(20 * 10**9, discard=False)
