@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from profkit.forked import processors
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 FIXTURES = SHARED / "fixtures"
@@ -23,6 +25,12 @@ NO_FIXTURES = (
 needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason=NO_FIXTURES)
 
 Row = tuple[Any, ...]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for other processes."""
+    return processors() + 1
 
 
 def event(name: str, ts: float, dur: float, index: int | None = None, **more: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,14 +14,12 @@ from profkit.fleet import workers
 from profkit.fleet.batches import BESIDE, Batch, Done, Options, write_failure
 from profkit.fleet.columns import require
 from profkit.fleet.dataset import Dataset, Known
-from profkit.fleet.sources import File, Folder, find_folders
+from profkit.fleet.division import divide
+from profkit.fleet.sources import Folder, find_folders
 from profkit.fleet.workers import LostWorkerError, Workers
 from profkit.locations import is_url, redacted, without_scheme
 from profkit.runs.store import MANIFEST_NAME
 
-_MOST_FILES, _FEWEST_FILES = 512, 16  # of a batch: fewer, larger Parquet files against the work that a kill costs
-_MOST_BYTES = 2 << 30  # of a batch
-_TURNS = 8  # batches per worker at least, so that all end at about the same time
 _LOST = "every process that read it was lost, killed for its memory perhaps: give it more, or a smaller --memory-limit"
 
 
@@ -82,7 +80,7 @@ def index(plan: Plan, listener: Listener) -> Indexed:
     new = [changed for folder in _once(folders) if (changed := _changed(folder, known)) is not None]
     unchanged = sum(len(folder.files) for folder in _once(folders)) - sum(len(folder.files) for folder in new)
     listener.found(sum(len(f.files) for f in new), sum(f.bytes for f in new), unchanged)
-    results = _run(plan, _batches(new, known, plan.count), listener) if new else []
+    results = _run(plan, divide(new, known, plan.count), listener) if new else []
     return Indexed(
         sum(done.indexed for done in results),
         sum(done.copies for done in results),
@@ -116,46 +114,6 @@ def _changed(folder: Folder, known: Known) -> Folder | None:
     if any(file.name == MANIFEST_NAME for file in folder.files):
         new = [file for file in folder.files if file in new or file.name in BESIDE]
     return folder.only(new)
-
-
-def _batches(folders: Sequence[Folder], known: Known, count: int) -> list[Batch]:
-    """Put folders into batches, in the order of their paths; a large folder without a manifest into several."""
-    files = sum(len(folder.files) for folder in folders)
-    most = min(_MOST_FILES, max(_FEWEST_FILES, -(-files // (count * _TURNS))))
-    batches: list[list[Folder]] = [[]]
-    held = size = 0
-    for piece in (piece for folder in folders for piece in _pieces(folder, most)):
-        if batches[-1] and (held + len(piece.files) > most or size + piece.bytes > _MOST_BYTES):
-            batches.append([])
-            held = size = 0
-        batches[-1].append(piece)
-        held, size = held + len(piece.files), size + piece.bytes
-    return [
-        Batch(tuple(chosen), _of_sizes(chosen, known.contents), _of_sizes(chosen, known.bare))
-        for chosen in batches
-        if chosen
-    ]
-
-
-def _pieces(folder: Folder, most: int) -> Iterator[Folder]:
-    if any(file.name == MANIFEST_NAME for file in folder.files):
-        yield folder
-        return
-    piece: list[File] = []
-    size = 0
-    for file in folder.files:
-        if piece and (len(piece) == most or size + file.bytes > _MOST_BYTES):
-            yield folder.only(piece)
-            piece, size = [], 0
-        piece.append(file)
-        size += file.bytes
-    yield folder.only(piece)
-
-
-def _of_sizes(folders: Iterable[Folder], contents: Mapping[int, Iterable[str]]) -> tuple[str, ...]:
-    """Return the hashes of indexed contents that a file of these folders may have, by its size."""
-    sizes = {file.bytes for folder in folders for file in folder.files}
-    return tuple(sorted(key for size in sizes for key in contents.get(size, ())))
 
 
 def _run(plan: Plan, batches: Sequence[Batch], listener: Listener) -> list[Done]:
