@@ -11,7 +11,7 @@ import msgspec
 
 from profkit.errors import InputError
 from profkit.locations import Place, is_url, redacted, stamp_of, without_scheme
-from profkit.runs.store import MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE
+from profkit.runs.store import MANIFEST_NAME, ONEDNN_LOG, ONEDNN_TRACE, walk_folders
 
 INDEX_HEAD = "profkit-index.json"
 """The file at the top of an index."""
@@ -87,25 +87,13 @@ def _local(path: Path) -> Iterator[Folder]:
         return
     if not path.is_dir():
         raise InputError("no such file or folder", where=path, hint="Check the path.")
-    seen: set[str] = set()
-    for top, subfolders, names in os.walk(path, onerror=_unreadable, followlinks=True):
+    for top, subfolders, names in walk_folders(path):
         if INDEX_HEAD in names:  # an index is no source
             subfolders.clear()
             continue
-        real = os.path.realpath(top)
-        if real in seen:  # a link to a folder above it
-            subfolders.clear()
-            continue
-        seen.add(real)
-        # the name of a folder that is still being captured starts with a dot
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         if MANIFEST_NAME in names:
             subfolders.clear()
-        yield from _of_folder(Path(top), names)
-
-
-def _unreadable(error: OSError) -> None:
-    raise InputError(f"cannot be read ({error.strerror})", where=error.filename)
+        yield from _of_folder(top, names)
 
 
 def _of_folder(folder: Path, names: Iterable[str]) -> Iterator[Folder]:

@@ -114,7 +114,12 @@ def one_run(path: str | Path) -> Run:
     return runs[0]
 
 
-def _walk(top: Path) -> Iterator[Run]:
+def walk_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield each folder below ``top`` once, links followed, with its subfolders and files by name.
+
+    Clear the list of subfolders to leave them out. Raises InputError for a folder that cannot be read.
+    """
+
     def unreadable(error: OSError) -> None:
         raise InputError(f"cannot be read ({error.strerror})", where=error.filename)
 
@@ -127,13 +132,18 @@ def _walk(top: Path) -> Iterator[Run]:
         seen.add(real)
         # the name of a folder that is still being captured starts with a dot
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield Path(folder), subfolders, names
+
+
+def _walk(top: Path) -> Iterator[Run]:
+    for folder, subfolders, names in walk_folders(top):
         if MANIFEST_NAME in names:
             subfolders.clear()
-            yield _with_manifest(Path(folder))
+            yield _with_manifest(folder)
         else:
-            found = traces_in(Path(folder), names)
+            found = traces_in(folder, names)
             if found.traces:
-                yield _without_copies(Run(Path(folder), found.traces, warnings=skipped_in_words(found.others)))
+                yield _without_copies(Run(folder, found.traces, warnings=skipped_in_words(found.others)))
 
 
 def _with_manifest(folder: Path) -> Run:

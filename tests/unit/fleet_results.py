@@ -80,7 +80,7 @@ def history() -> HistoryResult:
         index="index",
         series=[
             HistorySeries(workload="bert", steps=[], newest=fits, **shared),  # type: ignore[arg-type]  # by name
-            HistorySeries(workload="resnet50", steps=[step], newest=judged, **shared),  # type: ignore[arg-type]
+            HistorySeries(workload="resnet50", steps=[step], newest=judged, **shared),  # type: ignore[arg-type]  # by name
         ],
     )
 
