@@ -187,5 +187,34 @@ def test_the_number_of_processes_in_words() -> None:
     assert len(closed) > 1
     text = render(kind_of("tune"), msgspec.structs.replace(found, serving=closed), "text", Selection())
     assert "How many processes serve the recipe" in text
-    best = max(closed, key=lambda point: point.throughput.value if point.throughput else 0)
-    assert f"Throughput: {best.processes} process" in text or "no number of processes is shown" in text
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ([(50, None), (90, "faster")], "2 processes of 1 thread answer 90 [88, 92] requests/s: 1.80x"),
+        ([(50, None), (90, "faster"), (91, "inconclusive")], "2 processes of 1 thread answer 90"),
+        ([(50, None), (90, "faster"), (91, "inconclusive")], "More processes are not shown to answer more."),
+        ([(50, None), (51, "inconclusive"), (90, "faster")], "4 processes of 1 thread answer 90"),
+        ([(50, None), (90, "faster"), (40, "slower"), (60, "faster")], "2 processes of 1 thread answer 90"),
+        (
+            [(50, None), (51, "inconclusive")],
+            "more processes are not shown to answer more requests than the next fewer.",
+        ),
+        ([(50, None)], None),
+    ],
+)
+def test_the_throughput_in_words(points: list[tuple[float, str | None]], said: str | None) -> None:
+    """The sentence names a step that is shown, not the largest figure."""
+    model = next(point for point in load_example().points if point.gain is not None)
+    serving = []
+    for step, (value, verdict) in enumerate(points):
+        before = points[step - 1][0]
+        gain = None if verdict is None else msgspec.structs.replace(model.gain, verdict=verdict, speedup=value / before)
+        throughput = msgspec.structs.replace(model.throughput, value=value, low=value - 2, high=value + 2)
+        kept = {"processes": 2**step, "threads": 1, "throughput": throughput, "gain": gain}
+        serving.append(msgspec.structs.replace(model, **kept))
+    text = render(kind_of("tune"), msgspec.structs.replace(example(), serving=serving), "text", Selection())
+    text = " ".join(text.split())
+    assert said is None or said in text
+    assert ("Throughput:" in text) == (said is not None)

@@ -81,19 +81,27 @@ def answers(found: TuneResult) -> Iterator[str]:
 
 
 def _throughput(found: TuneResult) -> Iterator[str]:
-    """Yield which number of processes answers the most requests, if one is shown to."""
+    """Yield the largest throughput of the steps that are shown to gain."""
     known = [point for point in found.serving if point.throughput is not None]
     if len(known) < 2:
         return
-    best = max(known, key=lambda point: point.throughput.value if point.throughput else 0.0)
-    first, gain = known[0], best.gain
-    if gain is None or gain.verdict != "faster":
-        yield f"Throughput: no number of processes is shown to answer more requests than {_crew(first)}."
+    best = max((point for point in known if _gains(point)), key=_rate, default=None)
+    if best is None or best.gain is None:
+        yield "Throughput: more processes are not shown to answer more requests than the next fewer."
         return
+    more = " More processes are not shown to answer more." if best is not known[-1] else ""
     yield (
-        f"Throughput: {_crew(best)} answer the most requests, {_estimate(best.throughput)}/s: "
-        f"{units.ratio(gain.speedup)} {units.interval(gain.low, gain.high)} of the next fewer processes."
+        f"Throughput: {_crew(best)} answer {_estimate(best.throughput)} requests/s: {units.ratio(best.gain.speedup)} "
+        f"{units.interval(best.gain.low, best.gain.high)} of the next fewer processes.{more}"
     )
+
+
+def _gains(point: LoadPoint) -> bool:
+    return point.gain is not None and point.gain.verdict == "faster"
+
+
+def _rate(point: LoadPoint) -> float:
+    return point.throughput.value if point.throughput is not None else 0.0
 
 
 def _crew(point: LoadPoint) -> str:
