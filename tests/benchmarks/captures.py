@@ -2,10 +2,11 @@
 
 Run ``python -m tests.benchmarks.captures KIND --python PYTHON --to RESULTS.jsonl [--captures 40]``. KIND is one of
 
-``same``       two configurations that do the same work: a verdict of faster or slower is false
-``slower``     3% more work in the forward of one: the verdict should be slower
-``operator``   10% more work in an operator of 1% of the forward: its verdict should be slower, and no other's
-``neighbour``  as ``same``, while another process uses one of the processors all the time
+``same``              two configurations that do the same work: a verdict of faster or slower is false
+``slower``            3% more work in the forward of one: the verdict should be slower
+``operator``          10% more work in an operator of 1% of the forward: its verdict should be slower, and no other's
+``same-neighbour``    as ``same``, while another process uses one of the processors all the time
+``slower-neighbour``  as ``slower``, beside the same neighbour: a verdict of faster or same is false
 
 Each finished capture is a line of RESULTS, so that the same command goes on after an interruption; ``--show`` only
 prints the table of what is there. Captures run at profkit's defaults, but for ``--max-time``.
@@ -21,15 +22,31 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MODEL = Path(__file__).parent / "small_model.py"
-FUNCTIONS = {"same": "make", "slower": "slower", "operator": "operator", "neighbour": "make"}
-RIGHT = {
-    "same": "not faster or slower",
-    "slower": "slower",
-    "operator": "sigmoid slower",
-    "neighbour": "not faster or slower",
+
+
+class Kind(NamedTuple):
+    """The function that makes the model, the right verdict in words, and the verdicts of the latency that are wrong.
+
+    ``operator`` is the operator that is planted, whose verdict is looked at in the place of the latency's.
+    ``planted`` says that the two configurations differ.
+    """
+
+    function: str
+    right: str
+    wrong: tuple[str, ...] = ()
+    operator: str = ""
+    planted: bool = True
+
+
+KINDS = {
+    "same": Kind("make", "not faster or slower", ("faster", "slower"), planted=False),
+    "slower": Kind("slower", "slower", ("faster", "same", "inconclusive")),
+    "operator": Kind("operator", "digamma slower", operator="aten::digamma"),
+    "same-neighbour": Kind("make", "not faster or slower", ("faster", "slower"), planted=False),
+    "slower-neighbour": Kind("slower", "not faster or same", ("faster", "same")),
 }
 
 
@@ -41,7 +58,7 @@ def capture(kind: str, python: Path, max_time_s: float) -> dict[str, Any]:
             "-m",
             "profkit.cli",
             "capture",
-            f"{MODEL}:{FUNCTIONS[kind]}",
+            f"{MODEL}:{KINDS[kind].function}",
             "--python",
             str(python),
         ]
@@ -59,7 +76,7 @@ def capture(kind: str, python: Path, max_time_s: float) -> dict[str, Any]:
         **latency,
         "rounds": len(manifests[0]["rounds"]),
         "disturbed": sum(bool(r["disturbed"]) for m in manifests for r in m["rounds"]),
-        "warned": any("disturb" in text for text in found["warnings"]),
+        "reported": any(finding["rule"] == "machine" for finding in workload["findings"]),
         "operators": {o["name"]: o["verdict"] for o in workload["operators"]},
         "latency_ns": [[r["latency_ns"] for r in m["rounds"]] for m in manifests],
     }
@@ -68,7 +85,7 @@ def capture(kind: str, python: Path, max_time_s: float) -> dict[str, Any]:
 @contextlib.contextmanager
 def neighbour(kind: str) -> Iterator[None]:
     """Keep one processor busy meanwhile, if ``kind`` asks for it."""
-    if kind != "neighbour":
+    if not kind.endswith("neighbour"):
         yield
         return
     # it ends with this process too, however that ends
@@ -82,39 +99,42 @@ def neighbour(kind: str) -> Iterator[None]:
 
 def is_right(result: dict[str, Any]) -> bool:
     """Whether the verdict of a capture is the right one."""
-    if result["kind"] == "slower":
-        return bool(result["verdict"] == "slower")
-    if result["kind"] == "operator":
-        return bool(result["operators"].get("aten::sigmoid") == "slower")
-    return result["verdict"] not in ("faster", "slower")
+    kind = KINDS[result["kind"]]
+    if kind.operator:
+        return bool(result["operators"].get(kind.operator) == "slower")
+    return result["verdict"] not in kind.wrong
+
+
+def false_operators(of_kind: list[dict[str, Any]], kind: Kind) -> str:
+    """Return the part of the operators' verdicts that are false; empty if the whole forward differs."""
+    if kind.planted and not kind.operator:
+        return ""
+    rows = [(name, verdict) for result in of_kind for name, verdict in result["operators"].items()]
+    others = [verdict in ("faster", "slower") for name, verdict in rows if name != kind.operator]
+    return f"{100 * sum(others) / len(others):.1f}%"
 
 
 def show(results: list[dict[str, Any]]) -> None:
     """Print one row per kind."""
-    print("| captures of | number | right verdict | right | rounds | half width | disturbed | false operators |")
-    print("|---|---:|---|---:|---:|---:|---:|---:|")
-    for kind in dict.fromkeys(result["kind"] for result in results):
-        of_kind = [result for result in results if result["kind"] == kind]
+    print(
+        "| captures of | number | right verdict | right | rounds | half width | cover 1 | reported | false operators |"
+    )
+    print("|---|---:|---|---:|---:|---:|---:|---:|---:|")
+    for name in dict.fromkeys(result["kind"] for result in results):
+        of_kind, kind = [result for result in results if result["kind"] == name], KINDS[name]
         halves = sorted((result["high"] / result["low"]) ** 0.5 - 1 for result in of_kind)
         rounds = sorted(result["rounds"] for result in of_kind)
-        planted = {"slower": None, "operator": "aten::sigmoid"}.get(kind, "")
-        others = [
-            verdict in ("faster", "slower")
-            for result in of_kind
-            for name, verdict in result["operators"].items()
-            if name != planted
-        ]
-        false = "" if planted is None else f"{100 * sum(others) / len(others):.1f}%"
-        right, disturbed = sum(map(is_right, of_kind)), sum(result["disturbed"] > 0 for result in of_kind)
-        cells = [kind, len(of_kind), RIGHT[kind], right, rounds[len(rounds) // 2]]
-        cells += [f"±{100 * halves[len(halves) // 2]:.1f}%", disturbed, false]
+        covered = "" if kind.planted else sum(result["low"] <= 1 <= result["high"] for result in of_kind)
+        right, reported = sum(map(is_right, of_kind)), sum(result["reported"] for result in of_kind)
+        cells = [name, len(of_kind), kind.right, right, rounds[len(rounds) // 2]]
+        cells += [f"±{100 * halves[len(halves) // 2]:.1f}%", covered, reported, false_operators(of_kind, kind)]
         print("| " + " | ".join(map(str, cells)) + " |")
 
 
 def main() -> None:
     """Capture until there are as many results as asked for; print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=FUNCTIONS)
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--python", type=Path, help="interpreter with torch")
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--captures", type=int, default=40)

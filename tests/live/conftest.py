@@ -25,10 +25,13 @@ _GRACE_S = 20  # for what has been told to end: a browser takes seconds on a bus
 Profkit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.live)
+            if item.get_closest_marker("xdist_group") is None:  # one process makes what the tests of a file share
+                item.add_marker(pytest.mark.xdist_group(item.path.name))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(LAST_RESORT_S))
 

@@ -24,38 +24,61 @@ TEXT = re.compile(r"<text[^>]*>(.*?)</text>", re.S)
 TABLE = re.compile(r"<!-- table: profkit (.*?) -->\n(.*?)<!-- end of table -->", re.S)
 
 
-def commands() -> list[str]:
-    """Return every command once, captures first: what they make, others read."""
-    lines = [line for block in BLOCK.findall(TEXT_OF_ALL) for line in block.splitlines() if line.startswith("profkit ")]
-    return sorted(dict.fromkeys(lines), key=lambda line: not line.startswith("profkit capture"))
+SHORT_ROUND = ["--steps", "5", "--warmup", "2"]
+SHORTER = {  # only the commands are tested, so every configuration gets few and short rounds
+    "capture": ["--rounds", "1", *SHORT_ROUND],
+    "sweep": ["--rounds", "2", *SHORT_ROUND, "--no-onednn"],
+    "tune": ["--rounds", "2", *SHORT_ROUND, "--no-onednn"],
+    "bisect": ["--max-time", "1", *SHORT_ROUND, "--no-onednn"],
+    "load": ["--duration", "1", "--warmup", "1"],
+}
 
 
-def test_every_command_runs(tmp_path: Path, environments: dict[str, Environment]) -> None:
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page, in its order."""
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [line for block in blocks for line in block.splitlines() if line.startswith("profkit ")]
+
+
+def shortened(line: str) -> list[str]:
+    """Return the words of a command, with short rounds of a smaller model where it captures."""
+    words = [sys.executable, "-m", "profkit.cli", *shlex.split(line)[1:]]
+    command = words[3]
+    if command not in SHORTER or "--run" in words:
+        return words
+    words = ["resnet18" if word == "resnet50" else word for word in words] + SHORTER[command]
+    if command == "capture" and "--fpmath" not in words:  # a guide reads the log of those only
+        words.append("--no-onednn")
+    return words
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        # each page is a group of its own, so that several test processes share the pages
+        pytest.param(page, id=page.stem, marks=pytest.mark.xdist_group(page.name))
+        for page in PAGES
+        if commands(page)
+    ],
+)
+def test_every_command_runs(page: Path, tmp_path: Path, environments: dict[str, Environment]) -> None:
+    """In the order of the page and a folder of its own: a page must not need what another one captures."""
     for name in ("traces", "examples", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
-    assert len(commands()) > 10
-    for line in commands():
-        words = [sys.executable, "-m", "profkit.cli", *shlex.split(line)[1:]]
-        if words[3] == "capture":  # every configuration, but a short round of a smaller model: only commands are tested
-            words = ["resnet18" if word == "resnet50" else word for word in words]
-            words += ["--rounds", "1", "--steps", "5", "--warmup", "2"]
-            if "--fpmath" not in words:  # guides read the log of the pairs, and a pass takes as long as a round
-                words.append("--no-onednn")
-        if words[3] == "sweep":
-            words = ["resnet18" if word == "resnet50" else word for word in words]
-            words += ["--rounds", "2", "--steps", "5", "--warmup", "2", "--no-onednn"]
-        if words[3] in ("tune", "bisect") and "resnet50" in words:
-            words = ["resnet18" if word == "resnet50" else word for word in words]
-            words += ["--steps", "5", "--warmup", "2", "--no-onednn"]  # as the captures, some of which they go on with
-            words += ["--rounds", "2"] if words[3] == "tune" else ["--max-time", "1"]
-        if words[3] == "load":
-            words = ["resnet18" if word == "resnet50" else word for word in words]
-            words += ["--duration", "1", "--warmup", "1"]
+    for line in commands(page):
+        words = shortened(line)
         if words[3] == "view" and "--html" not in words:
             serves_until_interrupted(words, tmp_path)
         else:
             done = run_while_it_progresses(words, tmp_path)
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_command_is_found() -> None:
+    """A command in a block of another kind would not be run."""
+    names = {path.stem for path in (ROOT / "profkit/cli/commands").glob("*.py")}
+    words = [line.split() for line in TEXT_OF_ALL.splitlines() if line.startswith("profkit ")]
+    assert sum(len(commands(page)) for page in PAGES) == sum(second in names for _, second, *_ in words)
 
 
 def serves_until_interrupted(words: list[str], folder: Path) -> None:

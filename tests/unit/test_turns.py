@@ -24,6 +24,7 @@ from tests.unit.stub import SHORT, Heard, capture, write_model
 ROOT = Path(__file__).parent.parent.parent
 TWO = {"fpmath": ("fp32", "bf16")}
 RECORD = "open({log!r}, 'a').write(f'{{os.getpid()}} {{time.monotonic_ns()}} {{call}}\\n')"
+RECORD_MAKE = "open({log!r}, 'a').write(f'{{os.getpid()}} {what}\\n')"
 
 
 pytestmark = pytest.mark.usefixtures("nothing_stays")
@@ -50,9 +51,9 @@ def test_workers_take_turns(python: Path, tmp_path: Path) -> None:
     assert len({pid for pid, _ in calls}) == 2
     prepared = [[call for pid, call in calls if pid == each] for each in dict.fromkeys(pid for pid, _ in calls)]
     assert prepared[0] == list(range(1, len(prepared[0]) + 1))
-    # after both are warm: 5 or more turns each, which alternate
+    # after both are warm: 5 turns each, in an order that changes, so that a worker has two of them in a row
     changes = sum(a[0] != b[0] for a, b in itertools.pairwise(calls))
-    assert changes >= 2 * 5
+    assert changes >= 5 + 2  # and the warm-up and the profile pass
     one, two = manifests(tmp_path / "logs")
     for manifest in (one, two):
         (round_,) = manifest.rounds
@@ -61,6 +62,17 @@ def test_workers_take_turns(python: Path, tmp_path: Path) -> None:
         assert len(round_.profiled_ns) == 10
     assert (one.rounds[0].session, one.rounds[0].block) == (two.rounds[0].session, two.rounds[0].block)
     assert pair_rounds(one, two).together
+
+
+def test_models_are_made_one_after_the_other(python: Path, tmp_path: Path) -> None:
+    """Also in the second block, when the memory that they need is known."""
+    log = tmp_path / "made"
+    record = {what: RECORD_MAKE.format(log=str(log), what=what) for what in ("start", "end")}
+    make = f"{record['start']}\ntime.sleep(0.2)\n{record['end']}"
+    capture(python, [write_model(tmp_path / "m", make=make)], tmp_path / "logs", varied=TWO)
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert [what for _, what in lines] == ["start", "end"] * 4
+    assert [start[0] for start in lines[::2]] == [end[0] for end in lines[1::2]]
 
 
 def test_every_block_is_paired(python: Path, tmp_path: Path) -> None:
