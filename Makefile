@@ -18,7 +18,7 @@ demo: setup ## capture ResNet-50 on PyTorch 1.13 and 2.0, and diff them
 
 test: setup-test chromium lint ## everything: lint, types, layers, unit tests, live tests
 	$(BIN)/python -m pytest -m "not live" --numprocesses auto
-	$(BIN)/python -m pytest -m live --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m live --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 unit: setup-test ## the tests that make no environments
 	$(BIN)/python -m pytest -m "not live" --numprocesses auto

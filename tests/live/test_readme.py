@@ -52,15 +52,7 @@ def shortened(line: str) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        # each page is a group of its own, so that several test processes share the pages
-        pytest.param(page, id=page.stem, marks=pytest.mark.xdist_group(page.name))
-        for page in PAGES
-        if commands(page)
-    ],
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_every_command_runs(page: Path, tmp_path: Path, environments: dict[str, Environment]) -> None:
     """In the order of the page and a folder of its own: a page must not need what another one captures."""
     for name in ("traces", "examples", "tests"):
