@@ -25,7 +25,7 @@ TURN_NS = 60_000_000  # of the forwards of a turn that count: short for drift, l
 FEWEST_TURNS = 5  # per worker and block, however fast its forwards are
 # of the forwards at the start of a turn that do not count, one at least: OpenMP threads of the worker before spin on
 # for some 15 ms, on the processors of this one (libgomp's default spin count). With this, the first forward that counts
-# takes as long as the ones after it: within 0.5% for ResNet-50, 1.13 to 2.15
+# takes as long as the ones after it: within 1% for ResNet-50, 1.13 to 2.15
 SETTLE_NS = 20_000_000
 MEMORY_RESERVE = 1.2  # times the memory of the largest worker must be available for another one
 

@@ -122,12 +122,14 @@ def show(results: list[dict[str, Any]]) -> None:
     print("|---|---:|---|---:|---:|---:|---:|---:|---:|")
     for name in dict.fromkeys(result["kind"] for result in results):
         of_kind, kind = [result for result in results if result["kind"] == name], KINDS[name]
-        halves = sorted((result["high"] / result["low"]) ** 0.5 - 1 for result in of_kind)
+        known = [result for result in of_kind if result["low"] is not None]  # one round has no interval
+        halves = sorted((result["high"] / result["low"]) ** 0.5 - 1 for result in known)
         rounds = sorted(result["rounds"] for result in of_kind)
-        covered = "" if kind.planted else sum(result["low"] <= 1 <= result["high"] for result in of_kind)
+        covered = "" if kind.planted else sum(result["low"] <= 1 <= result["high"] for result in known)
         right, reported = sum(map(is_right, of_kind)), sum(result["reported"] for result in of_kind)
         cells = [name, len(of_kind), kind.right, right, rounds[len(rounds) // 2]]
-        cells += [f"±{100 * halves[len(halves) // 2]:.1f}%", covered, reported, false_operators(of_kind, kind)]
+        half = f"±{100 * halves[len(halves) // 2]:.1f}%" if halves else ""
+        cells += [half, covered, reported, false_operators(of_kind, kind)]
         print("| " + " | ".join(map(str, cells)) + " |")
 
 

@@ -66,7 +66,7 @@ def history() -> HistoryResult:
         chance=1e-9,
         before_ns=30e6,
         after_ns=33e6,
-        operators=[HistoryPart(name="aten::conv2d", before_ns=20e6, delta_ns=3e6, **known)],  # type: ignore[arg-type]  # by name  # by name
+        operators=[HistoryPart(name="aten::conv2d", before_ns=20e6, delta_ns=3e6, **known)],  # type: ignore[arg-type]  # by name
         changed=["PyTorch: 2.0.1 → 2.1.0"],
         **known,  # type: ignore[arg-type]  # by name
     )
