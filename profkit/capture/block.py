@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from profkit import units
 from profkit.capture.memory import available_bytes
@@ -105,28 +106,39 @@ def _time(members: Sequence[_Member], block: int, timed: int) -> list[_Member]:
     """Time at least ``timed`` forwards of every worker by turns; return those that did not fail."""
     if len(members) == 1:
         return [m for m in members if m.worker.order("time", count=timed, skip=0, total=timed)]
-    most = math.ceil(timed / FEWEST_TURNS)
+    turns = _plan_turns(members, timed)
+    return _take_turns(members, block, turns, lambda m: {"stage": "time", "total": turns * m.kept})
+
+
+def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
+    """Profile the forwards of every worker by turns; return those that did not fail.
+
+    In one turn each if Python's stack is recorded: that of the forwards that do not count would be in the trace.
+    """
+    settings = [member.task.manifest.settings for member in members]
+    if len(members) <= 1 or any(of_member.with_stack for of_member in settings):
+        return [m for m in members if m.worker.order("profile", count=m.task.manifest.settings.steps)]
+    return _take_turns(members, block, _plan_turns(members, settings[0].steps), lambda _: {"stage": "profile"})
+
+
+def _plan_turns(members: Sequence[_Member], wanted: int) -> int:
+    """Set how many forwards of a turn count for each worker, and how many do not; return the number of turns."""
+    most = math.ceil(wanted / FEWEST_TURNS)
     for member in members:
         forward_ns = max(1, member.worker.last("turn")["forward_ns"])
         member.kept = min(most, math.ceil(TURN_NS / forward_ns))
         member.skipped = max(1, math.ceil(SETTLE_NS / forward_ns))
-    turns = max((math.ceil(timed / m.kept) for m in members), default=0)
+    return max((math.ceil(wanted / m.kept) for m in members), default=0)
+
+
+def _take_turns(
+    members: Sequence[_Member], block: int, turns: int, order: Callable[[_Member], dict[str, Any]]
+) -> list[_Member]:
+    """Give every worker its ``order``, ``turns`` times; return those that did not fail."""
     live = list(members)
     for turn in range(turns):
         for position in order_of_round(block + turn, len(members)):
             member = members[position]
-            if member in live:
-                done = member.worker.order("time", count=member.kept, skip=member.skipped, total=turns * member.kept)
-                if not done:
-                    live.remove(member)
+            if member in live and not member.worker.order(count=member.kept, skip=member.skipped, **order(member)):
+                live.remove(member)
     return live
-
-
-def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
-    """Profile the forwards of every worker in one turn each; return those that did not fail."""
-    failed = []
-    for position in order_of_round(block, len(members)):
-        member = members[position]
-        if not member.worker.order("profile", count=member.task.manifest.settings.steps):
-            failed.append(position)
-    return [m for position, m in enumerate(members) if position not in failed]

@@ -91,12 +91,15 @@ class Round:
                 self._report("forward", stage="latency", index=len(self._latency_ns), count=total)
         self._peak_bytes = peak_memory_bytes()  # before the profiler's own memory
 
-    def profile(self, count: int) -> None:
-        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace."""
+    def profile(self, count: int, skip: int = 0) -> None:
+        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace.
+
+        ``skip`` forwards before them warm the caches up and do not count.
+        """
         import torch
 
         with torch.no_grad():
-            self._profiling.run(count)
+            self._profiling.run(count, skip)
 
     def finish(self) -> dict[str, Any]:
         """Save the outputs; return the round as stored in the manifest (times in ns)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -11,7 +12,7 @@ from .reports import WorkerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from .forward import Forward
@@ -28,8 +29,8 @@ SMALL_TRACE = 4 << 20  # bytes of the trace of a small model, before it is compr
 class Profiling:
     """The profiled forwards of one round; they may run in several turns, and make one trace.
 
-    One additional forward before them warms up the profiler. Each forward is inside profkit's annotation and a
-    ProfilerStep. ``durations_ns`` are the wall times of the profiled forwards.
+    At least one more before them warms up the profiler. Each forward is inside profkit's annotation and a ProfilerStep.
+    ``durations_ns`` are the wall times of the profiled forwards.
     """
 
     def __init__(
@@ -43,18 +44,29 @@ class Profiling:
         self._report = report
         self._chdir = chdir
         self._profiler: Any = None
+        self._write: Callable[[Any], None]
         self._before: set[str] = set()
 
-    def run(self, count: int) -> None:
-        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace."""
+    def run(self, count: int, skip: int = 0) -> None:
+        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace.
+
+        ``skip`` forwards before them warm the caches up and are not recorded; the first ones of all also warm up the
+        profiler.
+        """
         total = self._settings["steps"]
         if self._profiler is None:
-            self._begin()
-            self._step(0)
+            self._profiler = self._prepared()
+            self._skip(max(1, skip))
+            self._profiler.start_trace()
+            self._profiler.add_metadata_json("profkit", json.dumps(self._metadata))
+        else:
+            with not_recorded():
+                self._skip(skip)
         for _ in range(min(count, total - len(self.durations_ns))):
             self.durations_ns.append(self._step(len(self.durations_ns) + 1))
         if len(self.durations_ns) == total:
-            self._profiler.stop()
+            self._profiler.stop_trace()
+            self._write(self._profiler)
 
     def compressed_trace(self) -> str:
         """Compress the trace; return its file name. Raises WorkerError if there is none, or not the whole of it.
@@ -68,8 +80,8 @@ class Profiling:
             raise WorkerError("profile", "the profiler wrote %d traces instead of one" % len(written))
         return compress(os.path.join(self._folder, written[0]))
 
-    def _begin(self) -> None:
-        """Start the profiler. tensorboard_trace_handler gives the file the name that TensorBoard expects."""
+    def _prepared(self) -> Any:
+        """Return the prepared profiler. tensorboard_trace_handler gives the file the name that TensorBoard expects."""
         from torch import profiler
 
         settings, folder = self._settings, self._folder
@@ -77,29 +89,45 @@ class Profiling:
         if self._forward.on_cuda:
             activities.append(profiler.ProfilerActivity.CUDA)
         self._before = set(os.listdir(folder))
-        self._profiler = profiler.profile(
+        self._write = relative_trace_handler(folder) if self._chdir else profiler.tensorboard_trace_handler(folder)
+        prepared = profiler.profile(
             activities=activities,
-            schedule=profiler.schedule(wait=0, warmup=1, active=settings["steps"], repeat=1),
-            on_trace_ready=relative_trace_handler(folder)
-            if self._chdir
-            else profiler.tensorboard_trace_handler(folder),
             record_shapes=settings["record_shapes"],
             with_stack=settings["with_stack"],
             with_modules=settings["with_stack"],
         )
-        self._profiler.start()
+        prepared.prepare_trace()
+        return prepared
+
+    def _skip(self, count: int) -> None:
+        for _ in range(count):
+            self._forward()
 
     def _step(self, index: int) -> int:
-        """Run forward ``index`` (0: the one that warms up the profiler); return its wall time (ns)."""
-        from torch import profiler
+        """Run forward ``index`` (from 1); return its wall time (ns).
 
-        if index == 1:
-            self._profiler.add_metadata_json("profkit", json.dumps(self._metadata))
-        with profiler.record_function(ANNOTATION):
+        The ProfilerStep is an annotation of our own: one of the profiler's schedule would last until the next forward,
+        with the turns of other workers in it.
+        """
+        from torch.profiler import record_function
+
+        with record_function("ProfilerStep#%d" % index), record_function(ANNOTATION):
             duration: int = self._forward()[0]
         self._report("forward", stage="profile", index=index, count=self._settings["steps"])
-        self._profiler.step()
         return duration
+
+
+@contextlib.contextmanager
+def not_recorded() -> Iterator[None]:
+    """Keep the operators of this thread out of a trace that is being recorded, as far as PyTorch can."""
+    import torch
+
+    enable = getattr(torch._C._autograd, "_enable_record_function", lambda on: None)
+    enable(False)
+    try:
+        yield
+    finally:
+        enable(True)
 
 
 def relative_trace_handler(folder: str) -> Callable[[Any], None]:

@@ -18,6 +18,7 @@ from profkit.capture.environments.environments import Environment
 from profkit.report.saved import schema
 from profkit.runs import find_runs
 from profkit.trace.forward import find_forwards
+from profkit.trace.operators import sum_operators
 from profkit.trace.reading.reader import read
 from tests.live.conftest import TINY, Profkit, profkit_command
 from tests.live.processes import run_while_it_progresses, started, wait_while_it_progresses
@@ -53,6 +54,11 @@ def test_the_main_job(profkit: Profkit, tmp_path: Path, environments: Made) -> N
         trace = read(folder / found["rounds"][0]["trace"])
         forwards = find_forwards(trace)
         assert (forwards.rule, len(forwards)) == ("annotation", 3)
+        # the forwards before those that count, in each turn, are not in the trace
+        every = sum_operators(trace)
+        assert every.calls[0, every.keys.index(("aten::conv2d", None))] == 3
+        steps = sorted(name for name in trace.names if name.startswith("ProfilerStep"))
+        assert steps == ["ProfilerStep#1", "ProfilerStep#2", "ProfilerStep#3"]
         assert trace.torch_version is not None
         assert trace.torch_version.startswith(version)
         assert str(tmp_path) not in (folder / "profkit.json").read_text()

@@ -51,9 +51,9 @@ def test_workers_take_turns(python: Path, tmp_path: Path) -> None:
     assert len({pid for pid, _ in calls}) == 2
     prepared = [[call for pid, call in calls if pid == each] for each in dict.fromkeys(pid for pid, _ in calls)]
     assert prepared[0] == list(range(1, len(prepared[0]) + 1))
-    # after both are warm: 5 turns each, in an order that changes, so that a worker has two of them in a row
+    # after both are warm: 5 turns each and pass, in an order that changes, so that a worker has two of them in a row
     changes = sum(a[0] != b[0] for a, b in itertools.pairwise(calls))
-    assert changes >= 5 + 2  # and the warm-up and the profile pass
+    assert changes >= 2 * 5  # of the latency pass and of the profile pass
     one, two = manifests(tmp_path / "logs")
     for manifest in (one, two):
         (round_,) = manifest.rounds
@@ -101,12 +101,18 @@ def test_one_after_the_other_on_request(python: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["STRICT", "BF16"])
-@pytest.mark.parametrize("call", [2, 7, 16], ids=["warm-up", "latency", "profile"])
-def test_a_crash_costs_one_round_of_one_configuration(python: Path, tmp_path: Path, call: int, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "where"),
+    [("call == 2", "warm-up"), ("call == 7", "latency"), ("sys.modules['torch.profiler']._current", "profile")],
+    ids=["warm-up", "latency", "profile"],
+)
+def test_a_crash_costs_one_round_of_one_configuration(
+    python: Path, tmp_path: Path, when: str, where: str, mode: str
+) -> None:
     """The round is captured in another block, in which the baseline has one more; so every round has a partner."""
     flag = tmp_path / "crashed"
     crash = (
-        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == '{mode}' and call == {call} "
+        f"if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == '{mode}' and {when} "
         f"and not os.path.exists({str(flag)!r}):"
         f"\n    open({str(flag)!r}, 'w')\n    os.kill(os.getpid(), signal.SIGSEGV)"
     )
@@ -115,6 +121,7 @@ def test_a_crash_costs_one_round_of_one_configuration(python: Path, tmp_path: Pa
     assert flag.exists()
     crashed, other = manifests(tmp_path / "logs")[:: 1 if mode == "STRICT" else -1]
     assert (len(crashed.fallbacks), len(other.fallbacks)) == (1, 0)
+    assert f"in the {where} pass" in crashed.fallbacks[0].reason
     assert (len(crashed.rounds), len(other.rounds)) == (2, 3)
     pairing = pair_rounds(crashed, other)
     assert pairing.paired

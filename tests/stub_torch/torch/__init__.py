@@ -20,6 +20,7 @@ version = SimpleNamespace(git_version=git_version)
 __config__ = SimpleNamespace(show=lambda: "Stub built with MKL-DNN v3.1.4, CPU capability usage: AVX2")
 backends = SimpleNamespace(mkldnn=SimpleNamespace(is_available=lambda: True))
 cuda = SimpleNamespace(synchronize=lambda: None, is_available=lambda: False)
+_C = SimpleNamespace(_autograd=SimpleNamespace(_enable_record_function=lambda on: None))
 _threads = 2
 
 

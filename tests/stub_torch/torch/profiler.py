@@ -15,43 +15,37 @@ ProfilerActivity = SimpleNamespace(CPU="CPU", CUDA="CUDA")
 _current: list[Any] = []
 
 
-def schedule(*, wait: int, warmup: int, active: int, repeat: int) -> int:
-    return wait + warmup + active
-
-
 class profile:  # noqa: N801  # torch's name
-    """Records the annotations of the active steps, and hands itself to ``on_trace_ready`` after the last."""
+    """Records the annotations between ``start_trace`` and ``stop_trace``."""
 
-    def __init__(self, *, schedule: int, on_trace_ready: Callable[[Any], None], **_: Any) -> None:
-        self._steps, self._ready = schedule, on_trace_ready
-        self._step = 0
+    def __init__(self, **_: Any) -> None:
         self._metadata: dict[str, Any] = {}
         self.spans: list[tuple[str, int, int]] = []
 
-    def start(self) -> None:
+    def prepare_trace(self) -> None:
+        assert self not in _current
+
+    def start_trace(self) -> None:
         _current.append(self)
 
-    def stop(self) -> None:
+    def stop_trace(self) -> None:
         _current.remove(self)
 
     def add_metadata_json(self, key: str, value: str) -> None:
         self._metadata[key] = json.loads(value)
 
-    def step(self) -> None:
-        self._step += 1
-        if self._step == 1:
-            self.spans.clear()  # the step that warms up the profiler
-        if self._step == self._steps:
-            self._ready(self)
-
     def export_chrome_trace(self, path: str) -> None:
         events = []
         for number, (name, start, duration) in enumerate(self.spans):
             half = duration // 2
-            for category, label, begin, length in (
-                ("user_annotation", name, start, duration),
+            operators = (
                 ("cpu_op", "aten::conv2d", start + 1, half),
                 ("cpu_op", "aten::relu", start + 1 + half, max(1, duration - half - 2)),
+            )
+            annotation = ("user_annotation", name, start, duration)
+            for category, label, begin, length in (
+                annotation,
+                *(operators if name == "profkit.forward" else ()),
             ):
                 place = {"pid": os.getpid(), "tid": 1, "ts": begin / 1000, "dur": length / 1000}
                 events.append({"ph": "X", "cat": category, "name": label, **place, "args": {"Ev Idx": number}})
