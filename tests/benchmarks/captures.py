@@ -70,6 +70,7 @@ def capture(kind: str, python: Path, max_time_s: float) -> dict[str, Any]:
         found = json.loads(subprocess.run(compare, check=True, capture_output=True).stdout)
         manifests = [json.loads(next(side.rglob("profkit.json")).read_text()) for side in (before, after)]
     (workload,) = found["workloads"]
+    planted = KINDS[kind].operator
     latency = {name: workload["latency"][name] for name in ("speedup", "low", "high", "verdict")}
     return {
         "kind": kind,
@@ -78,6 +79,7 @@ def capture(kind: str, python: Path, max_time_s: float) -> dict[str, Any]:
         "disturbed": sum(bool(r["disturbed"]) for m in manifests for r in m["rounds"]),
         "reported": any(finding["rule"] == "machine" for finding in workload["findings"]),
         "operators": {o["name"]: o["verdict"] for o in workload["operators"]},
+        "planted": [[o[n] for n in ("speedup", "low", "high")] for o in workload["operators"] if o["name"] == planted],
         "latency_ns": [[r["latency_ns"] for r in m["rounds"]] for m in manifests],
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 LAYERS = 33
-ELEMENTS = 5_000  # too few to be shared between threads, whose wake-up would scatter more than what is planted
+ELEMENTS = 7_000  # too few to be shared between threads, whose wake-up would scatter more than what is planted
 
 
 class Small(torch.nn.Module):

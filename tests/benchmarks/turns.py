@@ -3,7 +3,8 @@
 Run ``python -m tests.benchmarks.turns --to RESULTS.jsonl [--seconds 90]``; PyTorch 1.13, 2.0 and 2.15 are installed if
 they are not there. Each case (two versions and a mode) is captured for the same time by each method: ``turns``; one
 fresh process after the other (``sequential``, compared unpaired, as rounds without blocks are, and pairwise);
-and ``stopped``: by turns, while the worker that waits is stopped with SIGSTOP. Finished captures are lines of RESULTS.
+and ``stopped``: by turns, while the worker that waits is stopped with SIGSTOP. The methods of a case alternate, in
+slices of their time, so that each one meets the same states of the machine. Finished captures are lines of RESULTS.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ import numpy as np
 
 from profkit.capture.plan import EnvironmentRequest, matrix
 from profkit.capture.process import Worker
-from profkit.capture.session import run_session
+from profkit.capture.session import Captured, run_session
 from profkit.capture.workloads import resolve
 from profkit.runs import Manifest
 from profkit.runs.settings import Settings
@@ -32,6 +34,9 @@ from tests.unit.stub import Heard
 
 CASES = [(pair, mode) for mode in ("eager", "frozen") for pair in (("1.13", "2.0"), ("2.0", "2.15"))]
 METHODS = ("turns", "sequential", "stopped")
+SLICES = 3  # of the time of each method
+
+Result = dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -63,18 +68,30 @@ def half_width(first: Manifest, second: Manifest, *, paired: bool) -> float:
     return float(np.expm1(log_ratios(sides[0], sides[1], paired=paired).half_width[0]))
 
 
-def capture(pair: tuple[str, str], mode: str, method: str, seconds: float, model: str) -> dict[str, Any]:
-    """Capture one case for ``seconds``; return the half widths."""
+def capture(pair: tuple[str, str], mode: str, methods: Sequence[str], seconds: float, model: str) -> list[Result]:
+    """Capture one case for ``seconds`` by each of the ``methods``; return the half widths of each."""
     requests = [EnvironmentRequest(version, None, version) for version in pair]
     configurations = matrix([resolve(model)], requests, {"mode": [mode]}, None)
-    settings = Settings(until=1e-6, max_time_s=seconds, sequential=method == "sequential", onednn=False)
-    with tempfile.TemporaryDirectory() as logdir, stopping_the_idle(method):
-        first, second = (c.manifest for c in run_session(configurations, settings, Path(logdir), Heard()))
+    spent = dict.fromkeys(methods, 0.0)
+    runs: dict[str, list[Captured]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(SLICES):
+            for method in methods[:: 1 if number % 2 == 0 else -1]:
+                left_s = max(1.0, seconds * (number + 1) / SLICES - spent[method])
+                settings = Settings(until=1e-6, max_time_s=left_s, sequential=method == "sequential", onednn=False)
+                began = time.monotonic()
+                with stopping_the_idle(method):
+                    runs[method] = run_session(configurations, settings, Path(scratch) / method, Heard())
+                spent[method] += time.monotonic() - began
+    return [{"pair": " to ".join(pair), "mode": mode, **described(method, *runs[method])} for method in methods]
+
+
+def described(method: str, one: Captured, other: Captured) -> Result:
+    """Return the half widths of the intervals, and what they are made of."""
+    first, second = one.manifest, other.manifest
     assert first is not None
     assert second is not None
     return {
-        "pair": " to ".join(pair),
-        "mode": mode,
         "method": method,
         "rounds": len(second.rounds),
         "disturbed": sum(bool(r.disturbed) for r in second.rounds),
@@ -84,7 +101,7 @@ def capture(pair: tuple[str, str], mode: str, method: str, seconds: float, model
     }
 
 
-def show(results: list[dict[str, Any]]) -> None:
+def show(results: list[Result]) -> None:
     """Print one row per case."""
     print("| versions | mode | by turns | one after the other | same, pairwise | waiting worker stopped | narrower |")
     print("|---|---|---:|---:|---:|---:|---:|")
@@ -108,13 +125,14 @@ def main() -> None:
     options = parser.parse_args()
     results = [json.loads(line) for line in options.to.read_text().splitlines()] if options.to.exists() else []
     for pair, mode in CASES:
-        for method in options.methods:
-            if any((r["pair"], r["mode"], r["method"]) == (" to ".join(pair), mode, method) for r in results):
-                continue
-            results.append(capture(pair, mode, method, options.seconds, options.model))
+        done = {r["method"] for r in results if (r["pair"], r["mode"]) == (" to ".join(pair), mode)}
+        if missing := [method for method in options.methods if method not in done]:
+            found = capture(pair, mode, missing, options.seconds, options.model)
+            results += found
             with options.to.open("a") as target:
-                target.write(json.dumps(results[-1]) + "\n")
-            print({name: v for name, v in results[-1].items() if name != "latency_ns"}, file=sys.stderr)
+                target.writelines(json.dumps(result) + "\n" for result in found)
+            for result in found:
+                print({name: v for name, v in result.items() if name != "latency_ns"}, file=sys.stderr)
     show(results)
 
 
