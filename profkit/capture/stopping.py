@@ -1,10 +1,12 @@
-"""When a capture has enough rounds: a number of them, or until the ratio to the first configuration is known.
+"""When a capture has enough rounds: a number of them, or until the ratios to the first configuration are known.
 
 The rule looks only at the width of the interval, never at where the ratio lies. For rounds with normal noise, mean and
 scatter are independent, so stopping by the scatter leaves the mean as it is. What remains is that the scatter is small
 by chance when the interval is first narrow enough, which makes the interval too narrow. Therefore
 :data:`ROUNDS_AFTER` more rounds follow, which nothing selects. ``tests/benchmarks/stopping.py`` measures how often the
 interval covers the truth at the end: 93% to 95%, whatever the noise; without those rounds it falls to 92%.
+
+The latency is looked at, and the operators that take 1% of the forward or more, each by the same rule.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 
 from profkit import units
 from profkit.arrays import Integers
+from profkit.capture.operator_times import OperatorTimes
 from profkit.capture.task import Task
 from profkit.runs.manifest import Manifest, Round
 from profkit.runs.pairing import pair_rounds
@@ -56,6 +59,7 @@ class Stopping:
     settings: Settings
     began: float = field(default_factory=time.monotonic)
     costs: list[Costs] = field(default_factory=list)
+    _operators: OperatorTimes = field(default_factory=OperatorTimes, init=False)
 
     def due(self, tasks: Sequence[Task]) -> list[Task]:
         """Return the tasks that need another round, in order; the first is due whenever another one is."""
@@ -98,7 +102,7 @@ class Stopping:
     def time_left(self, tasks: Sequence[Task]) -> str:
         """Return how much time is left, in words; empty if that is not known."""
         if self.settings.rounds is None and len(tasks) > 1:
-            return f"at most {units.minutes(max(0.0, self.seconds_left()))} left"
+            return f"at most {units.minutes(max(0.0, self.seconds_left()))} left{self._waits_for(tasks)}"
         done = len(self.costs)
         if not done:
             return ""
@@ -109,16 +113,47 @@ class Stopping:
         """Return the time left by ``--max-time`` (s)."""
         return float(self.settings.max_time_s) - (time.monotonic() - self.began)
 
+    def _waits_for(self, tasks: Sequence[Task]) -> str:
+        """Return the operator that is known worst, in words, if the rounds go on for operators alone."""
+        first, *others = tasks
+        worst = [self._least_known(first, task) for task in others if not task.failure]
+        if not any(worst) or any(not self._is_latency_known(first, task) for task in others if not task.failure):
+            return ""
+        half, name = max(found for found in worst if found is not None)
+        return f"; {name} is known to {100 * math.expm1(half):.0f}%, {self.settings.until_operators:g}% is wanted"
+
+    def _least_known(self, first: Task, task: Task) -> tuple[float, str] | None:
+        """Return the widest half interval (log ratio) of an operator, and its name; None if all are known."""
+        if self._are_operators_known(first, task):
+            return None
+        return max(((half, name) for name, half in self._operators.half_widths(first, task).items()), default=None)
+
     def _is_known(self, first: Task, task: Task) -> bool:
+        return self._is_latency_known(first, task) and self._are_operators_known(first, task)
+
+    def _is_latency_known(self, first: Task, task: Task) -> bool:
         """Whether the interval was narrow enough at some look, and :data:`ROUNDS_AFTER` rounds followed."""
-        pairing = pair_rounds(first.manifest, task.manifest)
-        rounds = min(len(pairing.baseline), len(pairing.candidate))
         needed = math.log1p(self.settings.until / 100)
-        looks = [
-            latency_ratio(first.manifest, task.manifest, without_last=back)
-            for back in range(ROUNDS_AFTER, rounds - FEWEST_ROUNDS + 1)
-        ]
+        looks = [latency_ratio(first.manifest, task.manifest, without_last=back) for back in _looks(first, task)]
         return any(look is not None and float(look.half_width[0]) <= needed for look in looks)
+
+    def _are_operators_known(self, first: Task, task: Task) -> bool:
+        """Whether the intervals of all large operators were narrow enough at some look, as for the latency.
+
+        An operator without an interval, such as one that took no time in some round, is not waited for.
+        """
+        if not self.settings.until_operators:
+            return True
+        needed = math.log1p(self.settings.until_operators / 100)
+        looks = (self._operators.half_widths(first, task, without_last=back) for back in _looks(first, task))
+        return any(not any(half > needed for half in look.values()) for look in looks)
+
+
+def _looks(first: Task, task: Task) -> range:
+    """Return how many rounds at the end each look leaves out, if :data:`ROUNDS_AFTER` rounds or more follow it."""
+    pairing = pair_rounds(first.manifest, task.manifest)
+    rounds = min(len(pairing.baseline), len(pairing.candidate))
+    return range(ROUNDS_AFTER, rounds - FEWEST_ROUNDS + 1)
 
 
 def latency_ratio(baseline: Manifest, candidate: Manifest, *, without_last: int = 0) -> LogRatios | None:

@@ -13,6 +13,7 @@ from typing import Any
 from profkit.runs.setting import Setting, Value, show
 
 # oneDNN's name of each fpmath mode, by the name that users type
+PRECISION = ("until", "until_operators")  # the settings that say when a capture has enough rounds
 FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any": "ANY"}
 
 
@@ -126,6 +127,17 @@ SETTINGS: tuple[Setting, ...] = (
         recorded=False,
         help="Capture rounds, 7 or more, until the ratio of each latency to that of the first configuration is known "
         "to this many percent (half the width of its 95% interval).",
+    ),
+    Setting(
+        name="until_operators",
+        type=float,
+        default=5.0,
+        minimum=0,
+        flags=("--until-operators",),
+        metavar="PERCENT",
+        recorded=False,
+        help="Capture more rounds, too, until the ratio of the self host time of each operator that takes 1% of the "
+        "forward or more is known to this many percent; 0 looks at the latency alone.",
     ),
     Setting(
         name="max_time_s",

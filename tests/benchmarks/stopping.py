@@ -3,7 +3,8 @@
 Run ``python -m tests.benchmarks.stopping``. Each simulated capture goes on, by the rule of ``profkit capture``, until
 the ratio is known to 2% or 40 rounds are there; then the comparison's own interval and verdict are looked at. The
 rounds differ by a normal noise (their pairs' standard deviation is the column ``noise``), or, in the rows ``heavy
-tails``, by Student's t with 3 degrees of freedom.
+tails``, by Student's t with 3 degrees of freedom. The last row is of captures that go on until the ratio of each of six
+operators, whose pairs differ by 2% to 12%, is known to 5%.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from typing import cast
 
 import numpy as np
 
+from profkit.capture.operator_times import OperatorTimes
 from profkit.capture.stopping import Stopping, judge_latency
 from profkit.capture.task import Task
 from profkit.runs.manifest import Manifest, Round, Tool, Workload
 from profkit.runs.settings import Settings
+from profkit.stats.inference import LogRatios, judge, log_ratios
 from profkit.stats.judged import MARGIN
 
 MOST_ROUNDS = 40
 FORWARDS = 5
 TYPICAL_NS = 20e6
 NOISES = (0.005, 0.01, 0.02, 0.03, 0.05)
+OPERATOR_NOISES = np.array([0.02, 0.04, 0.06, 0.08, 0.10, 0.12])
 Draw = Callable[[np.random.Generator], float]
 
 
@@ -54,7 +58,7 @@ def simulate(noise: float, effect: float, draw: Draw, random: np.random.Generato
     """Return whether the interval covers the effect, the verdict, the number of rounds, and half the interval."""
     first, other = _Simulated("a"), _Simulated("b")
     tasks = [cast(Task, first), cast(Task, other)]
-    rule = Stopping(Settings(until=2.0, max_time_s=1e9))
+    rule = Stopping(Settings(until=2.0, until_operators=0.0, max_time_s=1e9))
     while rule.due(tasks) and len(first.manifest.rounds) < MOST_ROUNDS:
         drift = random.normal(0, 0.05)  # of the machine: the same for both
         first.add(drift, random)
@@ -66,6 +70,38 @@ def simulate(noise: float, effect: float, draw: Draw, random: np.random.Generato
     covered = judged.low <= np.exp(-effect) <= judged.high
     half = float(np.log(judged.high / judged.low)) / 2
     return covered, str(judged.verdict), len(first.manifest.rounds), half
+
+
+class _SimulatedOperators(OperatorTimes):
+    """Operators of two equal configurations, whose times differ by noise alone: the log ratios of 100 pairs each."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        super().__init__()
+        self.log_ratios = OPERATOR_NOISES[:, None] * random.normal(size=(len(OPERATOR_NOISES), 100))
+
+    def half_widths(self, first: Task, task: Task, *, without_last: int = 0) -> dict[str, float]:
+        """Return the half widths of all operators over the rounds that the tasks have."""
+        rounds = self.of_rounds(min(len(t.manifest.rounds) for t in (first, task)) - without_last)
+        return {str(row): half for row, half in enumerate(rounds.half_width.tolist())}
+
+    def of_rounds(self, count: int) -> LogRatios:
+        """Return the ratios over the first ``count`` pairs."""
+        times = [np.around(1e9 * np.exp(logs))[:, None].astype(np.int64) for logs in self.log_ratios.T[:count]]
+        return log_ratios(times, [np.full_like(of_round, round(1e9)) for of_round in times], paired=True)
+
+
+def simulate_operators(random: np.random.Generator) -> tuple[int, int, int]:
+    """Return how many intervals of operators cover 1 at the end, how many verdicts are false, and the rounds."""
+    first, other = _Simulated("a"), _Simulated("b")
+    tasks = [cast(Task, first), cast(Task, other)]
+    rule = Stopping(Settings(until=2.0, until_operators=5.0, max_time_s=1e9))
+    rule._operators = operators = _SimulatedOperators(random)
+    while rule.due(tasks) and len(first.manifest.rounds) < MOST_ROUNDS:
+        first.add(0.0, random)
+        other.add(0.005 * random.normal(), random)
+    found = judge(operators.of_rounds(len(first.manifest.rounds)))
+    covered = sum(j.low is not None and j.high is not None and j.low <= 1 <= j.high for j in found)
+    return covered, sum(j.verdict in ("faster", "slower") for j in found), len(first.manifest.rounds)
 
 
 def main() -> None:
@@ -89,6 +125,10 @@ def main() -> None:
                 every += found
                 print(_row(f"{100 * noise:.1f}%", name, effect, found))
             print(_row("all", name, effect, every))
+    captures = np.array([simulate_operators(random) for _ in range(options.captures)])
+    covered, false = captures[:, :2].mean(axis=0) / len(OPERATOR_NOISES)
+    rounds = np.median(captures[:, 2])
+    print(f"operators: {100 * covered:.1f}% covered, {100 * false:.2f}% false verdicts, {rounds:.0f} rounds")
 
 
 def _row(noise: str, name: str, effect: float, found: list[tuple[bool, str, int, float]]) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -112,6 +116,7 @@ class Simulated:
         self.manifest = manifest(blocks, medians=medians)
         self.failure = failure
         self.wanted = wanted
+        self.filing = SimpleNamespace()
 
     @property
     def missing_rounds(self) -> int:
@@ -119,7 +124,7 @@ class Simulated:
 
 
 def due(*tasks: Simulated, **settings: Any) -> list[int]:
-    rule = Stopping(Settings(**{"max_time_s": 1e6, **settings}))
+    rule = Stopping(Settings(**{"max_time_s": 1e6, "until_operators": 0.0, **settings}))
     listed = [cast(Task, task) for task in tasks]
     return [listed.index(task) for task in rule.due(listed)]
 
@@ -140,6 +145,45 @@ def test_a_capture_ends_when_the_ratio_is_known() -> None:
     assert due(Simulated(STEADY), Simulated([*known[:5], 130.0, 90.0])) == []
 
 
+def with_operators(folder: Path, small_us: list[float], convolution_us: float = 1000.0) -> Simulated:
+    """Return a task whose traces have a convolution, and an operator of the given times beside it, in each round."""
+    folder.mkdir()
+    for number, small in enumerate(small_us):
+        events = []
+        for forward, start in enumerate((0.0, 10_000.0)):
+            spans = [("user_annotation", "profkit.forward", start, 2000.0), ("cpu_op", "aten::relu", start + 1, small)]
+            spans.append(("cpu_op", "aten::conv2d", start + 500, convolution_us))
+            for place, (category, name, ts, dur) in enumerate(spans):
+                event = {"ph": "X", "cat": category, "name": name, "pid": 1, "tid": 1, "ts": ts, "dur": dur}
+                events.append({**event, "args": {"Ev Idx": 3 * forward + place}})
+        text = json.dumps({"schemaVersion": 1, "traceEvents": events})
+        (folder / f"{number}.pt.trace.json.gz").write_bytes(gzip.compress(text.encode()))
+    task = Simulated(STEADY[:1] * len(small_us))
+    task.filing = SimpleNamespace(staging=folder / "missing", folder=folder)
+    return task
+
+
+def test_a_capture_goes_on_for_a_large_operator(tmp_path: Path) -> None:
+    """An operator of 2% of the forward is waited for; one of 0.2%, or that a side lacks, is not."""
+    scattered = [40.0, 48.0, 36.0, 44.0, 50.0, 38.0, 42.0]
+    first = with_operators(tmp_path / "first", [40.0] * 7)
+    wide = with_operators(tmp_path / "wide", scattered)
+    assert due(first, wide, until_operators=5.0) == [0, 1]
+    assert due(first, wide, until_operators=50.0) == []
+    assert due(first, wide, until_operators=0.0) == []
+    # as for the latency, two rounds follow the first narrow look, and what they show does not matter
+    late = with_operators(tmp_path / "late", [44.0, 44.2, 43.9, 44.1, 44.0, 80.0, 20.0])
+    assert due(first, late, until_operators=5.0) == []
+    small = [with_operators(tmp_path / name, [ns / 10 for ns in scattered]) for name in ("small", "other")]
+    assert due(*small, until_operators=5.0) == []
+    (tmp_path / "wide" / "3.pt.trace.json.gz").write_bytes(b"damaged")
+    assert due(first, wide, until_operators=5.0) == []  # nothing is known of the operators, so nothing is waited for
+    rule = Stopping(Settings(max_time_s=90.0, until_operators=5.0))
+    slow = with_operators(tmp_path / "slow", scattered, convolution_us=1200.0)
+    left = rule.time_left([cast(Task, first), cast(Task, slow)])
+    assert left == "at most 90 s left; aten::relu is known to 12%, 5% is wanted"
+
+
 def test_a_capture_ends_when_time_is_up() -> None:
     assert due(Simulated(STEADY), Simulated([120.0, 90.0]), max_time_s=1.0) == [0, 1]
     rule = Stopping(Settings(max_time_s=1.0), began=-1e9)
@@ -158,7 +202,7 @@ def test_forwards_follow_the_variances() -> None:
     assert forwards_per_round(between=1e-4, within=1e-4, round_cost=4.0, forward_cost=0.1) == pytest.approx(40**0.5)
     assert forwards_per_round(between=1e-4, within=4e-4, round_cost=4.0, forward_cost=0.1) == pytest.approx(160**0.5)
     assert forwards_per_round(between=0.0, within=1e-4, round_cost=4.0, forward_cost=0.1) == float("inf")
-    rule = Stopping(Settings(max_time_s=1e6))
+    rule = Stopping(Settings(max_time_s=1e6, until_operators=0.0))
     tasks = [cast(Task, Simulated(STEADY)), cast(Task, Simulated([1.1 * ms for ms in STEADY]))]
     assert rule.forwards(tasks) == 20
     rule.costs += [Costs(20.0, 4.0, 20)] * 3

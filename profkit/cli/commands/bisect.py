@@ -35,7 +35,7 @@ from profkit.experiments.bisect.session import Bisection, BisectPlan
 from profkit.report.kinds.bisect import KIND
 from profkit.report.rendering import FORMATS
 from profkit.runs.setting import Setting
-from profkit.runs.settings import SETTINGS, Settings
+from profkit.runs.settings import PRECISION, SETTINGS, Settings
 from profkit.trace.options import ReadOptions
 
 _MOST_S = 3600.0
@@ -54,7 +54,7 @@ git bisect run. A test of a figure takes {LOOKS[0]} to {LOOKS[-1]} rounds, as ma
 
 def _settings() -> list[Setting]:
     """Return the settings of a capture of which each has one value; the search chooses the rounds."""
-    chosen = [replace(s, repeatable=False) for s in SETTINGS if s.name not in ("until", "rounds")]
+    chosen = [replace(s, repeatable=False) for s in SETTINGS if s.name not in (*PRECISION, "rounds")]
     help_ = "Give up, undecided, if the search has not ended after this time (seconds)."
     return [replace(s, default=_MOST_S, help=help_) if s.name == "max_time_s" else s for s in chosen]
 

@@ -38,7 +38,7 @@ from profkit.experiments.sweep.session import Sweep, SweepPlan
 from profkit.report.kinds.sweep import KIND
 from profkit.report.rendering import FORMATS
 from profkit.runs.setting import Setting
-from profkit.runs.settings import SETTINGS, Settings
+from profkit.runs.settings import PRECISION, SETTINGS, Settings
 from profkit.trace.options import ReadOptions
 from profkit.views.sweep import view_sweep
 
@@ -57,7 +57,7 @@ Examples:
 
 def _sweep_settings() -> list[Setting]:
     """Return the settings of a capture; every group has the same number of rounds, whatever is known by then."""
-    chosen = [setting for setting in SETTINGS if setting.name not in ("until", "max_time_s")]
+    chosen = [setting for setting in SETTINGS if setting.name not in (*PRECISION, "max_time_s")]
     changed = {"default": _ROUNDS, "optional": False, "default_text": None}
     return [replace(setting, **changed) if setting.name == "rounds" else setting for setting in chosen]
 

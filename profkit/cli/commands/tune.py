@@ -33,7 +33,7 @@ from profkit.forked import processors
 from profkit.report.kinds.tune import KIND
 from profkit.report.rendering import FORMATS
 from profkit.runs.setting import Setting
-from profkit.runs.settings import SETTINGS, Settings
+from profkit.runs.settings import PRECISION, SETTINGS, Settings
 from profkit.trace.options import ReadOptions
 
 _ROUNDS = 5
@@ -53,7 +53,7 @@ _PROCESSES = "processes"
 def _settings() -> list[Setting]:
     """Return the settings of a capture, each with one value; every group has the same number of rounds."""
     changed = {"default": _ROUNDS, "optional": False, "default_text": None}
-    chosen = [replace(s, repeatable=False) for s in SETTINGS if s.name not in ("until", "max_time_s")]
+    chosen = [replace(s, repeatable=False) for s in SETTINGS if s.name not in (*PRECISION, "max_time_s")]
     return [replace(setting, **changed) if setting.name == "rounds" else setting for setting in chosen]
 
 
