@@ -10,7 +10,7 @@ from profkit.capture.block import MEMORY_RESERVE, TurnsNotPossibleError, run_blo
 from profkit.capture.memory import available_bytes
 from profkit.capture.plan import order_of_round
 from profkit.capture.results import describe_block
-from profkit.capture.stopping import Stopping
+from profkit.capture.stopping import Costs, Stopping
 from profkit.capture.task import Listener, Task
 
 MOST_REPEATED = 5  # blocks that are measured again because other work disturbed them; at most half of those asked for
@@ -95,8 +95,10 @@ class Blocks:
             except TurnsNotPossibleError as reason:
                 self._give_up_turns(str(reason))
         if self.sequential:
+            parts = []
             for place, position in enumerate(order_of_round(self.next_block, len(group))):
-                run_block([group[position]], self.session, self.next_block, timed, self.listener, place)
+                parts.append(run_block([group[position]], self.session, self.next_block, timed, self.listener, place))
+            self.stopping.costs.append(Costs(sum(p.whole_s for p in parts), sum(p.latency_s for p in parts), timed))
         self.next_block += 1
         captured = [task for task, count in zip(group, before, strict=True) if len(task.manifest.rounds) > count]
         first = self.tasks[0]

@@ -116,17 +116,12 @@ class Stopping:
     def _waits_for(self, tasks: Sequence[Task]) -> str:
         """Return the operator that is known worst, in words, if the rounds go on for operators alone."""
         first, *others = tasks
-        worst = [self._least_known(first, task) for task in others if not task.failure]
-        if not any(worst) or any(not self._is_latency_known(first, task) for task in others if not task.failure):
+        wanted = [task for task in others if not task.failure and not self._is_known(first, task)]
+        worst = [found for task in wanted if (found := self._least_known(first, task)) is not None]
+        if not worst or any(not self._is_latency_known(first, task) for task in wanted):
             return ""
-        half, name = max(found for found in worst if found is not None)
+        half, name = max(worst)
         return f"; {name} is known to {100 * math.expm1(half):.0f}%, {self.settings.until_operators:g}% is wanted"
-
-    def _least_known(self, first: Task, task: Task) -> tuple[float, str] | None:
-        """Return the widest half interval (log ratio) of an operator, and its name; None if all are known."""
-        if self._are_operators_known(first, task):
-            return None
-        return max(((half, name) for name, half in self._operators.half_widths(first, task).items()), default=None)
 
     def _is_known(self, first: Task, task: Task) -> bool:
         return self._is_latency_known(first, task) and self._are_operators_known(first, task)
@@ -138,22 +133,50 @@ class Stopping:
         return any(look is not None and float(look.half_width[0]) <= needed for look in looks)
 
     def _are_operators_known(self, first: Task, task: Task) -> bool:
-        """Whether the intervals of all large operators were narrow enough at some look, as for the latency.
+        """Whether the intervals of the large operators were narrow enough at some look, as for the latency.
 
-        An operator without an interval, such as one that took no time in some round, is not waited for.
+        Not waited for is an operator that cannot be known in the time that is left, or that has no interval because it
+        took no time in some round.
         """
         if not self.settings.until_operators:
             return True
-        needed = math.log1p(self.settings.until_operators / 100)
-        looks = (self._operators.half_widths(first, task, without_last=back) for back in _looks(first, task))
-        return any(not any(half > needed for half in look.values()) for look in looks)
+        hopeless = self._hopeless(first, task)
+        looks = [self._operators.half_widths(first, task, without_last=back) for back in _looks(first, task)]
+        return any(all(name in hopeless or not half > self._wanted for name, half in look.items()) for look in looks)
+
+    def _least_known(self, first: Task, task: Task) -> tuple[float, str] | None:
+        """Return the widest half interval (log ratio) of an operator that is waited for, and its name, if any."""
+        hopeless = self._hopeless(first, task)
+        found = self._operators.half_widths(first, task).items()
+        return max(((half, name) for name, half in found if half > self._wanted and name not in hopeless), default=None)
+
+    def _hopeless(self, first: Task, task: Task) -> set[str]:
+        """Return the operators whose intervals cannot get narrow enough in the time that is left.
+
+        An interval narrows with the root of the number of rounds.
+        """
+        if not self.costs:
+            return set()
+        done, round_s = _pairs(first, task), statistics.median(cost.whole_s for cost in self.costs)
+        times_as_many = max(1.0, 1 + self.seconds_left() / round_s / max(1, done))
+        found = self._operators.half_widths(first, task).items()
+        return {name for name, half in found if half > self._wanted * math.sqrt(times_as_many)}
+
+    @property
+    def _wanted(self) -> float:
+        """Half the interval (log ratio) to which operators are to be known."""
+        return math.log1p(self.settings.until_operators / 100)
 
 
 def _looks(first: Task, task: Task) -> range:
     """Return how many rounds at the end each look leaves out, if :data:`ROUNDS_AFTER` rounds or more follow it."""
+    return range(ROUNDS_AFTER, _pairs(first, task) - FEWEST_ROUNDS + 1)
+
+
+def _pairs(first: Task, task: Task) -> int:
+    """Return the number of rounds that are compared on each side, the smaller one."""
     pairing = pair_rounds(first.manifest, task.manifest)
-    rounds = min(len(pairing.baseline), len(pairing.candidate))
-    return range(ROUNDS_AFTER, rounds - FEWEST_ROUNDS + 1)
+    return min(len(pairing.baseline), len(pairing.candidate))
 
 
 def latency_ratio(baseline: Manifest, candidate: Manifest, *, without_last: int = 0) -> LogRatios | None:
