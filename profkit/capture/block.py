@@ -118,7 +118,10 @@ def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
     settings = [member.task.manifest.settings for member in members]
     if len(members) <= 1 or any(of_member.with_stack for of_member in settings):
         return [m for m in members if m.worker.order("profile", count=m.task.manifest.settings.steps)]
-    return _take_turns(members, block, _plan_turns(members, settings[0].steps), lambda _: {"stage": "profile"})
+    turns = _plan_turns(members, settings[0].steps)
+    for member in members:
+        member.kept = math.ceil(settings[0].steps / turns)  # so that all end in the same turn, or nearly
+    return _take_turns(members, block, turns, lambda _: {"stage": "profile"})
 
 
 def _plan_turns(members: Sequence[_Member], wanted: int) -> int:

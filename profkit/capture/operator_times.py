@@ -74,7 +74,7 @@ def _read(path: Path) -> _OfRound | None:
     if not len(forwards):
         return None
     self_ns = {name: times for (name, _), times in zip(samples.keys, samples.self_ns.T, strict=True)}
-    return _OfRound(self_ns, float(median(forwards.wall_ns)))
+    return _OfRound(self_ns, max(1.0, float(median(forwards.wall_ns))))
 
 
 def _large(sides: Sequence[Sequence[_OfRound]]) -> list[str]:

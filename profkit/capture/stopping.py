@@ -121,7 +121,7 @@ class Stopping:
         if not worst or any(not self._is_latency_known(first, task) for task in wanted):
             return ""
         half, name = max(worst)
-        return f"; {name} is known to {100 * math.expm1(half):.0f}%, {self.settings.until_operators:g}% is wanted"
+        return f"; {name} is known to {100 * math.expm1(half):.1f}%, {self.settings.until_operators:g}% is wanted"
 
     def _is_known(self, first: Task, task: Task) -> bool:
         return self._is_latency_known(first, task) and self._are_operators_known(first, task)

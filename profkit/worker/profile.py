@@ -54,6 +54,8 @@ class Profiling:
         profiler.
         """
         total = self._settings["steps"]
+        if len(self.durations_ns) == total:
+            return
         if self._profiler is None:
             self._profiler = self._prepared()
             self._skip(max(1, skip))

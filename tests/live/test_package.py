@@ -88,6 +88,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
         assert worker.order("warm_up")
         assert worker.order("time", count=2, skip=1, total=2)
         assert worker.order("profile", count=2)
+        assert worker.order("profile", count=1)  # there are enough
         worker.finish()
         assert worker.outcome().failure is None
     python = next(r for r in reports if r["event"] == "python")
