@@ -38,6 +38,7 @@ MOST_FORWARDS = 5  # times as many at most, so that a block does not take minute
 LEAST_BETWEEN = 2e-4  # variance of a ratio between blocks: processes of one configuration differ by 1% or more
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 ROUNDS_AFTER = 2  # the first look at which the interval is narrow enough
+TIMES_AS_MANY = 2  # rounds as there are: an operator that would take more is not waited for
 
 
 class Costs(NamedTuple):
@@ -135,8 +136,8 @@ class Stopping:
     def _are_operators_known(self, first: Task, task: Task) -> bool:
         """Whether the intervals of the large operators were narrow enough at some look, as for the latency.
 
-        Not waited for is an operator that cannot be known in the time that is left, or that has no interval because it
-        took no time in some round.
+        Not waited for is an operator that would take too many rounds, or that has no interval because it took no time
+        in some round.
         """
         if not self.settings.until_operators:
             return True
@@ -151,14 +152,15 @@ class Stopping:
         return max(((half, name) for name, half in found if half > self._wanted and name not in hopeless), default=None)
 
     def _hopeless(self, first: Task, task: Task) -> set[str]:
-        """Return the operators whose intervals cannot get narrow enough in the time that is left.
+        """Return the operators that would take more than :data:`TIMES_AS_MANY` rounds, or than the time that is left.
 
         An interval narrows with the root of the number of rounds.
         """
-        if not self.costs:
-            return set()
-        done, round_s = _pairs(first, task), statistics.median(cost.whole_s for cost in self.costs)
-        times_as_many = max(1.0, 1 + self.seconds_left() / round_s / max(1, done))
+        times_as_many: float = TIMES_AS_MANY
+        if self.costs:
+            round_s = statistics.median(cost.whole_s for cost in self.costs)
+            more = max(0.0, self.seconds_left()) / round_s
+            times_as_many = min(times_as_many, 1 + more / max(1, _pairs(first, task)))
         found = self._operators.half_widths(first, task).items()
         return {name for name, half in found if half > self._wanted * math.sqrt(times_as_many)}
 

@@ -102,17 +102,23 @@ def described(method: str, one: Captured, other: Captured) -> Result:
 
 
 def show(results: list[Result]) -> None:
-    """Print one row per case."""
+    """Print one row per case; the width of several captures is the root of the mean of the squares of theirs."""
+    columns = (("turns", "paired"), ("sequential", "unpaired"), ("sequential", "paired"), ("stopped", "paired"))
     print("| versions | mode | by turns | one after the other | same, pairwise | waiting worker stopped | narrower |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for pair, mode in dict.fromkeys((r["pair"], r["mode"]) for r in results):
-        found = {r["method"]: r for r in results if (r["pair"], r["mode"]) == (pair, mode)}
-        columns = (("turns", "paired"), ("sequential", "unpaired"), ("sequential", "paired"), ("stopped", "paired"))
-        halves = {(m, kind): found[m][kind] for m, kind in columns if m in found}
-        cells = [f"±{100 * halves[c]:.1f}% ({found[c[0]]['rounds']})" if c in halves else "" for c in columns]
-        if halves.keys() >= set(columns[:2]):
-            cells.append(f"{halves[columns[1]] / halves[columns[0]]:.1f}x")
+        of_case = [r for r in results if (r["pair"], r["mode"]) == (pair, mode)]
+        widths = {c: [r[c[1]] for r in of_case if r["method"] == c[0]] for c in columns}
+        pooled = {c: float(np.sqrt(np.mean(np.square(found)))) for c, found in widths.items() if found}
+        cells = [_cell(pooled[c], widths[c]) if c in pooled else "" for c in columns]
+        if pooled.keys() >= set(columns[:2]):
+            cells.append(f"{pooled[columns[1]] / pooled[columns[0]]:.1f}x")
         print("| " + " | ".join([pair, mode, *cells]) + " |")
+
+
+def _cell(pooled: float, widths: list[float]) -> str:
+    each = f" ({', '.join(f'{100 * width:.1f}' for width in widths)})" if len(widths) > 1 else ""
+    return f"±{100 * pooled:.1f}%{each}"
 
 
 def main() -> None:
@@ -122,17 +128,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--model", default="resnet50")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--captures", type=int, default=1, help="of each case by each method")
     options = parser.parse_args()
     results = [json.loads(line) for line in options.to.read_text().splitlines()] if options.to.exists() else []
-    for pair, mode in CASES:
-        done = {r["method"] for r in results if (r["pair"], r["mode"]) == (" to ".join(pair), mode)}
-        if missing := [method for method in options.methods if method not in done]:
-            found = capture(pair, mode, missing, options.seconds, options.model)
-            results += found
-            with options.to.open("a") as target:
-                target.writelines(json.dumps(result) + "\n" for result in found)
-            for result in found:
-                print({name: v for name, v in result.items() if name != "latency_ns"}, file=sys.stderr)
+    for number in range(1, options.captures + 1):
+        for pair, mode in CASES:
+            done = [r["method"] for r in results if (r["pair"], r["mode"]) == (" to ".join(pair), mode)]
+            if missing := [method for method in options.methods if done.count(method) < number]:
+                found = capture(pair, mode, missing, options.seconds, options.model)
+                results += found
+                with options.to.open("a") as target:
+                    target.writelines(json.dumps(result) + "\n" for result in found)
+                for result in found:
+                    print({name: v for name, v in result.items() if name != "latency_ns"}, file=sys.stderr)
     show(results)
 
 
