@@ -115,12 +115,15 @@ def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
 
     In one turn each if Python's stack is recorded: that of the forwards that do not count would be in the trace.
     """
+    if not members:
+        return []
     settings = [member.task.manifest.settings for member in members]
-    if len(members) <= 1 or any(of_member.with_stack for of_member in settings):
-        return [m for m in members if m.worker.order("profile", count=m.task.manifest.settings.steps)]
-    turns = _plan_turns(members, settings[0].steps)
+    steps = settings[0].steps
+    is_one_turn = len(members) == 1 or any(of_member.with_stack for of_member in settings)
+    turns = 1 if is_one_turn else _plan_turns(members, steps)
     for member in members:
-        member.kept = math.ceil(settings[0].steps / turns)  # so that all end in the same turn, or nearly
+        member.kept = math.ceil(steps / turns)  # so that all end in the same turn
+        member.skipped = 0 if is_one_turn else member.skipped
     return _take_turns(members, block, turns, lambda _: {"stage": "profile"})
 
 

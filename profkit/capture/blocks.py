@@ -106,7 +106,8 @@ class Blocks:
             for task in group:  # its round is due again, and theirs have no partner
                 task.wanted += task is not first
         if captured:
-            self.listener.result(describe_block(name, first, captured))
+            waits_for = self.stopping.waits_for(self.tasks)
+            self.listener.result(describe_block(name, first, captured) + (f"; {waits_for}" if waits_for else ""))
         return any(task.manifest.rounds[-1].disturbed for task in captured)
 
     def _name(self) -> str:

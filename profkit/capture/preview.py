@@ -136,7 +136,11 @@ def _time(planned: Sequence[_Planned], name: str, options: Settings) -> Iterator
     after = f", then {counted(passes, 'process', 'processes')} for oneDNN's log" * bool(passes)
     if options.rounds is None and len(planned) > 1:
         rounds = FEWEST_ROUNDS + ROUNDS_AFTER
-        operators = f" and those of operators to {options.until_operators:g}%" if options.until_operators else ""
+        operators = (
+            f" and those of large operators to {options.until_operators:g}% unless that takes far more rounds"
+            if options.until_operators
+            else ""
+        )
         yield (
             f"{name}: {rounds} rounds or more of each configuration, until the ratios of latencies are known to "
             f"{options.until:g}%{operators}, but no new ones after {units.minutes(options.max_time_s)}{after}"

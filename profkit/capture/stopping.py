@@ -103,7 +103,7 @@ class Stopping:
     def time_left(self, tasks: Sequence[Task]) -> str:
         """Return how much time is left, in words; empty if that is not known."""
         if self.settings.rounds is None and len(tasks) > 1:
-            return f"at most {units.minutes(max(0.0, self.seconds_left()))} left{self._waits_for(tasks)}"
+            return f"at most {units.minutes(max(0.0, self.seconds_left()))} left"
         done = len(self.costs)
         if not done:
             return ""
@@ -114,15 +114,17 @@ class Stopping:
         """Return the time left by ``--max-time`` (s)."""
         return float(self.settings.max_time_s) - (time.monotonic() - self.began)
 
-    def _waits_for(self, tasks: Sequence[Task]) -> str:
-        """Return the operator that is known worst, in words, if the rounds go on for operators alone."""
+    def waits_for(self, tasks: Sequence[Task]) -> str:
+        """Return the operator that is known worst, in words, if the rounds go on for operators alone; else nothing."""
         first, *others = tasks
+        if self.settings.rounds is not None or first.failure or self.seconds_left() <= 0:
+            return ""
         wanted = [task for task in others if not task.failure and not self._is_known(first, task)]
         worst = [found for task in wanted if (found := self._least_known(first, task)) is not None]
         if not worst or any(not self._is_latency_known(first, task) for task in wanted):
             return ""
         half, name = max(worst)
-        return f"; {name} is known to {100 * math.expm1(half):.1f}%, {self.settings.until_operators:g}% is wanted"
+        return f"{name} is known to {100 * math.expm1(half):.1f}%, {self.settings.until_operators:g}% is wanted"
 
     def _is_known(self, first: Task, task: Task) -> bool:
         return self._is_latency_known(first, task) and self._are_operators_known(first, task)

@@ -12,8 +12,8 @@ from typing import Any
 
 from profkit.runs.setting import Setting, Value, show
 
+PRECISION = ("until", "until_operators")  # the settings that say how exactly a capture is to know its ratios
 # oneDNN's name of each fpmath mode, by the name that users type
-PRECISION = ("until", "until_operators")  # the settings that say when a capture has enough rounds
 FPMATH = {"fp32": "STRICT", "bf16": "BF16", "f16": "F16", "tf32": "TF32", "any": "ANY"}
 
 
@@ -137,7 +137,8 @@ SETTINGS: tuple[Setting, ...] = (
         metavar="PERCENT",
         recorded=False,
         help="Capture more rounds, too, until the ratio of the self host time of each operator that takes 1% of the "
-        "forward or more is known to this many percent; 0 looks at the latency alone.",
+        "forward or more is known to this many percent; but not for an operator that would take more than three times "
+        "the rounds so far. 0 looks at the latency alone.",
     ),
     Setting(
         name="max_time_s",

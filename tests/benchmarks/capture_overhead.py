@@ -73,7 +73,7 @@ def main() -> None:
     pairs = pairs[1:]  # the first warms the disk's cache
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
-    print(f"| {options.rounds} rounds of {options.model} | median of " + str(options.runs) + " |\n| :--- | ---: |")
+    print(f"| {options.rounds} rounds of {options.model} | median of {options.runs} |\n| :--- | ---: |")
     print(f"| profkit capture, whole process | {ours:.2f} s |\n| torch.profiler by hand | {theirs:.2f} s |")
     print(f"| ratio, pair by pair | {ratio:.3f} |")
 

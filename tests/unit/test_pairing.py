@@ -145,14 +145,14 @@ def test_a_capture_ends_when_the_ratio_is_known() -> None:
     assert due(Simulated(STEADY), Simulated([*known[:5], 130.0, 90.0])) == []
 
 
-def with_operators(folder: Path, small_us: list[float], convolution_us: float = 1000.0) -> Simulated:
+def with_operators(folder: Path, small_us: list[float], operator: str = "aten::relu") -> Simulated:
     """Return a task whose traces have a convolution, and an operator of the given times beside it, in each round."""
     folder.mkdir()
     for number, small in enumerate(small_us):
         events = []
         for forward, start in enumerate((0.0, 10_000.0)):
-            spans = [("user_annotation", "profkit.forward", start, 2000.0), ("cpu_op", "aten::relu", start + 1, small)]
-            spans.append(("cpu_op", "aten::conv2d", start + 500, convolution_us))
+            spans = [("user_annotation", "profkit.forward", start, 2000.0), ("cpu_op", operator, start + 1, small)]
+            spans.append(("cpu_op", "aten::conv2d", start + 500, 1000.0))
             for place, (category, name, ts, dur) in enumerate(spans):
                 event = {"ph": "X", "cat": category, "name": name, "pid": 1, "tid": 1, "ts": ts, "dur": dur}
                 events.append({**event, "args": {"Ev Idx": 3 * forward + place}})
@@ -177,16 +177,22 @@ def test_a_capture_goes_on_for_a_large_operator(tmp_path: Path) -> None:
     # narrow two rounds ago, by chance: it is looked at again
     late = with_operators(tmp_path / "late", [44.0, 44.2, 43.9, 44.1, 44.0, 50.0, 40.0])
     assert due(first, late, until_operators=5.0) == [0, 1]
+    # narrow now, and not yet two rounds ago
+    soon = with_operators(tmp_path / "soon", [40.0, 43.5, 40.5, 43.0, 40.0, 42.0, 42.0])
+    assert due(first, soon, until_operators=4.5) == [0, 1]
+    assert due(first, soon, until_operators=6.0) == []
     small = [with_operators(tmp_path / name, [ns / 10 for ns in scattered]) for name in ("small", "other")]
     assert due(*small, until_operators=5.0) == []
+    assert due(first, with_operators(tmp_path / "gelu", scattered, "aten::gelu"), until_operators=5.0) == []
+    rule = Stopping(Settings(max_time_s=90.0, until_operators=5.0))
+    tasks = [cast(Task, first), cast(Task, wide)]
+    assert rule.waits_for(tasks) == "aten::relu is known to 5.9%, 5% is wanted"
+    assert Stopping(Settings(rounds=9)).waits_for(tasks) == ""
+    rule.costs += [Costs(50.0, 1.0, 20)] * 3  # there is time for one more, and it takes three
+    assert rule.due(tasks) == []
+    assert rule.waits_for(tasks) == ""
     (tmp_path / "wide" / "3.pt.trace.json.gz").write_bytes(b"damaged")
     assert due(first, wide, until_operators=5.0) == []  # nothing is known of the operators, so nothing is waited for
-    rule = Stopping(Settings(max_time_s=90.0, until_operators=5.0))
-    slow = with_operators(tmp_path / "slow", scattered, convolution_us=1200.0)
-    left = rule.time_left([cast(Task, first), cast(Task, slow)])
-    assert left == "at most 90 s left; aten::relu is known to 5.9%, 5% is wanted"
-    rule.costs += [Costs(50.0, 1.0, 20)] * 3  # there is time for one more, and it takes three
-    assert rule.due([cast(Task, first), cast(Task, slow)]) == []
 
 
 def test_a_capture_ends_when_time_is_up() -> None:

@@ -135,8 +135,7 @@ def command(
 
     Each round of a configuration is a new process. It warms up, times forwards with the profiler off, then profiles
     --steps forwards. The configurations of a workload run by turns, forward by forward, so that the drift of the
-    machine cancels in their ratios. Rounds go on until the ratios of the latencies and of the large operators are known
-    (--until, --until-operators), or time is up (--max-time).
+    machine cancels in their ratios. Rounds go on until the ratios are known (--until, --until-operators) or time is up.
 
     Without --torch and --python, the capture uses the interpreter that runs profkit if torch is installed there, else
     an environment with the newest PyTorch.
