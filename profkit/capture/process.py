@@ -94,8 +94,13 @@ class Worker:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End the worker at once, and whatever it started; it has failed, if it has no outcome yet."""
         if self._outcome is None:
             self._end(0.0)
+            self._outcome = Outcome(self._reports.last, "was ended")
 
     def order(self, stage: str, **fields: Any) -> bool:
         """Order one turn of ``stage`` and wait until it is done; False if the worker failed."""
@@ -118,9 +123,9 @@ class Worker:
         self._reports.is_finishing = True
         self._send({"stage": "finish"})
 
-    def is_ready(self) -> bool:
-        """Wait until the model is prepared; False if the worker failed before."""
-        return self._outcome is None and ("ready" in self._reports.last or self._follow("ready"))
+    def prepare(self) -> bool:
+        """Order the model, once, and wait until it is prepared; False if the worker failed before."""
+        return "ready" in self._reports.last or (self.begin("prepare") and self._follow("ready"))
 
     def last(self, event: str) -> Report:
         """Return the last report of the kind ``event``; raises KeyError if there is none."""

@@ -58,6 +58,8 @@ def work(orders: Order, turns: Iterator[str], report: Reporter) -> None:
         torch.set_num_threads(settings["threads"])
     report("torch", **describe_torch())
     report("python", **describe_python())
+    if not orders["onednn"]:
+        wait_for_order(turns)
     report("stage", stage="building the model")
     model, inputs = build(workload)
     if workload["weights"] == "random":
@@ -93,6 +95,15 @@ def pin(cpus: str) -> None:
         have = ",".join(str(number) for number in sorted(allowed))
         raise WorkerError("cpus", "--cpus %s is not possible: the CPUs to choose from are %s" % (cpus, have))
     os.sched_setaffinity(0, numbers)
+
+
+def wait_for_order(turns: Iterator[str]) -> None:
+    """Wait until the session orders the model; the process ends if the session has ended.
+
+    Workers import torch at the same time, on one processor each, but prepare their models one after the other.
+    """
+    if next(turns, None) is None:
+        os._exit(1)
 
 
 def take_turns(round_: Round, turns: Iterator[str], report: Reporter) -> None:

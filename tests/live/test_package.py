@@ -84,7 +84,7 @@ def test_the_worker_under_python_3_7(tmp_path: Path) -> None:
     }
     reports: list[Report] = []
     with Worker(home / "bin/python", order, {}, tmp_path / "log", 600.0, reports.append) as worker:
-        assert worker.is_ready(), (tmp_path / "log").read_text()
+        assert worker.prepare(), (tmp_path / "log").read_text()
         assert worker.order("warm_up")
         assert worker.order("time", count=2, skip=1, total=2)
         assert worker.order("profile", count=2)

@@ -224,7 +224,7 @@ def test_a_hang(run: Run) -> None:
 
 def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
     with Worker(tmp_path / "none", {}, {}, tmp_path / "log", 1.0, lambda report: None) as worker:
-        assert not worker.is_ready()
+        assert not worker.prepare()
         assert not worker.order("warm_up")
         outcome = worker.outcome()
     assert outcome.failure == f"{tmp_path}/none cannot be started (No such file or directory)"

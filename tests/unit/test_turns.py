@@ -15,6 +15,7 @@ import pytest
 
 from profkit.capture import blocks
 from profkit.capture.block import TurnsNotPossibleError
+from profkit.capture.process import Worker
 from profkit.capture.stopping import Costs
 from profkit.capture.task import Task
 from profkit.runs import Manifest, read_manifest
@@ -82,6 +83,28 @@ def test_models_are_made_one_after_the_other(python: Path, tmp_path: Path) -> No
     lines = [line.split() for line in log.read_text().splitlines()]
     assert [what for _, what in lines] == ["start", "end"] * 4
     assert [start[0] for start in lines[::2]] == [end[0] for end in lines[1::2]]
+
+
+def test_torch_is_imported_while_the_model_before_is_prepared(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker starts before the model of the one before is ordered, and no earlier."""
+    events: list[str] = []
+
+    class Recorded(Worker):
+        def __init__(self, *arguments: Any, **fields: Any) -> None:
+            events.append("start")
+            super().__init__(*arguments, **fields)
+
+        def prepare(self) -> bool:
+            events.append("prepare") if "ready" not in self._reports.last else None
+            return super().prepare()
+
+    monkeypatch.setattr("profkit.capture.task.Worker", Recorded)
+    varied, settings = {"fpmath": ("fp32", "bf16", "tf32")}, SHORT.changed(rounds=1)
+    done = capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", settings=settings, varied=varied)
+    assert [c.failure for c in done] == [None] * 3
+    assert events == ["start", "start", "prepare", "start", "prepare", "prepare"]
 
 
 def test_every_block_is_paired(python: Path, tmp_path: Path) -> None:

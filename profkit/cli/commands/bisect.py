@@ -151,9 +151,6 @@ def command(
             limit = parse_threshold(threshold, figure)
             search = Bisection(BisectPlan(found, figure, limit, options.max_time_s, reading), captures)
         progress.message(search.describe())
-        try:
+        with progress.resumable():
             result = search.run()
-        except KeyboardInterrupt:
-            progress.message("The complete rounds are kept; the same command continues the search.")
-            raise
     show(KIND, result, output, pattern, sort, top)

@@ -27,6 +27,7 @@ from profkit.cli.capture_options import (
     requested_environments,
     setting_options,
 )
+from profkit.cli.live_line import RESUMABLE
 from profkit.cli.options import use_colour
 from profkit.cli.progress import CaptureProgress
 from profkit.errors import CaptureError, OutputError
@@ -35,7 +36,6 @@ from profkit.runs.manifest import Host
 from profkit.runs.settings import SETTINGS, Settings
 
 _SUFFIXES = ", ".join(s.label_suffix.format(value=s.name.upper()) for s in SETTINGS if s.label_suffix)
-RESUMABLE = "The complete rounds are kept; the same command continues the capture."
 
 EPILOG = """\b
 Examples:
@@ -162,13 +162,10 @@ def command(
             return
         if not quiet:
             _warn_of_machine(progress, host)
-        try:
+        with progress.resumable("Runs that were not replaced yet are unchanged." if overwrite else RESUMABLE):
             captured = run_session(
                 configurations, options, logdir, progress, overwrite=overwrite, environments=environments, host=host
             )
-        except KeyboardInterrupt:
-            progress.message("Runs that were not replaced yet are unchanged." if overwrite else RESUMABLE)
-            raise
     _conclude(captured, quiet)
 
 

@@ -111,9 +111,5 @@ def _add(
     from profkit.fleet.session import Plan, index
     from profkit.forked import processors
 
-    with IndexProgress(quiet=output.quiet, colour=output.colour) as progress:
-        try:
-            return index(Plan(paths, to, options, workers or processors(), scheduler, retry), progress)
-        except KeyboardInterrupt:
-            progress.message("What is complete is kept; the same command goes on.")
-            raise
+    with IndexProgress(quiet=output.quiet, colour=output.colour) as progress, progress.resumable():
+        return index(Plan(paths, to, options, workers or processors(), scheduler, retry), progress)

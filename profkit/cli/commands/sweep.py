@@ -185,11 +185,8 @@ def _capture(plan: SweepPlan, environments: Environments, progress: CaptureProgr
     """Capture what is missing; return why runs could not be captured, by label and workload."""
     sweep = Sweep(plan, environments, progress, describe_host())
     progress.message(sweep.describe())
-    try:
+    with progress.resumable():
         sweep.run()
-    except KeyboardInterrupt:
-        progress.message("The complete rounds are kept; the same command continues the sweep.")
-        raise
     return sweep.failures
 
 

@@ -148,11 +148,8 @@ def command(
         )
         tuning = Tuning(plan, environments, progress, describe_host())
         progress.message(tuning.describe())
-        try:
+        with progress.resumable():
             result = tuning.run()
-        except KeyboardInterrupt:
-            progress.message("The complete rounds are kept; the same command goes on.")
-            raise
     show(KIND, result, output, pattern, sort, top)
 
 

@@ -114,7 +114,7 @@ class Workers:
         """Start processes at once, and warm them up one after the other."""
         started = [crew.stack.enter_context(self._new(level)) for _ in range(missing)]
         for worker in started:
-            if not (worker.is_ready() and worker.order("warm_up")):
+            if not (worker.prepare() and worker.order("warm_up")):
                 raise failure_of(worker)
             crew.workers.append(worker)
             self.first = self.first or worker
