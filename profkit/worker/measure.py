@@ -92,7 +92,7 @@ class Round:
         self._peak_bytes = peak_memory_bytes()  # before the profiler's own memory
 
     def profile(self, count: int, skip: int = 0) -> None:
-        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace.
+        """Profile ``count`` forwards, but in all no more than ``settings['steps']``.
 
         ``skip`` forwards before them warm the caches up and do not count.
         """
@@ -102,7 +102,7 @@ class Round:
             self._profiling.run(count, skip)
 
     def finish(self) -> dict[str, Any]:
-        """Save the outputs; return the round as stored in the manifest (times in ns)."""
+        """Save the trace and the outputs; return the round as stored in the manifest (times in ns)."""
         trace = self._profiling.compressed_trace()
         return {
             "trace": trace,

@@ -48,7 +48,7 @@ class Profiling:
         self._before: set[str] = set()
 
     def run(self, count: int, skip: int = 0) -> None:
-        """Profile ``count`` forwards, but in all no more than ``settings['steps']``; the last one writes the trace.
+        """Profile ``count`` forwards, but in all no more than ``settings['steps']``.
 
         ``skip`` forwards before them warm the caches up and are not recorded; the first ones of all also warm up the
         profiler.
@@ -66,15 +66,14 @@ class Profiling:
                 self._skip(skip)
         for _ in range(min(count, total - len(self.durations_ns))):
             self.durations_ns.append(self._step(len(self.durations_ns) + 1))
-        if len(self.durations_ns) == total:
-            self._profiler.stop_trace()
-            self._write(self._profiler)
 
     def compressed_trace(self) -> str:
-        """Compress the trace; return its file name. Raises WorkerError if there is none, or not the whole of it.
+        """Write and compress the trace; return its file name. Raises WorkerError if there is none, or not all of it.
 
         Raises OSError if there is none because the folder holds no more.
         """
+        self._profiler.stop_trace()
+        self._write(self._profiler)
         written = [n for n in os.listdir(self._folder) if n not in self._before and n.endswith(".pt.trace.json")]
         if not written:
             write_and_remove(os.path.join(self._folder, "trace.part"), SMALL_TRACE)  # says so if the disk is full
