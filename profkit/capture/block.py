@@ -1,7 +1,8 @@
 """One block: a fresh worker per configuration. The workers take turns, so that the machine is the same for all.
 
 A turn runs two forwards or more, and the first ones do not count: they bring back into the caches what the turns of the
-others displaced, and outlast the threads of the worker before. The order of the workers changes from turn to turn.
+others displaced, and outlast the threads of the worker before. The order in which workers start changes from block to
+block, and that of their turns from turn to turn.
 """
 
 from __future__ import annotations
@@ -56,21 +57,31 @@ def run_block(
     """
     began = time.monotonic()
     with ExitStack() as stack:
-        members = _start(tasks, stack, listener)
+        members = _start(_in_order(tasks, block), stack, listener)
         live = [m for m in members if m.worker.prepare()]
         if len(members) > 1 and any(m.worker.last("ready")["on_device"] for m in live):
             raise TurnsNotPossibleError("the model runs on a device, which several processes cannot share evenly")
         live = [m for m in live if m.worker.order("warm_up")]
         warm = time.monotonic()
-        live = _time(live, block, timed)
+        live = _time(live, timed)
         timed_until = time.monotonic()
-        live = _profile(live, block)
+        live = _profile(live)
         for member in live:
             member.worker.finish()
         for order, member in enumerate(members, first_place):
             place = Place(session, block, order, member.started)
             take_round(member.task, member.worker.outcome(), place, listener)
     return Costs(time.monotonic() - began, timed_until - warm, timed)
+
+
+def _in_order(tasks: Sequence[Task], block: int) -> list[Task]:
+    """Return the tasks in the order in which their workers start, so that none is always the first.
+
+    While it is not known how much memory they need, it is the order given, as the last ones may have to wait.
+    """
+    if any(task.peak_memory_bytes is None for task in tasks):
+        return list(tasks)
+    return [tasks[position] for position in order_of_round(block, len(tasks))]
 
 
 def _start(tasks: Sequence[Task], stack: ExitStack, listener: Listener) -> list[_Member]:
@@ -110,15 +121,15 @@ def _lacking_memory(before: Worker) -> str:
     return f"a worker uses {units.size(used)}, and {units.size(available)} are available for another one"
 
 
-def _time(members: Sequence[_Member], block: int, timed: int) -> list[_Member]:
+def _time(members: Sequence[_Member], timed: int) -> list[_Member]:
     """Time at least ``timed`` forwards of every worker by turns; return those that did not fail."""
     if len(members) == 1:
         return [m for m in members if m.worker.order("time", count=timed, skip=0, total=timed)]
     turns = _plan_turns(members, timed)
-    return _take_turns(members, block, turns, lambda m: {"stage": "time", "total": turns * m.kept})
+    return _take_turns(members, turns, lambda m: {"stage": "time", "total": turns * m.kept})
 
 
-def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
+def _profile(members: Sequence[_Member]) -> list[_Member]:
     """Profile the forwards of every worker by turns; return those that did not fail.
 
     In one turn each if Python's stack is recorded: that of the forwards that do not count would be in the trace.
@@ -132,7 +143,7 @@ def _profile(members: Sequence[_Member], block: int) -> list[_Member]:
     for member in members:
         member.kept = math.ceil(steps / turns)  # so that all end in the same turn
         member.skipped = 0 if is_one_turn else member.skipped
-    return _take_turns(members, block, turns, lambda _: {"stage": "profile"})
+    return _take_turns(members, turns, lambda _: {"stage": "profile"})
 
 
 def _plan_turns(members: Sequence[_Member], wanted: int) -> int:
@@ -145,13 +156,11 @@ def _plan_turns(members: Sequence[_Member], wanted: int) -> int:
     return max((math.ceil(wanted / m.kept) for m in members), default=0)
 
 
-def _take_turns(
-    members: Sequence[_Member], block: int, turns: int, order: Callable[[_Member], dict[str, Any]]
-) -> list[_Member]:
+def _take_turns(members: Sequence[_Member], turns: int, order: Callable[[_Member], dict[str, Any]]) -> list[_Member]:
     """Give every worker its ``order``, ``turns`` times; return those that did not fail."""
     live = list(members)
     for turn in range(turns):
-        for position in order_of_round(block + turn, len(members)):
+        for position in order_of_round(turn, len(members)):
             member = members[position]
             if member in live and not member.worker.order(count=member.kept, skip=member.skipped, **order(member)):
                 live.remove(member)

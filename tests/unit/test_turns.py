@@ -111,6 +111,7 @@ def test_every_block_is_paired(python: Path, tmp_path: Path) -> None:
     capture(python, [write_model(tmp_path / "m")], tmp_path / "logs", settings=SHORT.changed(rounds=3), varied=TWO)
     one, two = manifests(tmp_path / "logs")
     assert [r.block for r in one.rounds] == [r.block for r in two.rounds] == [0, 1, 2]
+    assert [[r.order for r in m.rounds] for m in (one, two)] == [[0, 1, 0], [1, 0, 1]]  # none is always the first
     pairing = pair_rounds(one, two)
     assert (pairing.baseline, pairing.candidate, pairing.paired) == ((0, 1, 2), (0, 1, 2), True)
     # captured again, in another session: the blocks have numbers that were used before, and are others
