@@ -1,8 +1,8 @@
 """One block: a fresh worker per configuration. The workers take turns, so that the machine is the same for all.
 
 A turn runs two forwards or more, and the first ones do not count: they bring back into the caches what the turns of the
-others displaced, and outlast the threads of the worker before. The order in which workers start changes from block to
-block, and that of their turns from turn to turn.
+others displaced, and outlast the threads of the worker before. The order in which workers start changes from round to
+round, and that of their turns from turn to turn.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def run_block(
     """
     began = time.monotonic()
     with ExitStack() as stack:
-        members = _start(_in_order(tasks, block), stack, listener)
-        live = [m for m in members if m.worker.prepare()]
+        members = _start(_in_order(tasks), stack, listener)
+        live = [m for m in members if m.worker.is_ready()]
         if len(members) > 1 and any(m.worker.last("ready")["on_device"] for m in live):
             raise TurnsNotPossibleError("the model runs on a device, which several processes cannot share evenly")
         live = [m for m in live if m.worker.order("warm_up")]
@@ -74,14 +74,16 @@ def run_block(
     return Costs(time.monotonic() - began, timed_until - warm, timed)
 
 
-def _in_order(tasks: Sequence[Task], block: int) -> list[Task]:
+def _in_order(tasks: Sequence[Task]) -> list[Task]:
     """Return the tasks in the order in which their workers start, so that none is always the first.
 
+    It changes with their rounds, not with the blocks: of two groups that alternate, one would have all even blocks.
     While it is not known how much memory they need, it is the order given, as the last ones may have to wait.
     """
     if any(task.peak_memory_bytes is None for task in tasks):
         return list(tasks)
-    return [tasks[position] for position in order_of_round(block, len(tasks))]
+    done = min(len(task.manifest.rounds) for task in tasks)  # of the first one are more, if it is in several groups
+    return [tasks[position] for position in order_of_round(done, len(tasks))]
 
 
 def _start(tasks: Sequence[Task], stack: ExitStack, listener: Listener) -> list[_Member]:
@@ -102,7 +104,8 @@ def _start(tasks: Sequence[Task], stack: ExitStack, listener: Listener) -> list[
             following.worker.end()
             break
         members.append(following)
-    members[-1].worker.prepare()
+    else:  # the last one, unless it was prepared before memory was looked at
+        members[-1].worker.prepare()
     return members
 
 
@@ -113,7 +116,7 @@ def _start_member(task: Task, stack: ExitStack, listener: Listener) -> _Member:
 
 def _lacking_memory(before: Worker) -> str:
     """Return in words why there is no memory for another worker as large as the one ``before``, or nothing."""
-    if not before.prepare():
+    if not before.is_ready():
         return ""
     used, available = before.last("ready")["peak_memory_bytes"], available_bytes()
     if used is None or available is None or available >= MEMORY_RESERVE * used:

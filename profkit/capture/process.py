@@ -97,7 +97,7 @@ class Worker:
         self.end()
 
     def end(self) -> None:
-        """End the worker at once, and whatever it started; it has failed, if it has no outcome yet."""
+        """End the worker at once, and whatever it started. If it has no outcome yet, it counts as failed."""
         if self._outcome is None:
             self._end(0.0)
             self._outcome = Outcome(self._reports.last, "was ended")
@@ -124,8 +124,12 @@ class Worker:
         self._send({"stage": "finish"})
 
     def prepare(self) -> bool:
-        """Order the model, once, and wait until it is prepared; False if the worker failed before."""
-        return "ready" in self._reports.last or (self.begin("prepare") and self._follow("ready"))
+        """Order the model and wait until it is prepared; False if the worker failed before."""
+        return self.begin("prepare") and self.is_ready()
+
+    def is_ready(self) -> bool:
+        """Wait until the model that was ordered is prepared; False if the worker failed before."""
+        return self._outcome is None and ("ready" in self._reports.last or self._follow("ready"))
 
     def last(self, event: str) -> Report:
         """Return the last report of the kind ``event``; raises KeyError if there is none."""

@@ -25,7 +25,7 @@ class LiveLine:
     """
 
     def __init__(self, first: str, *columns: ProgressColumn, quiet: bool, colour: bool) -> None:
-        self.is_quiet = quiet
+        self._quiet = quiet
         self._console = Console(stderr=True, no_color=not colour, highlight=False, soft_wrap=True)
         self.is_live = not quiet and self._console.is_terminal
         self._first = first
@@ -65,7 +65,7 @@ class LiveLine:
 
     def say(self, text: str) -> None:
         """Print a message, unless the user asked for none."""
-        if not self.is_quiet:
+        if not self._quiet:
             self.message(text)
 
     def update(self, **fields: object) -> None:

@@ -103,7 +103,7 @@ class Round:
 
     def finish(self) -> dict[str, Any]:
         """Save the trace and the outputs; return the round as stored in the manifest (times in ns)."""
-        trace = self._profiling.compressed_trace()
+        trace = self._profiling.save_trace()
         return {
             "trace": trace,
             "warmup_ns": self._warmup_ns,

@@ -40,7 +40,7 @@ def observe_onednn(
             report("forward", stage="onednn", index=index + 1, count=settings["warmup"])
         profiling = Profiling(forward, settings, folder, metadata, report, chdir=True)
         profiling.run(settings["steps"])
-        trace = profiling.compressed_trace()
+        trace = profiling.save_trace()
     os.replace(os.path.join(folder, trace), os.path.join(folder, ONEDNN_TRACE))
     return {
         "trace": ONEDNN_TRACE,

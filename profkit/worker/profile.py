@@ -67,7 +67,7 @@ class Profiling:
         for _ in range(min(count, total - len(self.durations_ns))):
             self.durations_ns.append(self._step(len(self.durations_ns) + 1))
 
-    def compressed_trace(self) -> str:
+    def save_trace(self) -> str:
         """Write and compress the trace; return its file name. Raises WorkerError if there is none, or not all of it.
 
         Raises OSError if there is none because the folder holds no more.

@@ -111,10 +111,12 @@ class Workers:
             self.restarts += 1
 
     def _start(self, crew: _Crew, level: Level, missing: int) -> None:
-        """Start processes at once, and warm them up one after the other."""
+        """Start processes and prepare their models at once, and warm them up one after the other."""
         started = [crew.stack.enter_context(self._new(level)) for _ in range(missing)]
         for worker in started:
-            if not (worker.prepare() and worker.order("warm_up")):
+            worker.begin("prepare")
+        for worker in started:
+            if not (worker.is_ready() and worker.order("warm_up")):
                 raise failure_of(worker)
             crew.workers.append(worker)
             self.first = self.first or worker
