@@ -24,6 +24,9 @@ from profkit.capture.stopping import Costs
 from profkit.capture.task import Listener, Task, start_worker
 
 TURN_NS = 60_000_000  # of the forwards of a turn that count: short for drift, long beside those that do not count
+FEWEST_KEPT = (
+    2  # forwards of a turn that count, however slow: those that do not count take a third of the time, not half
+)
 FEWEST_TURNS = 5  # per worker and block, however fast its forwards are
 # of the forwards at the start of a turn that do not count, one at least: OpenMP threads of the worker before spin on
 # for some 15 ms, on the processors of this one (libgomp's default spin count). With this, the first forward that counts
@@ -154,7 +157,7 @@ def _plan_turns(members: Sequence[_Member], wanted: int) -> int:
     most = math.ceil(wanted / FEWEST_TURNS)
     for member in members:
         forward_ns = max(1, member.worker.last("turn")["forward_ns"])
-        member.kept = min(most, math.ceil(TURN_NS / forward_ns))
+        member.kept = min(most, max(FEWEST_KEPT, math.ceil(TURN_NS / forward_ns)))
         member.skipped = max(1, math.ceil(SETTLE_NS / forward_ns))
     return max((math.ceil(wanted / m.kept) for m in members), default=0)
 

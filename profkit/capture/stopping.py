@@ -1,10 +1,11 @@
 """When a capture has enough rounds: a number of them, or until the ratios to the first configuration are known.
 
 The rule looks only at the width of the interval, never at where the ratio lies. For rounds with normal noise, mean and
-scatter are independent, so stopping by the scatter leaves the mean as it is. What remains is that the scatter is small
-by chance when the interval is first narrow enough, which makes the interval too narrow. Therefore
-:data:`ROUNDS_AFTER` more rounds follow, which nothing selects. ``tests/benchmarks/stopping.py`` measures how often the
-interval covers the truth at the end: 93% to 95%, whatever the noise; without those rounds it falls to 92%.
+scatter are independent, so stopping by the scatter leaves the mean as it is. What remains is that the scatter may be
+small by chance when the interval is first narrow enough, which makes the interval too narrow. Therefore it must be
+narrow enough at two looks, :data:`ROUNDS_AFTER` rounds apart; the last one is the present, so that a slow process in a
+late round, which makes the interval wide again, is followed by more rounds. ``tests/benchmarks/stopping.py`` measures
+how often the interval covers the truth at the end: 93% to 96%, by the noise; with one look it falls to 92%.
 
 The operators that take 1% of the forward or more are looked at too: their intervals cover in 95% of simulated captures.
 """
@@ -32,12 +33,11 @@ from profkit.stats.judged import Judged
 from profkit.stats.precision import forwards_per_round
 
 FEWEST_ROUNDS = 5  # before an interval is believed: Student's t is 2.8 then, 4.3 for three pairs, 2.0 for very many
-FEWEST_FORWARDS = 20  # latency forwards per round: the median of fewer is moved by single ones
 BLOCKS_TO_LEARN = 3  # before the time is shared between rounds and forwards by their variances
 MOST_FORWARDS = 5  # times as many at most, so that a block does not take minutes
 LEAST_BETWEEN = 2e-4  # variance of a ratio between blocks: processes of one configuration differ by 1% or more
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
-ROUNDS_AFTER = 2  # the first look at which the interval is narrow enough
+ROUNDS_AFTER = 2  # from one look to the other at which an interval must be narrow enough
 TIMES_AS_MANY = 3  # rounds as there are: an operator that would take more is not waited for
 
 
@@ -75,14 +75,11 @@ class Stopping:
     def forwards(self, tasks: Sequence[Task]) -> int:
         """Return the latency forwards per round that narrow the interval fastest, from what is known so far.
 
-        With ``--rounds``, or a single configuration, it is the number of steps; else at least :data:`FEWEST_FORWARDS`,
-        and up to :data:`MOST_FORWARDS` times as many.
+        It is the number of steps, and without ``--rounds``, if there is something to compare, up to
+        :data:`MOST_FORWARDS` times as many.
         """
         steps: int = self.settings.steps
-        if self.settings.rounds is not None or len(tasks) == 1:
-            return steps
-        steps = max(steps, FEWEST_FORWARDS)
-        if len(self.costs) < BLOCKS_TO_LEARN:
+        if self.settings.rounds is not None or len(tasks) == 1 or len(self.costs) < BLOCKS_TO_LEARN:
             return steps
         optima = [self._optimum(tasks[0].manifest, task.manifest) for task in tasks[1:] if not task.failure]
         known = [optimum for optimum in optima if optimum is not None]
@@ -130,10 +127,12 @@ class Stopping:
         return self._is_latency_known(first, task) and self._are_operators_known(first, task)
 
     def _is_latency_known(self, first: Task, task: Task) -> bool:
-        """Whether the interval was narrow enough at some look, and :data:`ROUNDS_AFTER` rounds followed."""
+        """Whether the interval is narrow enough, and was so :data:`ROUNDS_AFTER` rounds ago."""
+        if _pairs(first, task) < FEWEST_ROUNDS + ROUNDS_AFTER:
+            return False
         needed = math.log1p(self.settings.until / 100)
-        looks = [latency_ratio(first.manifest, task.manifest, without_last=back) for back in _looks(first, task)]
-        return any(look is not None and float(look.half_width[0]) <= needed for look in looks)
+        looks = [latency_ratio(first.manifest, task.manifest, without_last=back) for back in (ROUNDS_AFTER, 0)]
+        return all(look is not None and float(look.half_width[0]) <= needed for look in looks)
 
     def _are_operators_known(self, first: Task, task: Task) -> bool:
         """Whether the intervals of the large operators are narrow enough, and were so :data:`ROUNDS_AFTER` rounds ago.
@@ -143,8 +142,6 @@ class Stopping:
         """
         if not self.settings.until_operators:
             return True
-        if _pairs(first, task) < FEWEST_ROUNDS + ROUNDS_AFTER:
-            return False
         hopeless = self._hopeless(first, task)
         looks = [self._operators.half_widths(first, task, without_last=back) for back in (ROUNDS_AFTER, 0)]
         return all(name in hopeless or not half > self._wanted for look in looks for name, half in look.items())
@@ -172,11 +169,6 @@ class Stopping:
     def _wanted(self) -> float:
         """Half the interval (log ratio) to which operators are to be known."""
         return math.log1p(self.settings.until_operators / 100)
-
-
-def _looks(first: Task, task: Task) -> range:
-    """Return how many rounds at the end each look leaves out, if :data:`ROUNDS_AFTER` rounds or more follow it."""
-    return range(ROUNDS_AFTER, _pairs(first, task) - FEWEST_ROUNDS + 1)
 
 
 def _pairs(first: Task, task: Task) -> int:

@@ -3,8 +3,9 @@
 Run ``python -m tests.benchmarks.stopping``. Each simulated capture goes on, by the rule of ``profkit capture``, until
 the ratio is known to 2% or 40 rounds are there; then the comparison's own interval and verdict are looked at. The
 rounds differ by a normal noise (their pairs' standard deviation is the column ``noise``), or, in the rows ``heavy
-tails``, by Student's t with 3 degrees of freedom. The last row is of captures that go on until the ratio of each of six
-operators, whose pairs differ by 2% to 12%, is known to 5%.
+tails``, by Student's t with 3 degrees of freedom. In the rows ``slow processes`` one process in 50 is 10% to 30%
+slower, and the capture has 7 to 25 rounds at least, as one that waits for operators. The last row is of captures that
+go on until the ratio of each of six operators, whose pairs differ by 2% to 12%, is known to 5%.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ FORWARDS = 5
 TYPICAL_NS = 20e6
 NOISES = (0.005, 0.01, 0.02, 0.03, 0.05)
 OPERATOR_NOISES = np.array([0.02, 0.04, 0.06, 0.08, 0.10, 0.12])
+SLOW_PROCESSES = "slow processes"
+SLOW_SHARE = 1 / 50
+SLOWER_BY = (0.1, 0.3)
+LEAST_ROUNDS = (7, 25)  # of a capture that waits for operators, which is where a process may be slow late
 Draw = Callable[[np.random.Generator], float]
 
 
@@ -54,15 +59,19 @@ class _Simulated:
         )  # fmt: skip
 
 
-def simulate(noise: float, effect: float, draw: Draw, random: np.random.Generator) -> tuple[bool, str, int, float]:
+def simulate(
+    noise: float, effect: float, draw: Draw, random: np.random.Generator, *, some_are_slow: bool
+) -> tuple[bool, str, int, float]:
     """Return whether the interval covers the effect, the verdict, the number of rounds, and half the interval."""
     first, other = _Simulated("a"), _Simulated("b")
     tasks = [cast(Task, first), cast(Task, other)]
     rule = Stopping(Settings(until=2.0, until_operators=0.0, max_time_s=1e9))
-    while rule.due(tasks) and len(first.manifest.rounds) < MOST_ROUNDS:
+    least = random.integers(*LEAST_ROUNDS, endpoint=True) if some_are_slow else 0
+    while len(first.manifest.rounds) < least or (rule.due(tasks) and len(first.manifest.rounds) < MOST_ROUNDS):
         drift = random.normal(0, 0.05)  # of the machine: the same for both
-        first.add(drift, random)
-        other.add(drift + effect + noise * draw(random), random)
+        slow = random.uniform(*SLOWER_BY, size=2) * (random.random(2) < SLOW_SHARE) if some_are_slow else (0.0, 0.0)
+        first.add(drift + slow[0], random)
+        other.add(drift + effect + noise * draw(random) + slow[1], random)
     judged = judge_latency(first.manifest, other.manifest, MARGIN)
     assert judged is not None
     assert judged.low is not None
@@ -114,6 +123,7 @@ def main() -> None:
     draws: dict[str, Draw] = {
         "normal": lambda r: float(r.normal()),
         "heavy tails": lambda r: float(r.standard_t(3) / np.sqrt(3)),
+        SLOW_PROCESSES: lambda r: float(r.normal()),
     }
     print("| noise | distribution | planted | covered | faster or slower | same | inconclusive | rounds | half width |")
     print("|---:|---|---:|---:|---:|---:|---:|---:|---:|")
@@ -121,7 +131,10 @@ def main() -> None:
         for effect in (0.0, 0.03):
             every = []
             for noise in NOISES:
-                found = [simulate(noise, effect, draw, random) for _ in range(options.captures)]
+                some_are_slow = name == SLOW_PROCESSES
+                found = [
+                    simulate(noise, effect, draw, random, some_are_slow=some_are_slow) for _ in range(options.captures)
+                ]
                 every += found
                 print(_row(f"{100 * noise:.1f}%", name, effect, found))
             print(_row("all", name, effect, every))

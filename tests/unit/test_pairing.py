@@ -135,14 +135,23 @@ STEADY = [100.0, 101.0, 99.0, 100.0, 100.5, 99.5, 100.0]
 def test_a_capture_ends_when_the_ratio_is_known() -> None:
     known = [1.1 * ms for ms in STEADY]
     assert due(Simulated(STEADY), Simulated(known)) == []
-    assert due(Simulated(STEADY[:6]), Simulated(known[:6])) == [0, 1]  # the second round after is missing
+    assert due(Simulated(STEADY[:6]), Simulated(known[:6])) == [0, 1]  # two looks, two rounds apart, take one more
     wide = [110.0, 100.0, 120.0, 105.0, 112.0, 101.0, 115.0]
     assert due(Simulated(STEADY), Simulated(wide)) == [0, 1]
     assert due(Simulated(STEADY), Simulated(wide), until=20.0) == []
     assert due(Simulated(STEADY), Simulated(known), Simulated(wide)) == [0, 2]  # the baseline with whom it is needed
     assert due(Simulated(STEADY), Simulated(known), Simulated(wide, failure="died")) == []
-    # what comes after the first narrow look does not matter: a rule that waits for rounds it likes is not honest
-    assert due(Simulated(STEADY), Simulated([*known[:5], 130.0, 90.0])) == []
+
+
+def test_a_slow_process_in_a_late_round_is_followed_by_more_rounds() -> None:
+    steady, known = 3 * STEADY, [1.1 * ms for ms in 3 * STEADY]
+    late = [*known[:6], 1.15 * known[6]]
+    assert due(Simulated(STEADY), Simulated(late)) == [0, 1]  # though the first five were known to 2%
+    assert due(Simulated(steady[:12]), Simulated([*late, *known[7:12]])) == [0, 1]
+    assert due(Simulated(steady), Simulated([*late, *known[7:]])) == []
+    # narrow now, and not yet two rounds ago
+    early = [1.06 * known[0], *known[1:8]]
+    assert due(Simulated(steady[:7]), Simulated(early[:7])) == [0, 1]
 
 
 def with_operators(folder: Path, small_us: list[float], operator: str = "aten::relu") -> Simulated:
@@ -215,9 +224,9 @@ def test_forwards_follow_the_variances() -> None:
     assert forwards_per_round(between=0.0, within=1e-4, round_cost=4.0, forward_cost=0.1) == float("inf")
     rule = Stopping(Settings(max_time_s=1e6, until_operators=0.0))
     tasks = [cast(Task, Simulated(STEADY)), cast(Task, Simulated([1.1 * ms for ms in STEADY]))]
-    assert rule.forwards(tasks) == 20
-    rule.costs += [Costs(20.0, 4.0, 20)] * 3
-    assert rule.forwards(tasks) == 20  # forwards do not differ here, so no more of them are needed
+    assert rule.forwards(tasks) == 10
+    rule.costs += [Costs(20.0, 2.0, 10)] * 3
+    assert rule.forwards(tasks) == 10  # forwards do not differ here, so no more of them are needed
     assert Stopping(Settings(rounds=3)).forwards(tasks) == 10
 
 

@@ -66,12 +66,14 @@ def test_workers_take_turns(python: Path, tmp_path: Path) -> None:
 
 
 def test_turns_of_workers_of_different_speed(python: Path, tmp_path: Path) -> None:
-    """One runs two profiled forwards a turn, the other one, as each of them takes longer than a turn should."""
+    """One times four forwards a turn, the other two, as each of them takes longer than a turn should."""
     slow = "time.sleep(0.07 if os.environ['DNNL_DEFAULT_FPMATH_MODE'] == 'BF16' else 0.001)"
-    settings = SHORT.changed(rounds=1, steps=10)
+    settings = SHORT.changed(rounds=1, steps=20)
     done = capture(python, [write_model(tmp_path / "m", slow)], tmp_path / "logs", settings=settings, varied=TWO)
     assert [c.failure for c in done] == [None, None]
-    assert [len(m.rounds[0].profiled_ns) for m in manifests(tmp_path / "logs")] == [10, 10]
+    (fast,), (slow_one,) = (m.rounds for m in manifests(tmp_path / "logs"))
+    assert (len(fast.latency_ns), len(slow_one.latency_ns)) == (40, 20)  # in ten turns
+    assert (len(fast.profiled_ns), len(slow_one.profiled_ns)) == (20, 20)
 
 
 def test_models_are_made_one_after_the_other(python: Path, tmp_path: Path) -> None:
