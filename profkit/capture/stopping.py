@@ -34,6 +34,8 @@ from profkit.stats.precision import forwards_per_round
 
 FEWEST_ROUNDS = 5  # before an interval is believed: Student's t is 2.8 then, 4.3 for three pairs, 2.0 for very many
 BLOCKS_TO_LEARN = 3  # before the time is shared between rounds and forwards by their variances
+USUAL_FORWARDS = 20  # latency forwards per round: seven rounds have more than the 100 that p90 takes
+USUAL_S = 2.0  # that these may take in a block, by all workers: of a slow model, more rounds are worth more
 MOST_FORWARDS = 5  # times as many at most, so that a block does not take minutes
 LEAST_BETWEEN = 2e-4  # variance of a ratio between blocks: processes of one configuration differ by 1% or more
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
@@ -75,15 +77,23 @@ class Stopping:
     def forwards(self, tasks: Sequence[Task]) -> int:
         """Return the latency forwards per round that narrow the interval fastest, from what is known so far.
 
-        It is the number of steps, and without ``--rounds``, if there is something to compare, up to
-        :data:`MOST_FORWARDS` times as many.
+        With ``--rounds``, or a single configuration, it is the number of steps; else, if there is time, at least
+        :data:`USUAL_FORWARDS`, and up to :data:`MOST_FORWARDS` times as many.
         """
         steps: int = self.settings.steps
-        if self.settings.rounds is not None or len(tasks) == 1 or len(self.costs) < BLOCKS_TO_LEARN:
+        if self.settings.rounds is not None or len(tasks) == 1 or not self.costs:
             return steps
+        least = max(steps, min(USUAL_FORWARDS, round(USUAL_S / self._forward_s)))
+        if len(self.costs) < BLOCKS_TO_LEARN:
+            return least
         optima = [self._optimum(tasks[0].manifest, task.manifest) for task in tasks[1:] if not task.failure]
         known = [optimum for optimum in optima if optimum is not None]
-        return steps if not known else round(min(MOST_FORWARDS * steps, max(steps, *known)))
+        return least if not known else round(min(MOST_FORWARDS * least, max(least, *known)))
+
+    @property
+    def _forward_s(self) -> float:
+        """What one latency forward of every worker takes (s), with those that do not count."""
+        return max(1e-9, statistics.median(cost.latency_s / cost.forwards for cost in self.costs))
 
     def _optimum(self, baseline: Manifest, candidate: Manifest) -> float | None:
         ratio = latency_ratio(baseline, candidate)
@@ -94,8 +104,7 @@ class Stopping:
         rounds = float(ratio.rounds[0])
         between = max(LEAST_BETWEEN, float(ratio.error[0]) ** 2 * rounds - within / statistics.median(counts))
         round_s = statistics.median(cost.whole_s - cost.latency_s for cost in self.costs)
-        forward_s = statistics.median(cost.latency_s / cost.forwards for cost in self.costs)
-        return forwards_per_round(between, within, round_s, forward_s)
+        return forwards_per_round(between, within, round_s, self._forward_s)
 
     def time_left(self, tasks: Sequence[Task]) -> str:
         """Return how much time is left, in words; empty if that is not known."""

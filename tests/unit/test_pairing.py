@@ -225,8 +225,12 @@ def test_forwards_follow_the_variances() -> None:
     rule = Stopping(Settings(max_time_s=1e6, until_operators=0.0))
     tasks = [cast(Task, Simulated(STEADY)), cast(Task, Simulated([1.1 * ms for ms in STEADY]))]
     assert rule.forwards(tasks) == 10
-    rule.costs += [Costs(20.0, 2.0, 10)] * 3
-    assert rule.forwards(tasks) == 10  # forwards do not differ here, so no more of them are needed
+    rule.costs.append(Costs(20.0, 5.0, 10))
+    assert rule.forwards(tasks) == 10  # the forwards of a slow model
+    rule.costs[:] = [Costs(20.0, 1.0, 10)]
+    assert rule.forwards(tasks) == 20
+    rule.costs += [Costs(20.0, 2.0, 20)] * 2
+    assert rule.forwards(tasks) == 20  # forwards do not differ here, so no more of them are needed
     assert Stopping(Settings(rounds=3)).forwards(tasks) == 10
 
 
