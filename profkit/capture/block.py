@@ -24,9 +24,7 @@ from profkit.capture.stopping import Costs
 from profkit.capture.task import Listener, Task, start_worker
 
 TURN_NS = 60_000_000  # of the forwards of a turn that count: short for drift, long beside those that do not count
-FEWEST_KEPT = (
-    2  # forwards of a turn that count, however slow: those that do not count take a third of the time, not half
-)
+FEWEST_KEPT = 2  # of them, however slow: those that do not count then take a third of the turn, not half
 FEWEST_TURNS = 5  # per worker and block, however fast its forwards are
 # of the forwards at the start of a turn that do not count, one at least: OpenMP threads of the worker before spin on
 # for some 15 ms, on the processors of this one (libgomp's default spin count). With this, the first forward that counts
