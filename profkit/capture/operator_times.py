@@ -52,7 +52,7 @@ class OperatorTimes:
         if not names:
             return {}
         before, after = ([_table(of_round, names) for of_round in side] for side in sides)
-        return dict(zip(names, log_ratios(before, after, paired=pairing.paired).half_width.tolist(), strict=True))
+        return dict(zip(names, log_ratios(before, after, design=pairing.design()).half_width.tolist(), strict=True))
 
     def _of(self, task: Task, index: int) -> _OfRound | None:
         """Return the times of a round; None if its trace cannot be read, or has no forward."""

@@ -52,7 +52,7 @@ def describe_ratio(first: Manifest, manifest: Manifest) -> str:
     if judged is None or judged.speedup is None:
         return "no ratio"
     if judged.low is None:
-        return f"{units.ratio(judged.speedup)} of {first.label}, no interval with one round"
+        return f"{units.ratio(judged.speedup)} of {first.label}, no verdict: {judged.why_no_interval}"
     verdict = {"faster": "faster than", "slower": "slower than", "same": "the same as"}.get(judged.verdict or "")
     interval = f"{judged.speedup:.3f}x [{judged.low:.3f}, {judged.high:.3f}]"
     return f"{interval}, {verdict or 'inconclusive against'} {first.label}"

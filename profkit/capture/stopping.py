@@ -198,7 +198,7 @@ def latency_ratio(baseline: Manifest, candidate: Manifest, *, without_last: int 
     kept = [side[: len(side) - without_last] for side in sides]
     if not all(kept):
         return None
-    return log_ratios(one_row(kept[0]), one_row(kept[1]), paired=pairing.paired)
+    return log_ratios(one_row(kept[0]), one_row(kept[1]), design=pairing.design())
 
 
 def judge_latency(baseline: Manifest, candidate: Manifest, margin: float) -> Judged | None:

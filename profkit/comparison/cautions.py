@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from profkit import units
 from profkit.arrays import Integers
 from profkit.runs.measurement import Measurement
-from profkit.runs.pairing import Pairing, how_apart
+from profkit.runs.pairing import Pairing, how_apart, rounds_for_interval
 from profkit.shortening import listed
-from profkit.stats.inference import ROUNDS_NEEDED
+from profkit.stats.judged import ROUNDS_NEEDED
 from profkit.stats.stability import check_stability
 
 _OF_A_ROUND = re.compile(r"round (\d+): (.*)", re.S)
@@ -53,7 +53,7 @@ def _about(side: Measurement) -> Iterator[str]:
     manifest = side.run.manifest
     who = side.run.title
     yield from (f"{who}: {text}" for text in side.warnings)
-    for text in stability_warnings(side.latency_ns or side.forward_ns):
+    for text in stability_warnings(side.latency_ns or side.forward_ns, rounds_for_interval(side.data.chosen_rounds)):
         yield f"{who}: {text}"
     if any(side.anomalies.values()):
         odd = ", ".join(f"{n} {name}" for name, n in side.anomalies.items() if n)
@@ -87,8 +87,11 @@ def _by_round(warnings: Sequence[str]) -> Iterator[str]:
             yield f"round{'s' * (len(numbers) > 1)} {listed(numbers)}: {text}"
 
 
-def stability_warnings(rounds: Sequence[Integers]) -> Iterator[str]:
-    """Yield what makes wall times (ns, one array per round) weak evidence, each with what to do about it."""
+def stability_warnings(rounds: Sequence[Integers], needed: int = ROUNDS_NEEDED) -> Iterator[str]:
+    """Yield what makes wall times (ns, one array per round) weak evidence, each with what to do about it.
+
+    An interval takes ``needed`` rounds: more than two if other work disturbed some.
+    """
     if len(rounds) < ROUNDS_NEEDED:
         what = "a single forward" if sum(map(len, rounds)) == 1 else "a single round"
         yield (
@@ -96,7 +99,13 @@ def stability_warnings(rounds: Sequence[Integers]) -> Iterator[str]:
             "rounds with profkit capture --rounds 5."
         )
         return
-    if len(rounds) == ROUNDS_NEEDED:
+    if len(rounds) < needed:
+        yield (
+            f"other work disturbed rounds, and fewer than {needed} of them may be far off in the same direction, so "
+            "there is no interval and no verdict. Stop other work (profkit machine names it), and add rounds with "
+            f"profkit capture --rounds {needed}."
+        )
+    elif len(rounds) == ROUNDS_NEEDED:
         yield "only two rounds, so the intervals are wide. Add rounds with profkit capture --rounds 5."
     found = check_stability(rounds)
     if found.drift is not None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from profkit.comparison.latency import TAILS, Series, series_ratio, summarise
+from profkit.comparison.latency import TAILS, Series, series_ratio, summarise_run
 from profkit.comparison.many import RunsByLabel, Walls, captured_apart, judge_as_one_table, pair_of
 from profkit.comparison.records.cost import (
     CostEntry,
@@ -184,7 +184,7 @@ def _run_cost(
     is_baseline = label == costed.baseline
     entries = []
     for name, run in runs.items():
-        wall, batch = summarise(costed.walls[name][label]), batch_of(run)
+        wall, batch = summarise_run(run, costed.walls[name][label]), batch_of(run)
         throughput = one_stream(wall, batch)
         own_p90 = RelativeTime(relative=1.0) if wall.p90_ns is not None else None
         judged_p90 = p90s.get((name, label))

@@ -101,7 +101,7 @@ class _Matched(msgspec.Struct, frozen=True):
     @property
     def wall_times(self) -> Pair:
         """The wall times that count for inference."""
-        return wall_times(self.baseline, self.candidate, paired=self.design.paired)
+        return wall_times(self.baseline, self.candidate, self.design)
 
 
 def _match(before: Measurement, after: Measurement, margin: float) -> _Matched:
@@ -115,7 +115,7 @@ def _match(before: Measurement, after: Measurement, margin: float) -> _Matched:
         before.select(pairing.baseline),
         after.select(pairing.candidate),
         pairing,
-        Design(margin, pairing.paired),
+        pairing.design(margin),
         align(before.calls, after.calls),
         names,
     )

@@ -105,7 +105,7 @@ def _latency(reference: RunData, tested: RunData, margin: float) -> LatencyChang
         return compare_latency(reference.latency_ns, tested.latency_ns, Design(margin))
     pairing = pair_rounds(a, b)
     before, after = replace(reference, rounds=pairing.baseline), replace(tested, rounds=pairing.candidate)
-    return compare_latency(before.latency_ns, after.latency_ns, Design(margin, pairing.paired))
+    return compare_latency(before.latency_ns, after.latency_ns, pairing.design(margin))
 
 
 def _moved(outputs: OutputsChange) -> bool:

@@ -20,13 +20,17 @@ from profkit.comparison.records.diff import Comparison, GateOutcome, GateResult,
 from profkit.comparison.records.outputs import OutputsChange
 from profkit.comparison.records.parts import Judged, TimeInterval
 from profkit.errors import UsageError
+from profkit.stats.judged import ROUNDS_NEEDED, ROUNDS_NEEDED_DISTURBED
 from profkit.stats.tails import too_few
 
 _TAILS = {"p90": 0.9, "p99": 0.99}
 _UNRESOLVED = "smaller than the clock resolution"
 _NO_LATENCY = "no latency was measured"
-_NO_INTERVAL = "no interval: capture more rounds"
-_NO_TIME_INTERVAL = "no interval: it needs two rounds or more, none of 0 ns"  # of one side: see typical_interval
+_MORE_ROUNDS = "capture more rounds"
+_NO_TIME_INTERVAL = (  # of one side: see typical_interval
+    f"no interval: it takes {ROUNDS_NEEDED} rounds or more, {ROUNDS_NEEDED_DISTURBED} if other work disturbed any, "
+    "none of 0 ns"
+)
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -198,7 +202,7 @@ def _by_interval(rule: Rule, place: _Place, measured: _Measured) -> GateResult:
         return place.result(rule, "inconclusive", "one side has no time")
     shown = text_of(scale * (1 / change.speedup - 1))
     if change.low is None or change.high is None:
-        return place.result(rule, "inconclusive", f"{shown}, {_NO_INTERVAL}")
+        return place.result(rule, "inconclusive", f"{shown}, {change.why_no_interval}: {_MORE_ROUNDS}")
     bounds = [scale * (1 / bound - 1) for bound in (change.high, change.low)]
     text = f"{shown} [{text_of(bounds[0])}, {text_of(bounds[1])}]"
     outcome = _outcome(rule, bounds)

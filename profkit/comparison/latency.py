@@ -13,6 +13,8 @@ from profkit.arrays import Floats, Integers
 from profkit.comparison.records.diff import ForwardChange, LatencyChange
 from profkit.comparison.records.parts import Judged, Latency, TimeInterval
 from profkit.runs.measurement import Measurement
+from profkit.runs.pairing import rounds_for_interval
+from profkit.runs.store import Run
 from profkit.stats.inference import (
     LogRatios,
     Rounds,
@@ -24,7 +26,7 @@ from profkit.stats.inference import (
     typical,
     typical_interval,
 )
-from profkit.stats.judged import MARGIN, UNPAIRED, Design
+from profkit.stats.judged import MARGIN, ROUNDS_NEEDED, UNPAIRED, Design
 from profkit.stats.tails import has_enough
 
 TAILS = (0.9, 0.99)
@@ -35,11 +37,11 @@ Series = Sequence[Integers]
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """The baseline's and the candidate's wall times of one workload; ``paired``: round by round, of the same blocks."""
+    """The baseline's and the candidate's wall times of one workload, and how they are compared."""
 
     baseline: Series
     candidate: Series
-    paired: bool = False
+    design: Design = UNPAIRED
 
 
 def compare_latency(baseline: Series, candidate: Series, design: Design = UNPAIRED) -> LatencyChange | None:
@@ -50,8 +52,8 @@ def compare_latency(baseline: Series, candidate: Series, design: Design = UNPAIR
     enough = {q: all(has_enough([len(r) for r in side], q) for side in (baseline, candidate)) for q in TAILS}
     p90, p99 = (compare_samples(before, after, q=q, design=design)[0] if enough[q] else None for q in TAILS)
     return LatencyChange(
-        baseline=summarise(baseline),
-        candidate=summarise(candidate),
+        baseline=summarise(baseline, design.needed[0]),
+        candidate=summarise(candidate, design.needed[1]),
         p90=p90,
         p99=p99,
         **judged_fields(compare_samples(before, after, design=design)[0]),
@@ -67,26 +69,27 @@ def compare_forward(baseline: Measurement, candidate: Measurement, design: Desig
         rule=" / ".join(dict.fromkeys((baseline.rule, candidate.rule))),
         baseline_ns=float(typical(before)[0]),
         candidate_ns=float(typical(after)[0]),
-        baseline_interval=_forward_interval(baseline),
-        candidate_interval=_forward_interval(candidate),
+        baseline_interval=_forward_interval(baseline, design.needed[0]),
+        candidate_interval=_forward_interval(candidate, design.needed[1]),
         **judged_fields(judged),
     )
 
 
-def _forward_interval(side: Measurement) -> TimeInterval | None:
-    return time_intervals(one_row(side.forward_ns), resolvable_ns=np.array([float(side.resolution_ns)]))[0]
+def _forward_interval(side: Measurement, needed: int) -> TimeInterval | None:
+    resolvable_ns = np.array([float(side.resolution_ns)])
+    return time_intervals(one_row(side.forward_ns), resolvable_ns=resolvable_ns, needed=needed)[0]
 
 
-def summarise(series: Series) -> Latency:
+def summarise(series: Series, needed: int = ROUNDS_NEEDED) -> Latency:
     """Return percentiles (ns; geometric means over rounds, as the speedups use them) and the mean over all forwards.
 
-    A percentile of the tail is None if there are too few forwards for it.
+    A percentile of the tail is None if there are too few forwards for it. An interval takes ``needed`` rounds.
     """
     rounds: Rounds = one_row(series)
     lengths = [len(forwards) for forwards in series]
     known = [0.5, *(q for q in TAILS if has_enough(lengths, q))]
     times = {q: float(typical(rounds, q)[0]) for q in known}
-    intervals = {q: time_intervals(rounds, q)[0] for q in known}
+    intervals = {q: time_intervals(rounds, q, needed=needed)[0] for q in known}
     values = np.concatenate(series)
     return Latency(
         p50_ns=times[0.5],
@@ -100,12 +103,20 @@ def summarise(series: Series) -> Latency:
     )
 
 
-def time_intervals(rounds: Rounds, q: float = 0.5, resolvable_ns: Floats | None = None) -> list[TimeInterval | None]:
+def summarise_run(run: Run, series: Series) -> Latency:
+    """Summarise the wall times of all rounds of a run."""
+    return summarise(series, rounds_for_interval([] if run.manifest is None else run.manifest.rounds))
+
+
+def time_intervals(
+    rounds: Rounds, q: float = 0.5, resolvable_ns: Floats | None = None, needed: int = ROUNDS_NEEDED
+) -> list[TimeInterval | None]:
     """Return the 95% interval of each row's ``q`` quantile on one side; None where there is none.
 
-    ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)).
+    ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)). An interval takes ``needed`` rounds.
     """
-    low, high = (bound.tolist() for bound in typical_interval(rounds, q, resolvable_ns=resolvable_ns))
+    bounds = typical_interval(rounds, q, resolvable_ns=resolvable_ns, needed=needed)
+    low, high = (bound.tolist() for bound in bounds)
     return [None if math.isnan(a) else TimeInterval(low_ns=a, high_ns=b) for a, b in zip(low, high, strict=True)]
 
 
@@ -118,14 +129,14 @@ def geometric_mean_speedup(pairs: Sequence[Pair], margin: float = MARGIN) -> Jud
 
 def series_ratio(pair: Pair, q: float = 0.5) -> LogRatios:
     """Return the log ratio of the ``q`` quantiles of one pair, as a table of one row."""
-    return log_ratios(one_row(pair.baseline), one_row(pair.candidate), q, paired=pair.paired)
+    return log_ratios(one_row(pair.baseline), one_row(pair.candidate), q, pair.design)
 
 
-def wall_times(baseline: Measurement, candidate: Measurement, *, paired: bool) -> Pair:
+def wall_times(baseline: Measurement, candidate: Measurement, design: Design) -> Pair:
     """Return the wall times that count for inference: the latency if both sides have it, since profiling adds time."""
     if baseline.latency_ns and candidate.latency_ns:
-        return Pair(baseline.latency_ns, candidate.latency_ns, paired)
-    return Pair(baseline.forward_ns, candidate.forward_ns, paired)
+        return Pair(baseline.latency_ns, candidate.latency_ns, design)
+    return Pair(baseline.forward_ns, candidate.forward_ns, design)
 
 
 def judged_fields(judged: Judged) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
-from profkit.comparison.latency import Pair, Series, judged_fields, series_ratio, summarise
+from profkit.comparison.latency import Pair, Series, judged_fields, series_ratio, summarise_run
 from profkit.comparison.outputs import about_not_finite
 from profkit.comparison.records.diff import ResourceName
 from profkit.comparison.records.many import Entry, Overview, RunOverview, WallKind
@@ -119,7 +119,7 @@ def pair_of(runs: RunsByLabel, walls: Walls, name: str, before: str, after: str)
     if a is None or b is None or len(a.rounds) != len(left) or len(b.rounds) != len(right):
         return Pair(left, right)
     pairing = pair_rounds(a, b)
-    return Pair([left[i] for i in pairing.baseline], [right[i] for i in pairing.candidate], pairing.paired)
+    return Pair([left[i] for i in pairing.baseline], [right[i] for i in pairing.candidate], pairing.design())
 
 
 def _shared(walls: Walls, one: str, other: str) -> list[str]:
@@ -147,14 +147,14 @@ def _overview(
         entries=[
             Entry(
                 workload=name,
-                wall=summarise(walls[name][label]),
+                wall=summarise_run(run, walls[name][label]),
                 rounds=len(walls[name][label]),
-                cpu_ns=_resource(runs[name], "cpu_time"),
-                peak_memory_bytes=_resource(runs[name], "peak_memory"),
+                cpu_ns=_resource(run, "cpu_time"),
+                peak_memory_bytes=_resource(run, "peak_memory"),
                 outputs=outputs.get((name, label)),
                 **judged_fields(entries.get((name, label), Judged())),
             )
-            for name in runs
+            for name, run in runs.items()
         ],
         geomean_speedup=itself if label == baseline else means.get(label, Judged()),
         left_out=[name for name in walls if name not in shared],

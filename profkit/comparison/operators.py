@@ -15,6 +15,7 @@ from profkit.comparison.latency import judged_fields, time_intervals
 from profkit.comparison.records.diff import OperatorChange, OperatorTimes
 from profkit.comparison.records.parts import place_fields
 from profkit.runs.measurement import Measurement, OperatorMatrix
+from profkit.runs.pairing import rounds_for_interval
 from profkit.stats.inference import compare_samples, typical
 from profkit.stats.judged import UNPAIRED, Design, Judged
 from profkit.stats.quantiles import median
@@ -157,7 +158,8 @@ def _times(side: Measurement, table: OperatorMatrix) -> dict[Key, OperatorTimes]
     resolvable_ns = side.resolution_ns * np.array(calls)  # as in _shared_changes, for one side
     rounds = [table.rounds(figure) for figure in ("self_ns", "total_ns")]
     own, total = (typical(figure).tolist() for figure in rounds)
-    of_self, of_total = (time_intervals(figure, resolvable_ns=resolvable_ns) for figure in rounds)
+    needed = rounds_for_interval(side.data.chosen_rounds)
+    of_self, of_total = (time_intervals(figure, resolvable_ns=resolvable_ns, needed=needed) for figure in rounds)
     overhead = side.overhead_per_call_ns
     return {
         key: OperatorTimes(

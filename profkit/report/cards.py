@@ -86,5 +86,7 @@ def _card(subject: str, judged: Judged, times: str, facts: list[str], because: s
         amount = units.ratio(judged.speedup)
     elif interval:
         interval = f"speedup {units.ratio(judged.speedup)} {interval}"
-    shown = [f"95% interval: {interval}"] if interval else ["a single round gives no interval"] * (verdict == "")
+    shown = [f"95% interval: {interval}"] if interval else []
+    if judged.no_interval is not None or not (interval or verdict):
+        shown = [judged.why_no_interval]
     return Card(subject, WORDS.get(verdict, "no verdict"), tone, amount, times, [*shown, *facts], because)

@@ -37,7 +37,7 @@ def verdict_words(judged: Judged) -> str:
     if speedup is None:
         return "no speedup, because a side took no time"
     if low is None or high is None:
-        return f"no verdict ({units.ratio(speedup)}), because a single round gives no interval"
+        return f"no verdict ({units.ratio(speedup)}), because {judged.why_no_interval}"
     if judged.verdict == "faster":
         return f"{units.ratio(speedup)} faster {units.interval(low, high)}"
     if judged.verdict == "slower":

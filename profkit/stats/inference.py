@@ -24,7 +24,7 @@ import numpy as np
 from profkit.arrays import Floats, Integers
 from profkit.quantities import LARGEST_TIME
 from profkit.stats.discoveries import control_discoveries
-from profkit.stats.judged import MARGIN, UNPAIRED, Design, Judged, Verdict
+from profkit.stats.judged import MARGIN, ROUNDS_NEEDED, UNPAIRED, Design, Judged, NoInterval, Verdict
 from profkit.stats.precision import rounds_needed
 from profkit.stats.quantiles import median
 from profkit.stats.quantiles import quantile as quantile_of
@@ -33,7 +33,6 @@ from profkit.stats.student import quantile, two_sided_p
 Rounds = Sequence[Integers]
 """One array of the shape (rows, forwards) per round, in ns; a row is an operator, or the forward itself."""
 
-ROUNDS_NEEDED = 2  # on each side: with one round, differences between processes cannot be told from a change
 ROUNDING = 1e-9  # relative: what logarithms leave of equal integers
 LEVEL = 0.05  # of every test, and of the false discoveries among what a table shows
 
@@ -42,7 +41,7 @@ class LogRatios(msgspec.Struct, frozen=True):
     """The logarithms of baseline / candidate, one row per comparison; arrays of the shape (rows,).
 
     ``value`` is nan if a round took no time. ``error`` is the standard error and ``degrees`` its degrees of freedom,
-    both nan with a single round on a side. ``rounds`` is the smaller number of rounds of the two sides.
+    both nan if a side has fewer rounds than an interval takes. ``rounds`` is the smaller number of the two sides.
     """
 
     value: Floats
@@ -89,7 +88,7 @@ def compare_samples(
         shorter_ns = np.minimum(typical(before, q), typical(after, q))
         with np.errstate(divide="ignore", invalid="ignore"):
             blur = np.log1p(resolvable_ns / shorter_ns)
-    return judge(log_ratios(before, after, q, paired=design.paired), share=share, blur=blur, margin=design.margin)
+    return judge(log_ratios(before, after, q, design), share=share, blur=blur, margin=design.margin)
 
 
 def typical(rounds: Rounds, q: float = 0.5) -> Floats:
@@ -104,19 +103,21 @@ def typical(rounds: Rounds, q: float = 0.5) -> Floats:
     return np.around(found, 3)  # a picosecond: what exp and log leave behind is not shown as a change
 
 
-def typical_interval(rounds: Rounds, q: float = 0.5, *, resolvable_ns: Floats | None = None) -> tuple[Floats, Floats]:
+def typical_interval(
+    rounds: Rounds, q: float = 0.5, *, resolvable_ns: Floats | None = None, needed: int = ROUNDS_NEEDED
+) -> tuple[Floats, Floats]:
     """Return the bounds (ns, each of the shape (rows,)) of the 95% interval of ``typical`` for one side.
 
     Student's t on the logarithms of the rounds' quantiles, the one-sample case of ``log_ratios``: the confidence limits
     about a mean (IUPAC Gold Book C01247; Pure and Applied Chemistry 66, 1994, page 601), turned back into times. It
     covers the differences between the rounds of this side; a drift that a paired ratio cancels is part of it.
     ``resolvable_ns`` is what the clock can hide (ns, shape (rows,)); it widens the interval on both ends. No bound is
-    above the longest time of a trace, where two rounds that differ a lot would put it. Bounds are nan with a single
-    round, and for a row that took no time in some rounds only.
+    above the longest time of a trace, where two rounds that differ a lot would put it. Bounds are nan with fewer rounds
+    than ``needed``, and for a row that took no time in some rounds only.
     """
     quantiles = _quantiles(rounds, q)
     count = quantiles.shape[1]
-    if count < ROUNDS_NEEDED:
+    if count < needed:
         missing = np.full(len(quantiles), np.nan)
         return missing, missing
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -131,19 +132,19 @@ def typical_interval(rounds: Rounds, q: float = 0.5, *, resolvable_ns: Floats | 
     return low, high
 
 
-def log_ratios(before: Rounds, after: Rounds, q: float = 0.5, *, paired: bool = False) -> LogRatios:
+def log_ratios(before: Rounds, after: Rounds, q: float = 0.5, design: Design = UNPAIRED) -> LogRatios:
     """Return the log ratios of two sides' ``q`` quantiles, one per row.
 
-    If ``paired``, both sides have as many rounds, and the error is that of the mean of their differences. Else the
+    If they are paired, both sides have as many rounds, and the error is that of the mean of their differences. Else the
     degrees of freedom are Welch's for two variances that are alike; the error uses each side's own variance.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = [np.log(_quantiles(side, q)) for side in (before, after)]
         value = logs[0].mean(axis=1) - logs[1].mean(axis=1)
         counts = [side.shape[1] for side in logs]
-        if min(counts) < ROUNDS_NEEDED:
+        if any(count < needed for count, needed in zip(counts, design.needed, strict=True)):
             error, degrees = np.full(len(value), np.nan), math.nan
-        elif paired:
+        elif design.paired:
             error = np.sqrt((logs[0] - logs[1]).var(axis=1, ddof=1) / counts[0])
             degrees = counts[0] - 1.0
         else:
@@ -207,6 +208,7 @@ def judge(
                 speedup=_known(ratios.ratio[row]),
                 low=_known(np.exp(ratios.value[row] - half[row])),
                 high=_known(np.exp(ratios.value[row] + half[row])),
+                no_interval=_why_no_interval(ratios, row),
                 p_value=_known(p_value[row]),
                 q_value=_known(q_value[row]),
                 verdict=verdict,
@@ -215,6 +217,12 @@ def judge(
             )
         )
     return found
+
+
+def _why_no_interval(ratios: LogRatios, row: int) -> NoInterval | None:
+    if math.isnan(ratios.value[row]) or not math.isnan(ratios.error[row]):
+        return None
+    return "single round" if ratios.rounds[row] < ROUNDS_NEEDED else "disturbed rounds"
 
 
 def _verdict(value: float, half_width: float, q_value: float, margin: float, blur: float) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,15 +18,29 @@ Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "add
 
 MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
 
+ROUNDS_NEEDED = 2  # on each side: with one round, differences between processes cannot be told from a change
+ROUNDS_NEEDED_DISTURBED = 5  # of which other work disturbed some: few of these are alike by chance, and far off
+
+NoInterval = Literal["single round", "disturbed rounds"]
+_WHY_NO_INTERVAL: Mapping[NoInterval, str] = MappingProxyType(
+    {
+        "single round": "a single round gives no interval",
+        "disturbed rounds": f"other work disturbed rounds, and fewer than {ROUNDS_NEEDED_DISTURBED} of them give no "
+        "interval",
+    }
+)
+
 
 class Design(msgspec.Struct, frozen=True):
     """How two sides are compared. ``margin`` is the relative change that counts as the same.
 
-    ``paired``: the rounds at the same place of both sides were captured in one block.
+    ``paired``: the rounds at the same place of both sides were captured in one block. ``needed``: how many rounds of
+    each side an interval takes.
     """
 
     margin: float = MARGIN
     paired: bool = False
+    needed: tuple[int, int] = (ROUNDS_NEEDED, ROUNDS_NEEDED)
 
 
 UNPAIRED = Design()
@@ -36,8 +52,15 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     speedup: Annotated[
         Ratio | None, Meta(description="baseline / candidate, the centre of the interval; null if a side took no time")
     ] = None
-    low: Annotated[Amount | None, Meta(description="lower bound of the 95% interval; null with a single round")] = None
-    high: Annotated[Ratio | None, Meta(description="upper bound of the 95% interval; null with a single round")] = None
+    low: Annotated[Amount | None, Meta(description="lower bound of the 95% interval; null without one")] = None
+    high: Annotated[Ratio | None, Meta(description="upper bound of the 95% interval; null without one")] = None
+    no_interval: Annotated[
+        NoInterval | None,
+        Meta(
+            description="why there is no interval: a side has a single round, or fewer than five of which some were "
+            "disturbed; null with an interval"
+        ),
+    ] = None
     p_value: Annotated[Share | None, Meta(description="Student's t test that nothing changed, two-sided")] = None
     q_value: Annotated[
         Share | None, Meta(description="p value after false-discovery control over the table; the verdict goes by it")
@@ -50,6 +73,11 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         Count | None,
         Meta(description="estimate of how many more rounds per side would decide; null if decided or not estimable"),
     ] = None
+
+    @property
+    def why_no_interval(self) -> str:
+        """Why there is no interval, in words; results that do not say it are of single rounds."""
+        return _WHY_NO_INTERVAL[self.no_interval or "single round"]
 
     @property
     def is_shown(self) -> bool:

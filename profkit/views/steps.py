@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from profkit.comparison.latency import judged_fields, summarise
+from profkit.comparison.latency import judged_fields, summarise_run
 from profkit.comparison.records.parts import Judged
 from profkit.comparison.records.sweep import OperatorStep, SweepStep
 from profkit.runs.contents import RunData
@@ -20,7 +20,7 @@ def explained_step(before: Run, after: Run, judged: Judged, options: ReadOptions
 
     Raises InputError if a run cannot be read.
     """
-    walls = [summarise(RunData(run).latency_ns) for run in (before, after)]
+    walls = [summarise_run(run, RunData(run).latency_ns) for run in (before, after)]
     step = SweepStep(
         before=before.label, after=after.label, delta_ns=walls[1].p50_ns - walls[0].p50_ns, **judged_fields(judged)
     )

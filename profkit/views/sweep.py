@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from profkit.comparison.latency import series_ratio, summarise
+from profkit.comparison.latency import series_ratio, summarise_run
 from profkit.comparison.many import judge_as_one_table, pair_of
 from profkit.comparison.outputs import compare_outputs
 from profkit.comparison.records.outputs import OutputsChange
@@ -135,7 +135,7 @@ def _point(
     first: str,
 ) -> SweepPoint:
     run, (forward, by_name) = runs[label], times[label]
-    wall = summarise(RunData(run).latency_ns)
+    wall = summarise_run(run, RunData(run).latency_ns)
     named = [by_name.get(name, 0.0) for name in operators]
     rest = sum(by_name.values()) - sum(named)
     itself = Judged(speedup=1.0)

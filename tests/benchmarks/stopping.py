@@ -22,7 +22,7 @@ from profkit.capture.task import Task
 from profkit.runs.manifest import Manifest, Round, Tool, Workload
 from profkit.runs.settings import Settings
 from profkit.stats.inference import LogRatios, judge, log_ratios
-from profkit.stats.judged import MARGIN
+from profkit.stats.judged import MARGIN, Design
 
 MOST_ROUNDS = 40
 FORWARDS = 5
@@ -96,7 +96,7 @@ class _SimulatedOperators(OperatorTimes):
     def of_rounds(self, count: int) -> LogRatios:
         """Return the ratios over the first ``count`` pairs."""
         times = [np.around(1e9 * np.exp(logs))[:, None].astype(np.int64) for logs in self.log_ratios.T[:count]]
-        return log_ratios(times, [np.full_like(of_round, round(1e9)) for of_round in times], paired=True)
+        return log_ratios(times, [np.full_like(of_round, round(1e9)) for of_round in times], design=Design(paired=True))
 
 
 def simulate_operators(random: np.random.Generator) -> tuple[int, int, int]:

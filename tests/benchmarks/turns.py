@@ -30,6 +30,7 @@ from profkit.capture.workloads import resolve
 from profkit.runs import Manifest
 from profkit.runs.settings import Settings
 from profkit.stats.inference import log_ratios, one_row
+from profkit.stats.judged import Design
 from tests.unit.stub import Heard
 
 CASES = [(pair, mode) for mode in ("eager", "frozen") for pair in (("1.13", "2.0"), ("2.0", "2.15"))]
@@ -65,7 +66,7 @@ def half_width(first: Manifest, second: Manifest, *, paired: bool) -> float:
     """Return half the 95% interval of the latency ratio (relative)."""
     count = min(len(first.rounds), len(second.rounds))
     sides = [one_row([np.array(r.latency_ns) for r in m.rounds[:count]]) for m in (first, second)]
-    return float(np.expm1(log_ratios(sides[0], sides[1], paired=paired).half_width[0]))
+    return float(np.expm1(log_ratios(sides[0], sides[1], design=Design(paired=paired)).half_width[0]))
 
 
 def capture(pair: tuple[str, str], mode: str, methods: Sequence[str], seconds: float, model: str) -> list[Result]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator, Mapping
 from itertools import permutations
 from pathlib import Path
@@ -17,8 +19,9 @@ from profkit.report.kinds.diff.document import attribution_table, wall_times_tab
 from profkit.report.sentences import answers, explains_change, headline
 from profkit.runs.contents import RunContents
 from profkit.runs.measurement import Measurement, measure
-from profkit.runs.store import find_runs
+from profkit.runs.store import MANIFEST_NAME, find_runs
 from profkit.views import many
+from profkit.views.diff import PendingComparison
 from profkit.views.many import compare_many
 from tests.conftest import ROOT
 
@@ -147,3 +150,33 @@ def test_bf16_without_effect_explains_nothing(comparisons: Mapping[tuple[str, st
         is_twin = bool(references & {workload.baseline.path, workload.candidate.path})
         assert is_twin == (a != b and a.replace("-bf16", "") == b.replace("-bf16", ""))
         assert any(text.startswith("Warning: bf16 had no effect") for text in answers(comparison)) == is_twin
+
+
+def test_few_disturbed_rounds_show_nothing_anywhere(tmp_path: Path) -> None:
+    """Of runs that differ by more than a half, three rounds are left, which other work disturbed."""
+    for label in ("1.13-frozen", "2.0-frozen"):
+        shutil.copytree(ROOT / "traces" / label, tmp_path / label)
+        (path,) = (tmp_path / label).rglob(MANIFEST_NAME)
+        manifest = json.loads(path.read_bytes())
+        manifest["rounds"] = [{**r, "disturbed": "other processes used 40%"} for r in manifest["rounds"][:3]]
+        path.write_text(json.dumps(manifest))
+    paths = [tmp_path / "1.13-frozen", tmp_path / "2.0-frozen"]
+    with PendingComparison([tuple(find_runs(path)[0] for path in paths)], tuple(map(str, paths))) as pending:
+        comparison = pending.result()["name"]
+    (workload,) = comparison.workloads
+    judged = [
+        workload.inference,
+        workload.forward,
+        *workload.operators,
+        *workload.resources,
+        comparison.geomean_speedup,
+    ]
+    assert {j.verdict for j in judged} <= {"inconclusive", "unresolved", "added", "removed", "replaced"}
+    assert "no verdict" in headline(workload)
+    assert "other work disturbed rounds" in headline(workload)
+    assert sum("other work disturbed rounds" in text for text in comparison.warnings) == 2
+    for rule in ("latency > 0%", "latency > 1us", "forward > 1us", "aten::flatten > 1us", "geomean > 0%"):
+        assert outcome(comparison, rule) == "inconclusive"
+    run = compare_many(paths).runs[1]
+    assert (run.entries[0].verdict, run.geomean_speedup.verdict) == ("inconclusive", "inconclusive")
+    assert run.entries[0].wall.p50_interval is None

@@ -355,7 +355,7 @@ def test_a_single_round_decides_nothing(tmp_path: Path, rule: str) -> None:
         write_run(tmp_path / label / "net", manifest(label, 1, latency), ("aten::conv2d", latency))
     ((outcome, text),) = found(compare_runs(tmp_path / "before", tmp_path / "after"), rule)
     assert outcome == "inconclusive"
-    assert ", no interval: " in text
+    assert "no interval" in text
 
 
 def test_an_operator_that_nobody_has(comparison: Comparison) -> None:

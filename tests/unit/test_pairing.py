@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from profkit.capture.disturbance import find_disturbance
 from profkit.capture.stopping import Costs, Stopping, judge_latency
@@ -65,13 +66,50 @@ def manifest(blocks: str, label: str = "a", *, medians: list[float] | None = Non
         ("abcd", "dxyz", "", Pairing((0, 1, 2, 3), (0, 1, 2, 3), together=True)),  # one block in common
         ("abcdef", "efuvwxyz", "", Pairing(tuple(range(6)), tuple(range(8)), together=True)),  # less than half
         ("abcde", "abcde", "b", Pairing((0, 2, 3, 4), (0, 2, 3, 4), paired=True, together=True, left_out=(1, 1))),
-        ("abcd", "abcd", "ab", Pairing((0, 1, 2, 3), (0, 1, 2, 3), paired=True, together=True)),  # two are too few
-        ("abcdefg", "abcdefg", "abcd", Pairing(tuple(range(7)), tuple(range(7)), paired=True, together=True)),
+        (
+            "abcd",
+            "abcd",
+            "ab",  # without them two would be left, which are too few
+            Pairing((0, 1, 2, 3), (0, 1, 2, 3), paired=True, together=True, needed=(5, 5)),
+        ),
+        (
+            "abcdefg",
+            "abcdefg",
+            "abcd",
+            Pairing(tuple(range(7)), tuple(range(7)), paired=True, together=True, needed=(5, 5)),
+        ),
         ("abcd", "uvwx", "bu", Pairing((0, 2, 3), (1, 2, 3), left_out=(1, 1))),
+        ("abc", "uvw", "v", Pairing((0, 1, 2), (0, 1, 2), needed=(2, 5))),
     ],
 )
 def test_rounds_that_are_compared(one: str, two: str, noisy: str, expected: Pairing) -> None:
     assert pair_rounds(manifest(one, noisy=noisy), manifest(two, noisy=noisy)) == expected
+
+
+@pytest.mark.parametrize(
+    ("blocks", "noisy", "verdict"),
+    [
+        ("ab", "", "slower"),
+        ("ab", "a", "inconclusive"),
+        ("abcd", "abcd", "inconclusive"),
+        ("abcde", "abcde", "slower"),
+        ("abcd", "a", "slower"),  # it is left out
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_few_disturbed_rounds_give_no_verdict(blocks: str, noisy: str, verdict: str, together: bool) -> None:
+    """Two rounds beside a busy process agreed on half the speed, though the truth was 3% less."""
+    before = manifest(blocks, noisy=noisy, medians=[100.0 + n / 10 for n in range(len(blocks))])
+    slower = manifest(blocks, noisy=noisy, medians=[200.0 + n / 10 for n in range(len(blocks))])
+    if not together:
+        slower = replace(slower, rounds=[replace(r, session="other") for r in slower.rounds])
+    judged = judge_latency(before, slower, 0.02)
+    assert judged is not None
+    assert judged.speedup == pytest.approx(0.5, rel=1e-2)
+    assert judged.verdict == verdict
+    is_shown = verdict == "slower"
+    assert judged.no_interval == (None if is_shown else "disturbed rounds")
+    assert [bound is not None for bound in (judged.low, judged.high, judged.p_value)] == [is_shown] * 3
 
 
 def test_pairs_cancel_the_drift_of_the_machine() -> None:
@@ -99,7 +137,7 @@ def test_the_interval_of_pairs_is_students() -> None:
 
     logs = [[float(np.log(r[0, 0])) for r in side] for side in (before, after)]
     expected = ttest_rel(*logs)
-    ratio = log_ratios(before, after, paired=True)
+    ratio = log_ratios(before, after, design=Design(paired=True))
     assert ratio.p_value[0] == pytest.approx(expected.pvalue)
     low, high = expected.confidence_interval(0.95)
     assert (ratio.value - ratio.half_width)[0] == pytest.approx(low)

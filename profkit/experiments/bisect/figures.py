@@ -146,7 +146,7 @@ def _paired(runs: tuple[Run, Run], sides: tuple[Rounds, Rounds]) -> LogRatios:
         [side[index] for index in indices]
         for side, indices in zip(sides, (pairing.baseline, pairing.candidate), strict=True)
     ]
-    return _inverted(log_ratios(chosen[0], chosen[1], paired=pairing.paired))
+    return _inverted(log_ratios(chosen[0], chosen[1], design=pairing.design()))
 
 
 def _inverted(ratio: LogRatios) -> LogRatios:

@@ -15,7 +15,8 @@ from profkit.comparison.records.load import Arrivals, LatencyLimit, LoadAnswer, 
 from profkit.comparison.records.parts import Judged
 from profkit.errors import UsageError
 from profkit.experiments.load.points import Measured, point_of
-from profkit.stats.inference import ROUNDS_NEEDED, judge, log_ratios, one_row
+from profkit.stats.inference import judge, log_ratios, one_row
+from profkit.stats.judged import ROUNDS_NEEDED, Design
 
 _LIMIT = re.compile(
     r"\s*(?P<quantile>p50|p90|p99)\s*(=|<=?)\s*(?P<limit>\d{1,12}(\.\d*)?|\.\d+)\s*(?P<unit>ns|us|[\u00b5\u03bc]s|ms|s)\s*",
@@ -107,7 +108,7 @@ def compare(before: Measured, after: Measured, of: _Of) -> Judged:
         [value for s, value in zip(m.slices, of(m), strict=True) if not paired or s.round in common]
         for m in (before, after)
     ]
-    return judge(log_ratios(one_row(sides[0]), one_row(sides[1]), paired=paired))[0]
+    return judge(log_ratios(one_row(sides[0]), one_row(sides[1]), design=Design(paired=paired)))[0]
 
 
 def _picoseconds(measured: Measured) -> list[Integers]:

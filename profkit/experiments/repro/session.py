@@ -169,7 +169,7 @@ class _Context(msgspec.Struct, frozen=True):
                     found[shape] = [t[0] // np.maximum(1, c[0]) for t, c in zip(total, calls, strict=True)]
                     cost[shape] = cost.get(shape, 0.0) + float(np.median(np.concatenate([t[0] for t in total])))
             sides.append(found)
-        return cls((sides[0], sides[1]), cost, texts, Design(plan.margin, paired=pairing.paired))
+        return cls((sides[0], sides[1]), cost, texts, pairing.design(plan.margin))
 
     def judged(self, shape: str) -> Judged:
         before, after = (side.get(shape) for side in self.rounds)
