@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from profkit.comparison.latency import TAILS, Series, series_ratio, summarise_run
-from profkit.comparison.many import RunsByLabel, Walls, captured_apart, judge_as_one_table, pair_of
+from profkit.comparison.many import RunsByLabel, Walls, captured_apart, judge_as_one_table, pair_of, without_interval
 from profkit.comparison.records.cost import (
     CostEntry,
     CostPerMillion,
@@ -136,7 +136,7 @@ def compare_costs(
         p90_missing=None if _all_have_p90(costed) else too_few(P90),
         published=[_relative_to(runs[0], entry) for entry in published],
         cheapest=_cheapest(costed, means, margin),
-        warnings=[*warnings, *_cautions(costed, kinds)],
+        warnings=[*warnings, *without_interval(costs), *_cautions(costed, kinds)],
     )
 
 

@@ -16,7 +16,7 @@ from profkit.comparison.resources import typical_resource
 from profkit.runs.pairing import how_apart, pair_rounds
 from profkit.runs.store import Run
 from profkit.stats.inference import LogRatios, geometric_mean, join, judge
-from profkit.stats.judged import MARGIN
+from profkit.stats.judged import MARGIN, ROUNDS_NEEDED_DISTURBED
 
 _K = TypeVar("_K", bound=Hashable)
 
@@ -48,7 +48,12 @@ def compare_walls(
         walls=dict(kinds),
         runs=overviews,
         fastest=_fastest(overviews, runs, walls, margin),
-        warnings=[*warnings, *captured_apart(baseline, runs, walls), *_not_finite(baseline, outputs)],
+        warnings=[
+            *warnings,
+            *without_interval(entries),
+            *captured_apart(baseline, runs, walls),
+            *_not_finite(baseline, outputs),
+        ],
     )
 
 
@@ -56,6 +61,19 @@ def _not_finite(baseline: str, outputs: Outputs) -> Iterator[str]:
     """Yield a warning for each run of which outputs are not finite, the baseline's once."""
     found = (about_not_finite(name, (baseline, label), change) for (name, label), change in outputs.items())
     yield from dict.fromkeys(text for texts in found for text in texts)
+
+
+def without_interval(entries: Mapping[tuple[str, str], Judged]) -> Iterator[str]:
+    """Yield a warning for the runs that have no interval, per workload and reason; keys are workloads and labels."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for (name, label), judged in entries.items():
+        if judged.no_interval is not None:
+            found.setdefault((name, judged.why_no_interval), []).append(label)
+    for (name, why), labels in found.items():
+        yield (
+            f"{name}: no verdict on {', '.join(labels)}: {why}. Capture more rounds with profkit capture --rounds "
+            f"{ROUNDS_NEEDED_DISTURBED}."
+        )
 
 
 def captured_apart(baseline: str, runs: RunsByLabel, walls: Walls) -> Iterator[str]:

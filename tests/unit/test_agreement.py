@@ -177,6 +177,10 @@ def test_few_disturbed_rounds_show_nothing_anywhere(tmp_path: Path) -> None:
     assert sum("other work disturbed rounds" in text for text in comparison.warnings) == 2
     for rule in ("latency > 0%", "latency > 1us", "forward > 1us", "aten::flatten > 1us", "geomean > 0%"):
         assert outcome(comparison, rule) == "inconclusive"
-    run = compare_many(paths).runs[1]
+    assert "too few for an interval" in workload.findings[0].what
+    overview = compare_many(paths)
+    run = overview.runs[1]
     assert (run.entries[0].verdict, run.geomean_speedup.verdict) == ("inconclusive", "inconclusive")
     assert run.entries[0].wall.p50_interval is None
+    (warning,) = overview.warnings
+    assert "no verdict on 2.0-frozen: other work disturbed rounds" in warning

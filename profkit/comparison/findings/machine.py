@@ -20,7 +20,7 @@ def examine(subject: Subject) -> Iterator[Answer]:
     if count:
         yield Finding(
             rule=NAME,
-            what=f"other work on the machine disturbed {count} of {whole} rounds, which widens the intervals",
+            what=f"other work on the machine disturbed {count} of {whole} rounds, {_effect(subject)}",
             certainty="observed",
             evidence=[
                 f"{label}: {len(found)} of {len(side)} rounds ({found[0]})"
@@ -32,3 +32,9 @@ def examine(subject: Subject) -> Iterator[Answer]:
         )
     elif all(rounds) and all(r.load.other_share is not None for side in rounds for r in side):
         yield RuledOut(rule=NAME, what=f"other work on the machine: none of {whole} rounds was disturbed")
+
+
+def _effect(subject: Subject) -> str:
+    if subject.change.inference.no_interval == "disturbed rounds":
+        return "too few for an interval"
+    return "which widens the intervals"
