@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from profkit.comparison.findings.subject import Answer, Subject
 from profkit.comparison.records.findings import Finding, RuledOut
+from profkit.runs.pairing import pair_rounds
+from profkit.stats.judged import ROUNDS_NEEDED
 
 NAME = "machine"
 SOURCE = "https://llvm.org/docs/Benchmarking.html"  # what to switch off on a machine that measures
@@ -36,5 +38,9 @@ def examine(subject: Subject) -> Iterator[Answer]:
 
 def _effect(subject: Subject) -> str:
     if subject.change.inference.no_interval == "disturbed rounds":
-        return "too few for an interval"
-    return "which widens the intervals"
+        return "and there are too few for an interval"
+    if subject.baseline is None or subject.candidate is None:
+        return "which widens the intervals"
+    if max(pair_rounds(subject.baseline, subject.candidate).needed) == ROUNDS_NEEDED:
+        return "which are not compared"
+    return "which widens the intervals, and may slow one side more than the other"
