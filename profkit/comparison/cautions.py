@@ -101,9 +101,9 @@ def stability_warnings(rounds: Sequence[Integers], needed: int = ROUNDS_NEEDED) 
         return
     if len(rounds) < needed:
         yield (
-            f"other work disturbed rounds, and fewer than {needed} of them may be far off in the same direction, so "
-            "there is no interval and no verdict. Stop other work (profkit machine names it), and add rounds with "
-            f"profkit capture --rounds {needed}."
+            f"other work disturbed rounds, and with fewer than {needed} rounds all may be far off, so there is no "
+            "interval and no verdict. Stop other work (profkit machine names it), and add rounds with profkit capture "
+            f"--rounds {needed}."
         )
     elif len(rounds) == ROUNDS_NEEDED:
         yield "only two rounds, so the intervals are wide. Add rounds with profkit capture --rounds 5."

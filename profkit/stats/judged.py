@@ -19,14 +19,13 @@ Verdict = Literal["faster", "slower", "same", "inconclusive", "unresolved", "add
 MARGIN = 0.02  # changes up to 2% count as the same: about what rounds of one configuration differ by on a quiet machine
 
 ROUNDS_NEEDED = 2  # on each side: with one round, differences between processes cannot be told from a change
-ROUNDS_NEEDED_DISTURBED = 5  # of which other work disturbed some: few of these are alike by chance, and far off
+ROUNDS_NEEDED_DISTURBED = 5  # if other work disturbed some: a few may agree by chance, and be far off
 
 NoInterval = Literal["single round", "disturbed rounds"]
 _WHY_NO_INTERVAL: Mapping[NoInterval, str] = MappingProxyType(
     {
         "single round": "a single round gives no interval",
-        "disturbed rounds": f"other work disturbed rounds, and fewer than {ROUNDS_NEEDED_DISTURBED} of them give no "
-        "interval",
+        "disturbed rounds": f"other work disturbed rounds, and then an interval takes {ROUNDS_NEEDED_DISTURBED} a side",
     }
 )
 
